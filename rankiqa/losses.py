@@ -1,0 +1,119 @@
+"""The ranking losses: each image passes the network once, then all ordered pairs of the batch are compared.
+
+A pair is ordered when both images belong to one group (a distortion type, say) and their levels differ;
+the lower level is the better image. The pairs come from `group` and `level` alone, so any order and any
+size of the batch will do.
+
+Source: Liu, van de Weijer, Bagdanov, "RankIQA", ICCV 2017, eq. 1 and section 3.3 (efficient Siamese
+back-propagation).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+REDUCTIONS = ("images", "pairs", "none")
+
+
+def ordered_pairs(group: Tensor, level: Tensor) -> Tensor:
+    """Which pairs of the batch have a known order.
+
+    Args:
+        group: (N,) integers; only images of one group are compared.
+        level: (N,) numbers; 0 is pristine, a higher level is worse.
+
+    Returns:
+        (N, N) booleans; entry (i, j) says that image i is the better one of an ordered pair.
+
+    >>> ordered_pairs(torch.tensor([0, 0, 1]), torch.tensor([0, 2, 1])).nonzero().tolist()
+    [[0, 1]]
+    """
+    if group.ndim != 1 or group.shape != level.shape:
+        raise ValueError(
+            f"group and level must both be (N,), got {tuple(group.shape)} and {tuple(level.shape)}"
+        )
+    return (group[:, None] == group[None, :]) & (level[:, None] < level[None, :])
+
+
+def pairwise_hinge(
+    scores: Tensor, group: Tensor, level: Tensor, margin: float = 1.0, reduction: str = "pairs"
+) -> Tensor:
+    """Hinge loss max(0, f(worse) − f(better) + margin) over all ordered pairs of the batch.
+
+    Args:
+        scores: (N,) network outputs, higher is better.
+        group: (N,) see `ordered_pairs`.
+        level: (N,) see `ordered_pairs`.
+        margin: how far apart the two scores should be, in the unit of the scores, ≥ 0. The paper: 10 on raw
+            0–255 input.
+        reduction: "pairs" divides the sum by the number of ordered pairs; "images" by N, as the original
+            code does; "none" returns the (P,) losses of the P ordered pairs, in the order of
+            `ordered_pairs(group, level).nonzero()`.
+
+    Returns:
+        A scalar ("none": (P,)). Without any ordered pair the loss is 0 and its gradient too.
+
+    Raises:
+        ValueError: shapes that differ, a negative margin, an unknown reduction.
+
+    >>> scores = torch.tensor([2.0, 1.5, 3.0])
+    >>> pairwise_hinge(scores, torch.tensor([0, 0, 0]), torch.tensor([0, 1, 2]), margin=1.0)
+    tensor(1.6667)
+    """
+    if scores.shape != group.shape:
+        raise ValueError(f"scores must be (N,) like group {tuple(group.shape)}, got {tuple(scores.shape)}")
+    if not margin >= 0:
+        raise ValueError(f"margin must be ≥ 0, got {margin}")
+    if reduction not in REDUCTIONS:
+        raise ValueError(f"reduction must be one of {', '.join(REDUCTIONS)}, got {reduction!r}")
+    mask = ordered_pairs(group, level)
+    # Entry (i, j): f(j) − f(i) + margin, where i is the better one.
+    hinge = (scores[None, :] - scores[:, None] + margin).clamp(min=0)
+    if reduction == "none":
+        return hinge[mask]
+    # A sum under a mask keeps the shape static: no index list, no wait for the device.
+    total = torch.where(mask, hinge, 0.0).sum()
+    return total / (len(scores) if reduction == "images" else mask.sum().clamp(min=1))
+
+
+def hardest_pairs_hinge(
+    scores: Tensor, group: Tensor, level: Tensor, margin: float = 1.0, keep: int = 1
+) -> Tensor:
+    """The mean hinge loss of the `keep` ordered pairs with the largest loss: hard-negative mining.
+
+    Arguments as for `pairwise_hinge`; with fewer than `keep` ordered pairs all are taken. Source: the
+    RankIQA paper's baseline for its sampling experiment (pairs of the batch with the largest loss).
+    """
+    if keep < 1:
+        raise ValueError(f"keep must be ≥ 1, got {keep}")
+    losses = pairwise_hinge(scores, group, level, margin, reduction="none")
+    if not len(losses):
+        return scores.sum() * 0
+    return losses.topk(min(keep, len(losses))).values.mean()
+
+
+@dataclass(frozen=True)
+class PairStatistics:
+    """Of one batch: the ordered pairs, and which share of them is in order or still active in the loss."""
+
+    pairs: int
+    ordered: float
+    active: float
+
+
+@torch.no_grad()
+def pair_statistics(scores: Tensor, group: Tensor, level: Tensor, margin: float) -> PairStatistics:
+    """Count the ordered pairs, the share scored in the right order (a tie is not) and the share with a loss."""
+    mask = ordered_pairs(group, level)
+    difference = scores[:, None] - scores[None, :]
+    pairs = int(mask.sum())
+    if not pairs:
+        return PairStatistics(0, float("nan"), float("nan"))
+    return PairStatistics(
+        pairs,
+        float((mask & (difference > 0)).sum()) / pairs,
+        float((mask & (difference < margin)).sum()) / pairs,
+    )

@@ -1,0 +1,214 @@
+"""Architectures by name, with weights from ImageNet, from a file, or none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from rankiqa.errors import InputError
+from rankiqa.models.preprocessing import PREPROCESSING, Preprocessing
+from rankiqa.models.rank_model import RankModel
+from rankiqa.models.shallow import Shallow
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """How a network is made, what its last layer is called, and the crop that the paper feeds it.
+
+    `make(dropout)` returns the backbone with a single output; dropout None keeps the architecture's own.
+    """
+
+    make: Callable[[float | None], nn.Module]
+    head: str
+    crop: int
+    preprocessing: str
+    torchvision: str | None = None
+
+
+def _shallow(dropout: float | None) -> nn.Module:
+    return Shallow(dropout or 0.0)
+
+
+def _alexnet(dropout: float | None) -> nn.Module:
+    from torchvision.models import alexnet
+
+    net = alexnet(dropout=0.5 if dropout is None else dropout)
+    net.classifier[6] = nn.Linear(4096, 1)
+    return net
+
+
+def _vgg16(dropout: float | None) -> nn.Module:
+    from torchvision.models import vgg16
+
+    net = vgg16(dropout=0.5 if dropout is None else dropout, init_weights=True)
+    net.classifier[6] = nn.Linear(4096, 1)
+    return net
+
+
+def _squeezenet1_1(dropout: float | None) -> nn.Module:
+    from torchvision.models import squeezenet1_1
+
+    net = squeezenet1_1(dropout=0.5 if dropout is None else dropout)
+    net.classifier[1] = nn.Conv2d(512, 1, kernel_size=1)
+    # torchvision has a ReLU behind the last convolution: a score may be negative.
+    net.classifier[2] = nn.Identity()
+    return net
+
+
+ARCHITECTURES: dict[str, Architecture] = {
+    "shallow": Architecture(_shallow, "head", 227, "imagenet"),
+    "alexnet": Architecture(_alexnet, "classifier.6", 227, "imagenet", "AlexNet_Weights"),
+    "vgg16": Architecture(_vgg16, "classifier.6", 224, "imagenet", "VGG16_Weights"),
+    "squeezenet1_1": Architecture(
+        _squeezenet1_1, "classifier.1", 224, "imagenet", "SqueezeNet1_1_Weights"
+    ),
+}
+
+
+def _timm_backbone(name: str, pretrained: bool, dropout: float | None) -> tuple[nn.Module, str, Preprocessing]:
+    import timm
+
+    if not timm.is_model(name):
+        near = timm.list_models(f"*{name.split('.')[0]}*")[:4] if name else []
+        hint = f"; timm has {', '.join(near)}" if near else ""
+        raise InputError(
+            f"model.name: unknown network {name!r}; known: {', '.join(ARCHITECTURES)}, and any of timm's{hint}"
+        )
+    extra = {} if dropout is None else {"drop_rate": dropout}
+    try:
+        net = timm.create_model(name, pretrained=pretrained, num_classes=1, **extra)
+    except Exception as error:  # the hub client, urllib and timm each raise kinds of their own
+        if not pretrained:
+            raise
+        raise _no_download(name, error) from error
+    cfg = net.pretrained_cfg
+    head = cfg.get("classifier")
+    if not isinstance(head, str):
+        raise InputError(f"model.name: timm's {name!r} has no single last layer to make a score of")
+    return net, head, Preprocessing("rgb", 1.0, cfg["mean"], cfg["std"])
+
+
+def _no_download(name: str, error: Exception) -> InputError:
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return InputError(
+        f"model.weights: the ImageNet weights of {name} cannot be downloaded ({reason[:120]}); connect to "
+        "the network, or give --model.weights FILE.safetensors, or --model.weights none to start from scratch"
+    )
+
+
+def _download(name: str, architecture: Architecture) -> dict[str, torch.Tensor]:
+    import torchvision
+
+    if architecture.torchvision is None:
+        raise InputError(
+            f"model.weights: there are no ImageNet weights of {name}; use --model.weights none, or a file"
+        )
+    weights = getattr(torchvision.models, architecture.torchvision).IMAGENET1K_V1
+    try:
+        # weights_only: tensors and nothing that could run; check_hash: the file that torchvision names.
+        return weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
+    except (OSError, RuntimeError) as error:
+        raise _no_download(name, error) from error
+
+
+def read_weights(path: str | Path) -> dict[str, torch.Tensor]:
+    """The tensors of a safetensors file; `InputError` that names it if it is none. No pickle is read."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such weights file")
+    if path.suffix != ".safetensors":
+        raise InputError(f"{path}: weights are read from .safetensors files only (a pickle can run code)")
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path}: not a readable safetensors file ({error})") from error
+
+
+def load_backbone(
+    backbone: nn.Module, head: str, tensors: dict[str, torch.Tensor], source: str
+) -> bool:
+    """Load `tensors` into `backbone`; only the last layer may have another shape, and is then left new.
+
+    Returns whether the last layer came along. Raises `InputError` that says what does not fit.
+    """
+    own = backbone.state_dict()
+    prefix = f"{head}."
+    head_fits = all(k in tensors and tensors[k].shape == own[k].shape for k in own if k.startswith(prefix))
+    body = {k for k in own if not k.startswith(prefix)}
+    given = {k for k in tensors if not k.startswith(prefix)}
+    # Batch norm's step counters are missing in files converted from elsewhere, and used by nothing here.
+    missing = sorted(k for k in body - given if not k.endswith("num_batches_tracked"))
+    surplus = sorted(given - body)
+    wrong = sorted(k for k in body & given if own[k].shape != tensors[k].shape)
+    if missing or surplus or wrong:
+        parts = [
+            f"{len(names)} tensors {what} (first: {names[0]})"
+            for what, names in (("missing", missing), ("unknown", surplus), ("of another shape", wrong))
+            if names
+        ]
+        raise InputError(f"{source}: the weights are of another network: {'; '.join(parts)}")
+    keep = {k: v for k, v in tensors.items() if k in body or (head_fits and k in own)}
+    backbone.load_state_dict(keep, strict=False)
+    return head_fits
+
+
+def _initialise_head(backbone: nn.Module, head: str) -> None:
+    """The original's new last layer: small Gaussian weights, no bias."""
+    layer = backbone.get_submodule(head)
+    nn.init.normal_(layer.weight, std=0.01)
+    nn.init.zeros_(layer.bias)
+
+
+def build_model(
+    name: str,
+    weights: str = "none",
+    preprocessing: str | dict | None = None,
+    crop: int | None = None,
+    dropout: float | None = None,
+) -> RankModel:
+    """A network with one output.
+
+    Args:
+        name: one of `ARCHITECTURES`, or any backbone of timm.
+        weights: "none"; "imagenet" (torchvision's or timm's download; the last layer is new); or the path of a
+            .safetensors file of the backbone in torchvision's or timm's layout.
+        preprocessing: a name of `PREPROCESSING`, its fields as a dict, or None for the architecture's own.
+        crop: side of the square input in pixels; None takes the architecture's own (timm: 224).
+        dropout: probability; None keeps the architecture's own.
+
+    Raises:
+        InputError: unknown name or preprocessing, weights that cannot be had or are of another network.
+    """
+    if dropout is not None and not 0 <= dropout < 1:
+        raise InputError(f"model.dropout must be in [0, 1), got {dropout}")
+    if name in ARCHITECTURES:
+        architecture = ARCHITECTURES[name]
+        backbone, head = architecture.make(dropout), architecture.head
+        default = Preprocessing(**PREPROCESSING[architecture.preprocessing])
+        crop = crop or architecture.crop
+    else:
+        backbone, head, default = _timm_backbone(name, weights == "imagenet", dropout)
+        crop = crop or 224
+    if preprocessing is None:
+        steps = default
+    elif isinstance(preprocessing, dict):
+        steps = Preprocessing(**preprocessing)
+    elif preprocessing in PREPROCESSING:
+        steps = Preprocessing(**PREPROCESSING[preprocessing])
+    else:
+        raise InputError(
+            f"model.preprocessing: unknown {preprocessing!r}; known: {', '.join(PREPROCESSING)}"
+        )
+    _initialise_head(backbone, head)
+    if weights == "imagenet" and name in ARCHITECTURES:
+        load_backbone(backbone, head, _download(name, ARCHITECTURES[name]), "model.weights imagenet")
+    elif weights not in ("none", "imagenet"):
+        load_backbone(backbone, head, read_weights(weights), weights)
+    return RankModel(name, backbone, head, steps, crop, dropout)

@@ -1,0 +1,129 @@
+"""A model on disk: a folder with model.safetensors and config.json, and nothing that can run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+
+import torch
+
+from rankiqa.errors import InputError
+from rankiqa.models.build import build_model, read_weights
+from rankiqa.models.rank_model import RankModel
+
+WEIGHTS, CONFIG = "model.safetensors", "config.json"
+FORMAT = 1
+
+
+def replace_folder(temporary: Path, final: Path) -> None:
+    """Put a finished folder in its place; whoever looks sees the old one or the new one, whole."""
+    if final.exists():
+        old = final.with_name(f".{final.name}.old")
+        shutil.rmtree(old, ignore_errors=True)
+        os.rename(final, old)
+        os.rename(temporary, final)
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        os.rename(temporary, final)
+
+
+def save_model(
+    model: RankModel,
+    folder: str | Path,
+    *,
+    training_references: dict[str, str] | None = None,
+    score_range: tuple[float, float] | None = None,
+    provenance: dict | None = None,
+) -> None:
+    """Write `folder`/model.safetensors and config.json, both new before either is seen.
+
+    Args:
+        model: what to save.
+        folder: made if need be; an older model there is replaced whole.
+        training_references: SHA-256 of each pristine file trained on → its reference name.
+        score_range: (lowest, highest) of a calibrated score; None for ranking alone.
+        provenance: how it was made.
+    """
+    folder = Path(folder)
+    temporary = folder.with_name(f".{folder.name}.new")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    write_model_files(model, temporary, training_references, score_range, provenance)
+    replace_folder(temporary, folder)
+
+
+def write_model_files(
+    model: RankModel,
+    folder: Path,
+    training_references: dict[str, str] | None,
+    score_range: tuple[float, float] | None,
+    provenance: dict | None,
+) -> None:
+    """The two files, in a folder that nobody reads yet."""
+    from safetensors.torch import save_file
+
+    # Contiguous copies in float32: the memory layout of the training is no business of the file.
+    tensors = {k: v.detach().cpu().contiguous() for k, v in model.backbone.state_dict().items()}
+    save_file(tensors, folder / WEIGHTS)
+    config = {
+        "format": FORMAT,
+        "architecture": {"name": model.name, "dropout": model.dropout},
+        "preprocessing": {"crop": model.crop, **model.preprocessing.config()},
+        "higher_is_better": True,
+        "score_range": score_range,
+        "weights_sha256": hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest(),
+        "provenance": provenance or {},
+        "training_references": training_references,
+    }
+    (folder / CONFIG).write_text(json.dumps(config, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def find_model(folder: str | Path) -> Path:
+    """The folder that holds config.json: `folder` itself, or the `model` in a training run."""
+    folder = Path(folder)
+    for place in (folder, folder / "model"):
+        if (place / CONFIG).is_file():
+            return place
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such model folder; train one with train/train_rank.sh, or give --model")
+    checkpoints = sorted((folder / "checkpoints").glob(f"step-*/{CONFIG}"))
+    hint = f"; the run is not finished: resume it, or give {checkpoints[-1].parent}" if checkpoints else ""
+    raise InputError(f"{folder}: no {CONFIG} in it, so it is not a model{hint}")
+
+
+def load_model(folder: str | Path, device: str | torch.device = "cpu") -> tuple[RankModel, dict]:
+    """Read a model that `save_model` wrote, in evaluation mode, and its config.
+
+    Raises `InputError` that names the file when something is missing, damaged or of another format.
+    """
+    folder = find_model(folder)
+    path = folder / CONFIG
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+        name, dropout = config["architecture"]["name"], config["architecture"].get("dropout")
+        preprocessing = dict(config["preprocessing"])
+        crop = preprocessing.pop("crop")
+        expected = config["weights_sha256"]
+        version = config["format"]
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise InputError(f"{path}: not a model's config ({type(error).__name__}: {error})") from error
+    if version != FORMAT:
+        raise InputError(f"{path}: format {version}, but this version reads {FORMAT}; update rankiqa")
+    weights = folder / WEIGHTS
+    if not weights.is_file():
+        raise InputError(f"{weights}: missing; copy the model folder whole")
+    if hashlib.sha256(weights.read_bytes()).hexdigest() != expected:
+        raise InputError(f"{weights}: is not the file that {CONFIG} describes (SHA-256 differs); copy both again")
+    try:
+        model = build_model(name, "none", preprocessing, crop, dropout)
+    except TypeError as error:
+        raise InputError(f"{path}: preprocessing: {error}") from error
+    tensors = read_weights(weights)
+    own = model.backbone.state_dict()
+    if {k: v.shape for k, v in own.items()} != {k: v.shape for k, v in tensors.items()}:
+        raise InputError(f"{weights}: the weights are of another network than {name}")
+    model.backbone.load_state_dict(tensors)
+    return model.eval().to(device), config

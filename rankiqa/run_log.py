@@ -1,0 +1,68 @@
+"""What a run reports while it goes: CSV files to compute with, TensorBoard to look at."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from types import TracebackType
+
+TRAIN = ("step", "loss", "ordered", "active", "pairs", "lr", "images_per_s")
+VAL = ("step", "distortion", "srocc", "ordered_within", "ordered_across")
+
+
+class RunLog:
+    """log.csv (a line of training), val.csv (a line a distortion type) and tensorboard/ in `folder`.
+
+    Started again at `step`, it drops what an interrupted run wrote after that step.
+    """
+
+    def __init__(self, folder: Path, step: int) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._files = []
+        self._train = self._open(folder / "log.csv", TRAIN, step)
+        self._val = self._open(folder / "val.csv", VAL, step)
+        self._board = SummaryWriter(folder / "tensorboard", purge_step=step + 1 if step else None)
+
+    def _open(self, path: Path, columns: tuple[str, ...], step: int) -> csv.DictWriter:
+        kept = []
+        if step and path.is_file():
+            with path.open(newline="", encoding="utf-8") as file:
+                # A line that the end of the process tore has no whole last value; it is past the checkpoint anyway.
+                kept = [r for r in csv.DictReader(file) if (r["step"] or "").isdigit() and int(r["step"]) <= step]
+        file = path.open("w", newline="", encoding="utf-8")
+        self._files.append(file)
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(kept)
+        file.flush()
+        return writer
+
+    def train(self, **row: float) -> None:
+        self._train.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})
+        for name, value in row.items():
+            if name != "step":
+                self._board.add_scalar(f"train/{name}", value, row["step"])
+        self._flush()
+
+    def val(self, step: int, rows: dict[str, dict[str, float]]) -> None:
+        """`rows`: distortion (and ALL, the mean over the types) → its numbers."""
+        for distortion, row in rows.items():
+            self._val.writerow({"step": step, "distortion": distortion} | {k: f"{v:.6g}" for k, v in row.items()})
+            for name, value in row.items():
+                self._board.add_scalar(f"val_{name}/{distortion}", value, step)
+        self._flush()
+
+    def _flush(self) -> None:
+        for file in self._files:
+            file.flush()
+
+    def __enter__(self) -> RunLog:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for file in self._files:
+            file.close()
+        self._board.close()

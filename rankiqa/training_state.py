@@ -1,0 +1,110 @@
+"""Checkpoints of a run: the model, and apart from it what is needed to go on exactly.
+
+Batches, crops, dropout and the learning rate are functions of seed and step, so the state is the step, the
+optimizer's tensors and the loss scale of fp16. All of it is safetensors and JSON; no pickle is written or read.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from rankiqa.errors import InputError
+from rankiqa.models.build import read_weights
+from rankiqa.models.checkpoint import WEIGHTS, replace_folder, write_model_files
+from rankiqa.models.rank_model import RankModel
+
+TENSORS, STATE = "training_state.safetensors", "training_state.json"
+
+
+def _flatten(optimizer: torch.optim.Optimizer) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    tensors, numbers = {}, {}
+    for index, entry in optimizer.state_dict()["state"].items():
+        for name, value in entry.items():
+            if isinstance(value, torch.Tensor):
+                tensors[f"{index}.{name}"] = value.detach().cpu().contiguous()
+            elif value is not None:
+                numbers[f"{index}.{name}"] = value
+    return tensors, numbers
+
+
+def save_checkpoint(
+    folder: Path,
+    model: RankModel,
+    optimizer: torch.optim.Optimizer,
+    step: int,
+    extra: dict[str, Any],
+    model_files: dict[str, Any],
+) -> None:
+    """Write `folder`/step-…, whole or not at all.
+
+    Args:
+        folder: the run's checkpoints.
+        step: steps done.
+        extra: JSON values that come back from `load_checkpoint`.
+        model_files: further arguments of `rankiqa.models.save_model`.
+
+    Raises:
+        InputError: it cannot be written; older checkpoints are untouched.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    final = folder / f"step-{step:08d}"
+    temporary = folder / f".step-{step:08d}.new"
+    try:
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        write_model_files(model, temporary, **model_files)
+        tensors, numbers = _flatten(optimizer)
+        save_file(tensors, temporary / TENSORS)
+        state = {"step": step, "optimizer": numbers, **extra}
+        (temporary / STATE).write_text(json.dumps(state, indent=1) + "\n", encoding="utf-8")
+        replace_folder(temporary, final)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise InputError(
+            f"cannot write the checkpoint {final}: {error}; older checkpoints are kept: "
+            "free some space and go on with --resume"
+        ) from error
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """The finished checkpoints, oldest first."""
+    return sorted(path.parent for path in folder.glob(f"step-*/{STATE}"))
+
+
+def drop_old(folder: Path, keep: int) -> None:
+    for path in checkpoints(folder)[:-keep]:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def read_state(checkpoint: Path) -> dict[str, Any]:
+    """The JSON part; `InputError` that names the file if it is damaged."""
+    try:
+        state = json.loads((checkpoint / STATE).read_text(encoding="utf-8"))
+        return state | {"step": int(state["step"]), "optimizer": dict(state["optimizer"])}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{checkpoint / STATE}: damaged ({error}); remove the folder {checkpoint.name} to resume from the one before"
+        ) from error
+
+
+def load_checkpoint(checkpoint: Path, model: RankModel, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """Put model and optimizer back where they were; returns the JSON part."""
+    state = read_state(checkpoint)
+    own = model.backbone.state_dict()
+    weights = read_weights(checkpoint / WEIGHTS)
+    if {k: v.shape for k, v in own.items()} != {k: v.shape for k, v in weights.items()}:
+        raise InputError(f"{checkpoint / WEIGHTS}: the weights are of another network than {model.name}")
+    model.backbone.load_state_dict(weights)
+    entries: dict[int, dict[str, Any]] = {}
+    for key, value in [*read_weights(checkpoint / TENSORS).items(), *state["optimizer"].items()]:
+        index, name = key.split(".", 1)
+        entries.setdefault(int(index), {})[name] = value
+    optimizer.load_state_dict(optimizer.state_dict() | {"state": entries})
+    return state

@@ -1,0 +1,59 @@
+"""How well a network orders photos that it has not been trained on, while it trains."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import nn
+
+from rankiqa.images import read_image
+from rankiqa.metrics import ordered_across, ordered_within, srocc
+from rankiqa.ranked_set import RankedSet
+from rankiqa.scoring import score_image
+
+NUMBERS = ("srocc", "ordered_within", "ordered_across")
+
+
+def validation_items(ranks: RankedSet) -> list[tuple[str, str, int]]:
+    """(reference, distortion, level) of all images; a pristine photo stands for level 0 of each type."""
+    return [
+        (reference, distortion, level)
+        for reference in ranks.references
+        for distortion in ranks.distortions
+        for level in ranks.levels[distortion]
+    ]
+
+
+def score_items(
+    model: nn.Module,
+    ranks: RankedSet,
+    items: list[tuple[str, str, int]],
+    patches: int,
+    seed: int,
+    device: torch.device,
+    progress: bool = False,
+) -> np.ndarray:
+    """(n,) mean scores of the images; each file is scored once, with crops that depend on its pixels and the seed."""
+    from tqdm import tqdm
+
+    paths = [ranks.row_path(*item) for item in items]
+    scores = {
+        path: score_image(model, read_image(path), patches=patches, seed=seed, device=device).mean
+        for path in tqdm(
+            dict.fromkeys(paths), desc="validate", unit="image", leave=False, disable=not progress, mininterval=1
+        )
+    }
+    return np.array([scores[path] for path in paths])
+
+
+def summarize(items: list[tuple[str, str, int]], scores: np.ndarray) -> dict[str, dict[str, float]]:
+    """Distortion → SROCC of score against −level, shares of ordered pairs in one photo and between photos; ALL is their mean."""
+    reference, distortion, level = (np.array(column) for column in zip(*items, strict=True))
+    rows = {}
+    for name in dict.fromkeys(distortion.tolist()):
+        of = distortion == name
+        counts = [f(scores[of], level[of], reference[of]) for f in (ordered_within, ordered_across)]
+        shares = [correct / total if total else float("nan") for correct, total in counts]
+        rows[name] = dict(zip(NUMBERS, [srocc(scores[of], -level[of]), *shares], strict=True))
+    rows["ALL"] = {key: float(np.mean([row[key] for row in rows.values()])) for key in NUMBERS}
+    return rows
