@@ -18,9 +18,7 @@ def make_sampler(config: BatchConfig, ranks: RankedSet, seed: int) -> Sampler:
     """The sampler that the settings ask for, over the photos and levels of `ranks`."""
     common = {"references": ranks.references, "levels": ranks.levels, "across": config.across, "seed": seed}
     if config.sampler == "efficient":
-        return EfficientGroups(
-            **common, groups=config.groups, images=config.images, n_levels=config.levels
-        )
+        return EfficientGroups(**common, groups=config.groups, images=config.images, n_levels=config.levels)
     if config.sampler == "random_pairs":
         return RandomPairs(**common, pairs=config.pairs)
     return HardNegatives(**common, pairs=config.pairs, keep=config.keep)

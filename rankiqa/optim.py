@@ -28,7 +28,11 @@ def parameter_groups(model: RankModel, config: OptimConfig) -> list[dict]:
     scales = [p for p in groups[False, False] if p.ndim == 1]
     groups[False, False] = [p for p in groups[False, False] if p.ndim > 1]
     result = [
-        {"params": parameters, "lr_factor": factors[key], "weight_decay": 0.0 if key[1] else config.weight_decay}
+        {
+            "params": parameters,
+            "lr_factor": factors[key],
+            "weight_decay": 0.0 if key[1] else config.weight_decay,
+        }
         for key, parameters in groups.items()
         if parameters
     ]

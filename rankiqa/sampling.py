@@ -44,9 +44,7 @@ def random_crop(image: np.ndarray, size: int, rng: np.random.Generator) -> np.nd
     height, width = image.shape[:2]
     if height < size or width < size:
         raise InputError(f"the image of {width}×{height} px is smaller than the crop of {size}×{size} px")
-    return crop_at(
-        image, int(rng.integers(height - size + 1)), int(rng.integers(width - size + 1)), size
-    )
+    return crop_at(image, int(rng.integers(height - size + 1)), int(rng.integers(width - size + 1)), size)
 
 
 def _positive(**values: int) -> None:

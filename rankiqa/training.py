@@ -100,12 +100,16 @@ def _prepare_out(config: RankConfig) -> Path | None:
         resume_from = done[-1]
     elif written.exists():
         if not config.overwrite:
-            raise InputError(f"{out} holds a run already; go on with --resume, start anew with --overwrite, or choose another --out")
+            raise InputError(
+                f"{out} holds a run already; go on with --resume, start anew with --overwrite, or choose another --out"
+            )
         aside = next(p for i in range(1, 10**6) if not (p := out.with_name(f"{out.name}.old{i}")).exists())
         os.rename(out, aside)
         print(f"moved the run that was there to {aside}")
     out.mkdir(parents=True, exist_ok=True)
-    written.write_text(yaml.safe_dump(now | {"resume": False, "overwrite": False}, sort_keys=False), encoding="utf-8")
+    written.write_text(
+        yaml.safe_dump(now | {"resume": False, "overwrite": False}, sort_keys=False), encoding="utf-8"
+    )
     return resume_from
 
 
@@ -155,7 +159,9 @@ class RankTrainer:
         if self.checkpoint is not None:
             state = read_state(self.checkpoint)
             if state.get("manifest_sha256") != self.fingerprint["manifest_sha256"]:
-                raise InputError(f"data.ranks: {config.data.ranks} is not the set that the run in {config.out} began with (its manifest differs)")
+                raise InputError(
+                    f"data.ranks: {config.data.ranks} is not the set that the run in {config.out} began with (its manifest differs)"
+                )
             load_checkpoint(self.checkpoint, self.model, self.optimizer)
             self.step = state["step"]
             scaler_state = state.get("scaler")
@@ -172,7 +178,9 @@ class RankTrainer:
                     with Image.open(path) as image:
                         width, height = image.size
                 except OSError as error:
-                    raise InputError(f"{path}: cannot be read ({error}); check the set with make_ranks --verify") from error
+                    raise InputError(
+                        f"{path}: cannot be read ({error}); check the set with make_ranks --verify"
+                    ) from error
                 if min(width, height) < self.model.crop:
                     raise InputError(
                         f"{path}: {width}×{height} px is smaller than the crop of {self.model.crop} px; "
@@ -185,7 +193,9 @@ class RankTrainer:
             return hardest_pairs_hinge(scores, group, level, config.loss.margin, config.batch.keep)
         return pairwise_hinge(scores, group, level, config.loss.margin, config.loss.reduction)
 
-    def train_step(self, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    def train_step(
+        self, batch: dict[str, torch.Tensor]
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
         """One forward and backward pass and one update; returns the loss, all scores, groups and levels."""
         config, accelerator = self.config, self.accelerator
         device = accelerator.device
@@ -261,11 +271,23 @@ class RankTrainer:
         config, accelerator = self.config, self.accelerator
         out = Path(config.out)
         batches = RankedBatches(
-            self.train_set, self.sampler, self.model.crop, config.seed, accelerator.process_index, accelerator.num_processes
+            self.train_set,
+            self.sampler,
+            self.model.crop,
+            config.seed,
+            accelerator.process_index,
+            accelerator.num_processes,
         )
         loader = make_loader(batches, self.step, config.steps, config.data.workers)
         log = RunLog(out, self.step) if accelerator.is_main_process else None
-        bar = tqdm(total=config.steps, initial=self.step, desc="train", unit="step", disable=log is None, mininterval=1)
+        bar = tqdm(
+            total=config.steps,
+            initial=self.step,
+            desc="train",
+            unit="step",
+            disable=log is None,
+            mininterval=1,
+        )
         rows = None
         self.model.train()
         losses, seen, since = [], 0, time.perf_counter()
@@ -286,8 +308,13 @@ class RankTrainer:
                         stats = pair_statistics(scores, group, level, config.loss.margin)
                         rate = seen / (time.perf_counter() - since)
                         log.train(
-                            step=self.step, loss=mean, ordered=stats.ordered, active=stats.active, pairs=stats.pairs,
-                            lr=learning_rate(self.step - 1, config.steps, config.optim), images_per_s=rate,
+                            step=self.step,
+                            loss=mean,
+                            ordered=stats.ordered,
+                            active=stats.active,
+                            pairs=stats.pairs,
+                            lr=learning_rate(self.step - 1, config.steps, config.optim),
+                            images_per_s=rate,
                         )
                         bar.set_postfix(loss=f"{mean:.3f}", ordered=f"{stats.ordered:.3f}", refresh=False)
                     losses, seen, since = [], 0, time.perf_counter()

@@ -40,7 +40,12 @@ def score_items(
     scores = {
         path: score_image(model, read_image(path), patches=patches, seed=seed, device=device).mean
         for path in tqdm(
-            dict.fromkeys(paths), desc="validate", unit="image", leave=False, disable=not progress, mininterval=1
+            dict.fromkeys(paths),
+            desc="validate",
+            unit="image",
+            leave=False,
+            disable=not progress,
+            mininterval=1,
         )
     }
     return np.array([scores[path] for path in paths])

@@ -11,7 +11,7 @@ from rankiqa.losses import ordered_pairs
 from rankiqa.sampling import EfficientGroups, HardNegatives, RandomPairs, random_crop
 from rankiqa.seeding import generator
 
-LIVE = {name: (0, 1, 2, 3, 4, 5) for name in ("GB", "GN", "JPEG", "JP2K")}
+LIVE = dict.fromkeys(("GB", "GN", "JPEG", "JP2K"), (0, 1, 2, 3, 4, 5))
 TID = {f"{i:02d}": (0, 1, 2, 3, 4) for i in range(17)}
 
 
@@ -138,7 +138,10 @@ def test_a_crop_of_the_whole_image_is_the_image():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: random_crop(np.zeros((10, 300, 3), np.uint8), 224, generator(0)), "300×10 px is smaller than the crop of 224×224"),
+        (
+            lambda: random_crop(np.zeros((10, 300, 3), np.uint8), 224, generator(0)),
+            "300×10 px is smaller than the crop of 224×224",
+        ),
         (lambda: EfficientGroups((), LIVE), "no reference image"),
         (lambda: EfficientGroups(photos(3), {}), "no distortion type"),
         (lambda: EfficientGroups(photos(3), {"GB": (0,)}), "GB has levels"),

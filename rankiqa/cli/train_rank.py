@@ -28,27 +28,48 @@ def _parser():
 
 def _arguments(argv: Sequence[str]) -> list[str]:
     """`--resume` alone means true; and without --config it takes the settings that the run was started with."""
-    args = [f"{a}=true" if a in SWITCHES and (i + 1 == len(argv) or argv[i + 1].startswith("--")) else a for i, a in enumerate(argv)]
+    args = [
+        f"{a}=true" if a in SWITCHES and (i + 1 == len(argv) or argv[i + 1].startswith("--")) else a
+        for i, a in enumerate(argv)
+    ]
     if "--resume=true" in args and not any(a.split("=")[0] == "--config" for a in args):
         for i, a in enumerate(args):
-            out = a.split("=", 1)[1] if a.startswith("--out=") else args[i + 1] if a == "--out" and i + 1 < len(args) else None
+            out = (
+                a.split("=", 1)[1]
+                if a.startswith("--out=")
+                else args[i + 1]
+                if a == "--out" and i + 1 < len(args)
+                else None
+            )
             if out and (Path(out) / "config.yaml").is_file():
                 return ["--config", str(Path(out) / "config.yaml"), *args]
     return args
 
 
-def _train(argv: Sequence[str]) -> int:
+def parse(argv: Sequence[str]):
+    """The `RankConfig` of a command line; `InputError`, naming the key (and the file), for what it does not know."""
     from jsonargparse import ArgumentError
 
     from rankiqa.config import RankConfig
     from rankiqa.errors import InputError
 
     parser = _parser()
+    args = _arguments(argv)
     try:
-        values = parser.parse_args(_arguments(argv))
-        config = RankConfig(**{k: v for k, v in parser.instantiate(values).as_dict().items() if k != "config"})
+        values = parser.instantiate(parser.parse_args(args)).as_dict()
     except ArgumentError as error:
-        raise InputError(" ".join(str(error).split())) from error
+        files = [b for a, b in zip(args, args[1:], strict=False) if a == "--config"]
+        files += [a.split("=", 1)[1] for a in args if a.startswith("--config=")]
+        message = " ".join(str(error).split())
+        named = not files or any(name in message for name in files)
+        raise InputError(
+            message if named else f"{message} (settings: {', '.join(files)} and flags)"
+        ) from error
+    return RankConfig(**{key: value for key, value in values.items() if key != "config"})
+
+
+def _train(argv: Sequence[str]) -> int:
+    config = parse(argv)
     from rankiqa.training import RankTrainer, describe
 
     trainer = RankTrainer(config)

@@ -63,13 +63,13 @@ ARCHITECTURES: dict[str, Architecture] = {
     "shallow": Architecture(_shallow, "head", 227, "imagenet"),
     "alexnet": Architecture(_alexnet, "classifier.6", 227, "imagenet", "AlexNet_Weights"),
     "vgg16": Architecture(_vgg16, "classifier.6", 224, "imagenet", "VGG16_Weights"),
-    "squeezenet1_1": Architecture(
-        _squeezenet1_1, "classifier.1", 224, "imagenet", "SqueezeNet1_1_Weights"
-    ),
+    "squeezenet1_1": Architecture(_squeezenet1_1, "classifier.1", 224, "imagenet", "SqueezeNet1_1_Weights"),
 }
 
 
-def _timm_backbone(name: str, pretrained: bool, dropout: float | None) -> tuple[nn.Module, str, Preprocessing]:
+def _timm_backbone(
+    name: str, pretrained: bool, dropout: float | None
+) -> tuple[nn.Module, str, Preprocessing]:
     import timm
 
     if not timm.is_model(name):
@@ -131,9 +131,7 @@ def read_weights(path: str | Path) -> dict[str, torch.Tensor]:
         raise InputError(f"{path}: not a readable safetensors file ({error})") from error
 
 
-def load_backbone(
-    backbone: nn.Module, head: str, tensors: dict[str, torch.Tensor], source: str
-) -> bool:
+def load_backbone(backbone: nn.Module, head: str, tensors: dict[str, torch.Tensor], source: str) -> bool:
     """Load `tensors` into `backbone`; only the last layer may have another shape, and is then left new.
 
     Returns whether the last layer came along. Raises `InputError` that says what does not fit.
@@ -203,9 +201,7 @@ def build_model(
     elif preprocessing in PREPROCESSING:
         steps = Preprocessing(**PREPROCESSING[preprocessing])
     else:
-        raise InputError(
-            f"model.preprocessing: unknown {preprocessing!r}; known: {', '.join(PREPROCESSING)}"
-        )
+        raise InputError(f"model.preprocessing: unknown {preprocessing!r}; known: {', '.join(PREPROCESSING)}")
     _initialise_head(backbone, head)
     if weights == "imagenet" and name in ARCHITECTURES:
         load_backbone(backbone, head, _download(name, ARCHITECTURES[name]), "model.weights imagenet")

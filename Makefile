@@ -1,0 +1,40 @@
+# make demo: everything once, on a few photographs.  make test: the tests.  Both install into .venv first.
+PYTHON ?= python3
+# Steps of the demo's training; the default is the quick recipe's own.
+DEMO_STEPS ?= 400
+WORKERS ?= 2
+BIN := .venv/bin
+
+.PHONY: demo test test-slow lint format clean install
+.NOTPARALLEL:
+
+install: .venv/installed
+
+.venv/installed: setup.cfg pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --upgrade pip
+	@echo "installing rankiqa and its dependencies (PyTorch is large: several minutes on a slow line)"
+	$(BIN)/pip install --quiet torch torchvision -e ".[dev]"
+	touch $@
+
+demo: install
+	$(BIN)/python data_gen/make_ranks.py --workers $(WORKERS)
+	bash train/train_rank.sh --config train/configs/quick.yaml --steps $(DEMO_STEPS) --overwrite
+	$(BIN)/python eval/eval_all.py
+
+test: install
+	$(BIN)/python -m pytest -n 2 -m "not slow"
+
+test-slow: install
+	$(BIN)/python -m pytest -n 2 -m slow
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: install
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf .venv results/demo build dist *.egg-info .pytest_cache .ruff_cache

@@ -1,0 +1,43 @@
+"""Fixtures that more than one test file uses: small real photographs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rankiqa.datasets import builtin_photos
+
+
+@pytest.fixture(scope="session")
+def photos() -> dict[str, np.ndarray]:
+    """The built-in photographs at full size by name: uint8 H×W×3."""
+    folder = builtin_photos.folder()
+    return {name: np.array(Image.open(folder / name)) for name in builtin_photos.PHOTOS}
+
+
+@pytest.fixture(scope="session")
+def photo(photos) -> np.ndarray:
+    """A 256×240 part of a photograph; read-only, so that whatever changes its input fails."""
+    part = np.ascontiguousarray(photos["astronaut.png"][20:260, 120:376])
+    part.flags.writeable = False
+    return part
+
+
+@pytest.fixture(scope="session")
+def _small_photos(photos, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("photos")
+    for place, name in (("", "astronaut.png"), ("a", "chelsea.png"), ("b", "coffee.png")):
+        (folder / place).mkdir(exist_ok=True)
+        Image.fromarray(photos[name][40:136, 100:212]).save(folder / place / "x.png")
+    return folder
+
+
+@pytest.fixture
+def photo_folder(_small_photos, tmp_path) -> Path:
+    """A fresh folder with three 112×96 photographs: x.png, a/x.png and b/x.png."""
+    import shutil
+
+    return Path(shutil.copytree(_small_photos, tmp_path / "photos"))
