@@ -128,7 +128,7 @@ class RankConfig:
         loss: the hinge.
         optim: the optimizer.
         steps: how many batches.
-        out: folder of the run: config.yaml, log.csv, tensorboard/, checkpoints/, model/.
+        out: folder of the run: config.yaml, log.csv, val.csv, curves.png, tensorboard/, checkpoints/, model/.
         seed: of weights, batches, crops and dropout.
         precision: no, bf16 or fp16; none: as accelerate was launched.
         log_every: steps between two lines of the log.

@@ -19,6 +19,7 @@ from tqdm import tqdm
 from rankiqa import __version__
 from rankiqa.batches import RankedBatches, make_loader, make_sampler
 from rankiqa.config import RankConfig
+from rankiqa.curves import write_curves
 from rankiqa.errors import InputError
 from rankiqa.losses import hardest_pairs_hinge, pair_statistics, pairwise_hinge
 from rankiqa.models import RankModel, build_model, save_model
@@ -40,9 +41,7 @@ def split_ranks(config: RankConfig) -> tuple[RankedSet, RankedSet | None]:
     data = config.data
     if data.val:
         val = RankedSet.read(data.val)
-        shared = {ranks.pristine_sha256(r) for r in ranks.references} & {
-            val.pristine_sha256(r) for r in val.references
-        }
+        shared = {ranks.pristine_sha256(r) for r in ranks.references} & {val.pristine_sha256(r) for r in val.references}
         if shared:
             raise InputError(
                 f"data.val: {data.val} shares {len(shared)} pristine photos with {data.ranks}; validate on others"
@@ -54,7 +53,8 @@ def split_ranks(config: RankConfig) -> tuple[RankedSet, RankedSet | None]:
     rest = [reference for reference in ranks.references if reference not in held]
     if data.holdout >= len(rest):
         raise InputError(
-            f"data.holdout is {data.holdout}, but {data.ranks} has only {len(rest)} photos; some must remain to train on"
+            f"data.holdout is {data.holdout}, but {data.ranks} has only {len(rest)} photos; "
+            "some must remain to train on"
         )
     order = generator(config.seed, "holdout").permutation(len(rest))
     held |= {rest[i] for i in order[: data.holdout]}
@@ -107,9 +107,7 @@ def _prepare_out(config: RankConfig) -> Path | None:
         os.rename(out, aside)
         print(f"moved the run that was there to {aside}")
     out.mkdir(parents=True, exist_ok=True)
-    written.write_text(
-        yaml.safe_dump(now | {"resume": False, "overwrite": False}, sort_keys=False), encoding="utf-8"
-    )
+    written.write_text(yaml.safe_dump(now | {"resume": False, "overwrite": False}, sort_keys=False), encoding="utf-8")
     return resume_from
 
 
@@ -160,7 +158,7 @@ class RankTrainer:
             state = read_state(self.checkpoint)
             if state.get("manifest_sha256") != self.fingerprint["manifest_sha256"]:
                 raise InputError(
-                    f"data.ranks: {config.data.ranks} is not the set that the run in {config.out} began with (its manifest differs)"
+                    f"data.ranks: {config.data.ranks} is not the set that the run began with (its manifest differs)"
                 )
             load_checkpoint(self.checkpoint, self.model, self.optimizer)
             self.step = state["step"]
@@ -301,8 +299,8 @@ class RankTrainer:
                     mean = torch.stack(losses).mean().item()
                     if mean != mean or mean == float("inf"):
                         raise InputError(
-                            f"the loss is {mean} near step {self.step}: lower optim.lr, set optim.clip or use precision bf16; "
-                            "the checkpoints so far are kept"
+                            f"the loss is {mean} near step {self.step}: lower optim.lr, set optim.clip "
+                            "or use precision bf16; the checkpoints so far are kept"
                         )
                     if log:
                         stats = pair_statistics(scores, group, level, config.loss.margin)
@@ -336,6 +334,7 @@ class RankTrainer:
                 log.__exit__(None, None, None)
         if accelerator.is_main_process:
             save_model(self.model, out / "model", **self.model_files())
+            write_curves(out)
         accelerator.wait_for_everyone()
         return rows
 

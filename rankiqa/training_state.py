@@ -90,7 +90,8 @@ def read_state(checkpoint: Path) -> dict[str, Any]:
         return state | {"step": int(state["step"]), "optimizer": dict(state["optimizer"])}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"{checkpoint / STATE}: damaged ({error}); remove the folder {checkpoint.name} to resume from the one before"
+            f"{checkpoint / STATE}: damaged ({error}); "
+            f"remove the folder {checkpoint.name} to resume from the one before"
         ) from error
 
 

@@ -52,7 +52,10 @@ def score_items(
 
 
 def summarize(items: list[tuple[str, str, int]], scores: np.ndarray) -> dict[str, dict[str, float]]:
-    """Distortion → SROCC of score against −level, shares of ordered pairs in one photo and between photos; ALL is their mean."""
+    """Distortion → SROCC of score against −level, shares of ordered pairs in one photo and between photos.
+
+    The row ALL is the mean over the distortions.
+    """
     reference, distortion, level = (np.array(column) for column in zip(*items, strict=True))
     rows = {}
     for name in dict.fromkeys(distortion.tolist()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from rankiqa.cli import guarded
@@ -17,7 +18,8 @@ def _parser():
 
     parser = ArgumentParser(
         prog="train_rank",
-        description="Train a network on ranked images. Every setting is a key of the YAML file and a flag of the same name.",
+        description="Train a network on ranked images. "
+        "Every setting is a key of the YAML file and a flag of the same name.",
         exit_on_error=False,
         allow_abbrev=False,
     )
@@ -58,7 +60,7 @@ def parse(argv: Sequence[str]):
     try:
         values = parser.instantiate(parser.parse_args(args)).as_dict()
     except ArgumentError as error:
-        files = [b for a, b in zip(args, args[1:], strict=False) if a == "--config"]
+        files = [b for a, b in pairwise(args) if a == "--config"]
         files += [a.split("=", 1)[1] for a in args if a.startswith("--config=")]
         message = " ".join(str(error).split())
         named = not files or any(name in message for name in files)

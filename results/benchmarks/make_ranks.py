@@ -43,9 +43,7 @@ def bare_calls(photos: list[Path], out: Path) -> int:
         image = np.array(Image.open(photo))
         made = [image]
         for kernel, sigma in zip((7, 15, 39, 91, 199), SIGMAS, strict=True):
-            blurred = cv2.GaussianBlur(
-                image.astype(np.float32), (kernel, kernel), sigma, borderType=cv2.BORDER_REFLECT
-            )
+            blurred = cv2.GaussianBlur(image.astype(np.float32), (kernel, kernel), sigma, borderType=cv2.BORDER_REFLECT)
             made.append(np.rint(blurred).astype(np.uint8))
         for variance in VARIANCES:
             noise = rng.standard_normal(image.shape, dtype=np.float32) * np.float32(255 * variance**0.5)
@@ -79,9 +77,7 @@ def time_command(photos: Path, count: int, workers: int) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--pristine", required=True, metavar="DIR", help="colour photos, PNG, in one folder")
     parser.add_argument("--limit", type=int, default=60, help="photos")
     parser.add_argument("--repeat", type=int, default=3, help="rounds, of which the median counts")
@@ -115,8 +111,7 @@ def main() -> None:
         "| | images/s | of bare calls | lowest–highest |",
         "|---|---|---|---|",
         *(
-            f"| {name} | {rate:.1f} | {rate / medians[names[0]]:.2f} | "
-            f"{min(rates[name]):.1f}–{max(rates[name]):.1f} |"
+            f"| {name} | {rate:.1f} | {rate / medians[names[0]]:.2f} | {min(rates[name]):.1f}–{max(rates[name]):.1f} |"
             for name, rate in medians.items()
         ),
     ]

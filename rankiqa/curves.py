@@ -1,0 +1,61 @@
+"""The curves of a training run, drawn from its log.csv and val.csv."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pandas as pd
+
+from rankiqa.errors import InputError
+from rankiqa.images import write_atomically
+
+PANELS = (
+    ("loss", "pairwise hinge loss"),
+    ("ordered", "ordered pairs of the batch"),
+    ("active", "active pairs of the batch"),
+)
+VAL_PANELS = (
+    ("srocc", "held-out SROCC"),
+    ("ordered_within", "held-out ordered pairs, within a photo"),
+    ("ordered_across", "held-out ordered pairs, between photos"),
+)
+
+
+def write_curves(run: str | Path, path: str | Path | None = None) -> Path:
+    """Draw the curves of the run in folder `run`; returns the PNG's path (`run`/curves.png by default).
+
+    The faint line of a training panel is the log itself, the strong one its running mean over 20 lines. Without a
+    validation the second row is left out. Raises `InputError` if there is no log.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    run = Path(run)
+    if not (run / "log.csv").is_file():
+        raise InputError(f"{run}: no log.csv in it, so it is not a training run")
+    log = pd.read_csv(run / "log.csv")
+    val = pd.read_csv(run / "val.csv")
+    figure = Figure(figsize=(13, 7 if len(val) else 3.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(2 if len(val) else 1, 3, squeeze=False)
+    for axis, (column, title) in zip(axes[0], PANELS, strict=True):
+        axis.plot(log["step"], log[column], color="C0", alpha=0.25, linewidth=0.8)
+        axis.plot(log["step"], log[column].rolling(20, min_periods=1).mean(), color="C0")
+        axis.set_title(title, fontsize=10)
+        if column != "ordered":
+            axis.set_yscale("log" if (log[column] > 0).all() else "linear")
+    for axis, (column, title) in zip(axes[1] if len(val) else (), VAL_PANELS, strict=False):
+        for name, rows in val.groupby("distortion", sort=False):
+            style = {"color": "black", "linewidth": 2} if name == "ALL" else {}
+            axis.plot(rows["step"], rows[column], marker=".", label=name, **style)
+        axis.set_title(title, fontsize=10)
+        axis.legend(fontsize=8)
+    for axis in axes.flat:
+        axis.set_xlabel("step", fontsize=9)
+        axis.grid(alpha=0.3)
+    data = io.BytesIO()
+    figure.savefig(data, format="png", dpi=80)
+    path = Path(path) if path else run / "curves.png"
+    write_atomically(path, data.getvalue())
+    return path
