@@ -83,9 +83,7 @@ def read_results(folder: Path) -> tuple[pd.DataFrame, dict]:
     except FileNotFoundError as error:
         raise InputError(f"{error.filename}: no such file; eval_all writes it") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{folder}: scores.csv or summary.json is damaged ({error}); run eval_all again"
-        ) from error
+        raise InputError(f"{folder}: scores.csv or summary.json is damaged ({error}); run eval_all again") from error
     return scores, summary
 
 
@@ -113,9 +111,7 @@ def as_text(tables: list[dict]) -> str:
     lines = [[short.get(heading, heading) for heading in headings], *rows]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     text = [
-        "  ".join(
-            [line[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(line[1:], widths[1:], strict=True))]
-        )
+        "  ".join([line[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(line[1:], widths[1:], strict=True))])
         for line in lines
     ]
     text += [f"{row['type']}: no correlation: {row['reason']}" for row in tables if row["reason"]]
@@ -172,9 +168,7 @@ def draw_scatter(scores: pd.DataFrame) -> Figure:
     for k, kind in enumerate(kinds):
         of = scores[scores["distortion"] == kind]
         x = of["truth"].to_numpy(float)
-        if (
-            ranked
-        ):  # levels are integers: a strip for each type, and a width for it, lest points hide each other
+        if ranked:  # levels are integers: a strip for each type, and a width for it, lest points hide each other
             strip = 0.7 / max(1, len(distorted))
             if kind != PRISTINE:
                 x = x + strip * (k + 0.5) - 0.35
@@ -219,16 +213,14 @@ def draw_levels(scores: pd.DataFrame) -> Figure:
     levels = sorted(int(level) for level in scores["level"].unique())
     columns = next(c for most, c in ((1, 1), (4, 2), (9, 3), (np.inf, 4)) if len(kinds) <= most)
     lines = max(1, -(-len(kinds) // columns))
-    figure, axes = _figure(
-        7.2 + 0.8 * (columns > 3), 0.7 + (1.7 if columns > 1 else 3) * lines, lines, columns
-    )
+    figure, axes = _figure(7.2 + 0.8 * (columns > 3), 0.7 + (1.7 if columns > 1 else 3) * lines, lines, columns)
     # from the pristine blue to the worst red, through shades that print apart
     colours = {k: colormaps["turbo"](0.08 + 0.84 * i / max(1, len(levels) - 1)) for i, k in enumerate(levels)}
     finite = scores["score"][np.isfinite(scores["score"])]
     low, high = (finite.min(), finite.max()) if len(finite) else (0.0, 1.0)
     if low == high:
         low, high = low - 0.5, high + 0.5
-    bins = np.linspace(low, high, int(np.clip(np.sqrt(len(scores)), 15, 50)) + 1)
+    bins = np.linspace(low, high, int(np.clip(np.sqrt(len(scores) / max(1, len(kinds))), 15, 50)) + 1)
     flat = np.atleast_1d(axes).reshape(-1)
     for panel, kind in zip(flat, kinds, strict=False):
         of = scores[scores["distortion"] == kind]
@@ -238,6 +230,7 @@ def draw_levels(scores: pd.DataFrame) -> Figure:
             panel.hist(values, bins=bins, color=colours[level], alpha=0.28)
             panel.hist(values, bins=bins, color=colours[level], histtype="step", linewidth=1.1)
         panel.set_title(kind, fontsize=9)
+        panel.tick_params(labelbottom=panel in flat[: len(kinds)][-columns:])
     for panel in flat[len(kinds) :]:
         panel.set_visible(False)
     figure.supxlabel("score, higher is better", fontsize=9)
@@ -245,9 +238,7 @@ def draw_levels(scores: pd.DataFrame) -> Figure:
     from matplotlib.patches import Patch
 
     figure.legend(
-        handles=[
-            Patch(color=colours[k], alpha=0.75, label="0 pristine" if k == 0 else str(k)) for k in levels
-        ],
+        handles=[Patch(color=colours[k], alpha=0.75, label="0 pristine" if k == 0 else str(k)) for k in levels],
         title="level",
         loc="outside right center",
         frameon=False,

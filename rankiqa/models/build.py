@@ -67,9 +67,7 @@ ARCHITECTURES: dict[str, Architecture] = {
 }
 
 
-def _timm_backbone(
-    name: str, pretrained: bool, dropout: float | None
-) -> tuple[nn.Module, str, Preprocessing]:
+def _timm_backbone(name: str, dropout: float | None) -> tuple[nn.Module, str, Preprocessing]:
     import timm
 
     if not timm.is_model(name):
@@ -79,12 +77,7 @@ def _timm_backbone(
             f"model.name: unknown network {name!r}; known: {', '.join(ARCHITECTURES)}, and any of timm's{hint}"
         )
     extra = {} if dropout is None else {"drop_rate": dropout}
-    try:
-        net = timm.create_model(name, pretrained=pretrained, num_classes=1, **extra)
-    except Exception as error:  # the hub client, urllib and timm each raise kinds of their own
-        if not pretrained:
-            raise
-        raise _no_download(name, error) from error
+    net = timm.create_model(name, pretrained=False, num_classes=1, **extra)
     cfg = net.pretrained_cfg
     head = cfg.get("classifier")
     if not isinstance(head, str):
@@ -100,19 +93,37 @@ def _no_download(name: str, error: Exception) -> InputError:
     )
 
 
-def _download(name: str, architecture: Architecture) -> dict[str, torch.Tensor]:
+def _download(name: str, backbone: nn.Module) -> dict[str, torch.Tensor]:
+    """ImageNet weights, from torchvision or from timm's place on the Hugging Face hub."""
+    if name not in ARCHITECTURES:
+        return _download_timm(name, backbone.pretrained_cfg)
+    entry = ARCHITECTURES[name].torchvision
+    if entry is None:
+        raise InputError(f"model.weights: there are no ImageNet weights of {name}; use --model.weights none, or a file")
     import torchvision
 
-    if architecture.torchvision is None:
-        raise InputError(
-            f"model.weights: there are no ImageNet weights of {name}; use --model.weights none, or a file"
-        )
-    weights = getattr(torchvision.models, architecture.torchvision).IMAGENET1K_V1
+    weights = getattr(torchvision.models, entry).IMAGENET1K_V1
     try:
         # weights_only: tensors and nothing that could run; check_hash: the file that torchvision names.
         return weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
     except (OSError, RuntimeError) as error:
         raise _no_download(name, error) from error
+
+
+def _download_timm(name: str, cfg: dict) -> dict[str, torch.Tensor]:
+    # timm's own loader falls back to pickles; the hub's safetensors file is fetched here, or none.
+    import logging
+
+    import huggingface_hub
+
+    if not cfg.get("hf_hub_id"):
+        raise InputError(f"model.weights: timm publishes no weights of {name}; use --model.weights none, or a file")
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its retries; one line says it all
+    try:
+        path = huggingface_hub.hf_hub_download(cfg["hf_hub_id"], "model.safetensors")
+    except Exception as error:  # the hub's client raises its own kinds, httpx's and OSError
+        raise _no_download(name, error) from error
+    return read_weights(path)
 
 
 def read_weights(path: str | Path) -> dict[str, torch.Tensor]:
@@ -192,7 +203,7 @@ def build_model(
         default = Preprocessing(**PREPROCESSING[architecture.preprocessing])
         crop = crop or architecture.crop
     else:
-        backbone, head, default = _timm_backbone(name, weights == "imagenet", dropout)
+        backbone, head, default = _timm_backbone(name, dropout)
         crop = crop or 224
     if preprocessing is None:
         steps = default
@@ -203,8 +214,8 @@ def build_model(
     else:
         raise InputError(f"model.preprocessing: unknown {preprocessing!r}; known: {', '.join(PREPROCESSING)}")
     _initialise_head(backbone, head)
-    if weights == "imagenet" and name in ARCHITECTURES:
-        load_backbone(backbone, head, _download(name, ARCHITECTURES[name]), "model.weights imagenet")
-    elif weights not in ("none", "imagenet"):
+    if weights == "imagenet":
+        load_backbone(backbone, head, _download(name, backbone), "model.weights imagenet")
+    elif weights != "none":
         load_backbone(backbone, head, read_weights(weights), weights)
     return RankModel(name, backbone, head, steps, crop, dropout)

@@ -6,6 +6,7 @@ import urllib.error
 
 import numpy as np
 import pytest
+import timm
 import torch
 import torchvision
 from safetensors.torch import save_file
@@ -64,7 +65,7 @@ def test_a_score_does_not_depend_on_the_other_images_and_may_be_negative(name):
     with torch.inference_mode():
         alone = torch.cat([model(x[i : i + 1]) for i in range(6)])
         np.testing.assert_allclose(model(x), alone, atol=1e-6)
-        # The last layer is linear: with its bias far down every score is negative. A ReLU behind it would forbid that.
+        # The last layer is linear: with its bias far down every score is negative, which a ReLU would forbid.
         model.backbone.get_submodule(model.head).bias.fill_(-100)
         assert model(x).max() < -50
 
@@ -181,3 +182,30 @@ def test_without_a_network_imagenet_weights_say_what_to_do(monkeypatch):
     monkeypatch.setattr("os.path.exists", lambda path: False)
     with pytest.raises(InputError, match=r"squeezenet1_1 cannot be downloaded .*--model.weights none"):
         build_model("squeezenet1_1", "imagenet")
+
+
+def test_timm_s_imagenet_weights_come_as_safetensors_from_its_hub(monkeypatch, tmp_path):
+    torch.manual_seed(7)
+    theirs = timm.create_model("resnet10t", num_classes=1000).eval()
+    save_file(theirs.state_dict(), tmp_path / "model.safetensors")
+    asked = []
+
+    def download(repository, filename):
+        asked.append((repository, filename))
+        return str(tmp_path / filename)
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
+    ours = build_model("resnet10t", "imagenet", crop=64).eval()
+    assert asked == [("timm/resnet10t.c3_in1k", "model.safetensors")]
+    x = images(2, 64)
+    with torch.inference_mode():
+        cfg = theirs.pretrained_cfg
+        expected = theirs.forward_features(normalize(x, cfg["mean"], cfg["std"]))
+        np.testing.assert_array_equal(ours.backbone.forward_features(ours.preprocessing(x)), expected)
+
+    def offline(repository, filename):
+        raise ConnectionError("no route to host")
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", offline)
+    with pytest.raises(InputError, match="resnet10t cannot be downloaded .*--model.weights none"):
+        build_model("resnet10t", "imagenet")
