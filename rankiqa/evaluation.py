@@ -84,9 +84,7 @@ def score_items(
             numbers.append([result.mean, result.median, result.std, len(result.scores)])
     if len(skipped) == len(items):
         more = f" (and {len(items) - 1} more)" if len(items) > 1 else ""
-        raise InputError(
-            f"no image could be scored: {skipped[0]['reason']}{more}" if skipped else "no images"
-        )
+        raise InputError(f"no image could be scored: {skipped[0]['reason']}{more}" if skipped else "no images")
     scored = pd.DataFrame(numbers, columns=["score", "median", "std", "patches"], index=items.index)
     table = pd.concat([items, scored], axis=1)[list(COLUMNS)]
     return table[table["patches"] > 0].reset_index(drop=True), skipped
@@ -325,9 +323,7 @@ def _commit() -> str | None:
         return None
     try:
         run = [
-            subprocess.run(
-                ["git", "-C", here, *words], capture_output=True, text=True, timeout=20, check=True
-            )
+            subprocess.run(["git", "-C", here, *words], capture_output=True, text=True, timeout=20, check=True)
             for words in (("rev-parse", "HEAD"), ("status", "--porcelain", "--untracked-files=no"))
         ]
     except (OSError, subprocess.SubprocessError):

@@ -74,9 +74,8 @@ def read_results(folder: Path) -> tuple[pd.DataFrame, dict]:
         scores = pd.read_csv(
             folder / "scores.csv",
             dtype={**text, "level": "Int64"},
-            na_values={"level": ""},
+            na_values={key: [""] for key in ("level", "score", "median", "std")},
             keep_default_na=False,
-            float_precision="round_trip",
         )
         summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
         summary["tables"], scores["truth"], scores["score"]
@@ -227,9 +226,11 @@ def draw_levels(scores: pd.DataFrame) -> Figure:
         pristine = scores[(scores["distortion"] == PRISTINE) & scores["reference"].isin(of["reference"])]
         for level in levels:
             values = (pristine if level == 0 else of[of["level"] == level])["score"]
+            values = values[np.isfinite(values)]
             panel.hist(values, bins=bins, color=colours[level], alpha=0.28)
             panel.hist(values, bins=bins, color=colours[level], histtype="step", linewidth=1.1)
         panel.set_title(kind, fontsize=9)
+        panel.yaxis.get_major_locator().set_params(integer=True)
         panel.tick_params(labelbottom=panel in flat[: len(kinds)][-columns:])
     for panel in flat[len(kinds) :]:
         panel.set_visible(False)

@@ -24,7 +24,9 @@ from rankiqa.seeding import generator
 MODES = ("random", "grid")
 SMALL = ("error", "reflect", "resize")
 PATCHES = 30  # of the paper
-PASS = 128  # most crops in one pass, so that memory does not grow with `patches` without end
+# Most crops in one pass. A GPU takes the paper's 30 at once; on a CPU the activations of so many fit no cache,
+# and a few passes are faster (results/benchmarks/scoring.py).
+CPU_PASS, GPU_PASS = 8, 128
 
 
 @dataclass(frozen=True)
@@ -47,9 +49,7 @@ class PatchScores:
         return float(self.scores.std())
 
 
-def crop_positions(
-    height: int, width: int, crop: int, patches: int, mode: str, rng: np.random.Generator
-) -> np.ndarray:
+def crop_positions(height: int, width: int, crop: int, patches: int, mode: str, rng: np.random.Generator) -> np.ndarray:
     """Upper left corners (top, left) of the crops, (P, 2) int64.
 
     Args:
@@ -112,7 +112,7 @@ def score_image(
     small: str = "error",
     device: str | torch.device | None = None,
 ) -> PatchScores:
-    """Score an image by its crops, all in one pass.
+    """Score an image by its crops, in batches.
 
     The same pixels and seed give the same number, whatever the file is called and whatever is scored before
     or beside it: the places of the crops come from the seed and a hash of the pixels.
@@ -275,8 +275,9 @@ def _evaluating(model: nn.Module) -> Iterator[None]:
 
 
 def _score(model: nn.Module, crops: torch.Tensor, device: torch.device) -> PatchScores:
+    parts = crops.split(CPU_PASS if device.type == "cpu" else GPU_PASS)
     with _evaluating(model):
-        scores = torch.cat([model(part.to(device).float().div_(255)) for part in crops.split(PASS)])
+        scores = torch.cat([model(part.to(device).float().div_(255)) for part in parts])
     if scores.shape != (len(crops),):
         shape = tuple(scores.shape)
         raise InputError(f"the model gave scores of shape {shape} for {len(crops)} crops, not (N,)")

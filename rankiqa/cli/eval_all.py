@@ -53,8 +53,7 @@ def parser() -> argparse.ArgumentParser:
         "--small",
         choices=SMALL,
         default="error",
-        help="images smaller than a crop: leave them out with a "
-        "warning, mirror them at their borders, or enlarge them",
+        help="images smaller than a crop: leave them out with a warning, mirror them at their borders, or enlarge them",
     )
     add("--convert", action="store_true", help="also take greyscale, transparent, 16-bit and CMYK images")
     add("--strict", action="store_true", help="stop at the first image that cannot be scored")

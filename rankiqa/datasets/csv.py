@@ -117,9 +117,7 @@ def _column(labels: Path, header: list[str], wanted: str | None, known: tuple[st
     if found:
         both = " and ".join(header[k] for k in found)
         raise InputError(f"{labels}: has the columns {both}; say which one with {option}")
-    raise InputError(
-        f"{labels}: no column {' or '.join(candidates)}, only {', '.join(header)}; name it with {option}"
-    )
+    raise InputError(f"{labels}: no column {' or '.join(candidates)}, only {', '.join(header)}; name it with {option}")
 
 
 def _number(text: str, what: str) -> float:
