@@ -52,9 +52,7 @@ def draw_sheet(ranked_set: RankedSet, reference: str) -> Image.Image:
                 row = ranked_set.table.query(
                     "reference == @reference and distortion == @name and level == @level"
                 ).iloc[0]
-                label = f"level {level}: " + (
-                    distortion.label(row.strength) if distortion else f"{row.strength:.3g}"
-                )
+                label = f"level {level}: " + (distortion.label(row.strength) if distortion else f"{row.strength:.3g}")
             draw.text((left, top + 4), label, "black", font)
             image = read_image(ranked_set.row_path(reference, name, level))
             sheet.paste(Image.fromarray(_centre(image)), (left, top + _LABEL))

@@ -284,7 +284,8 @@ def _held_out(
 
 def _tell_left_out(left_out: list[str], doubt: list[str], unknown: bool) -> None:
     if left_out:
-        print(f"left out {len(left_out)} photos that the model was trained on (--all-references keeps them)")
+        count = f"left out {len(left_out)} photos that the model was trained on"
+        print(f"{count} (--all-references keeps them)", flush=True)
     if doubt:
         print(
             f"warning: {len(doubt)} photos bear the name of a training photo but are other files, "

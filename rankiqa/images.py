@@ -65,11 +65,7 @@ def read_image(path: str | os.PathLike[str], convert: bool = False) -> np.ndarra
         raise InputError(f"{path}: has more than {most:,} pixels; make it smaller") from error
     except Exception as error:  # Pillow's plug-ins raise whatever they meet in a damaged header
         if not data.startswith(b"BM"):
-            why = (
-                "the file is empty"
-                if not data
-                else "not an image of a known format, or its header is damaged"
-            )
+            why = "the file is empty" if not data else "not an image of a known format, or its header is damaged"
             raise InputError(f"{path}: {why}; give one of {', '.join(sorted(SUFFIXES))}") from error
         return _to_rgb(_unpack_bmp(path, data), True, convert, path)
     try:
@@ -129,9 +125,7 @@ def _unpack_bmp(path: Path, data: bytes) -> Image.Image:
         channels = [_field(stored, mask) for mask in masks if mask]
         return Image.fromarray(np.stack(channels, axis=-1).astype(np.uint8))
     except (struct.error, ValueError, OverflowError) as error:
-        raise InputError(
-            f"{path}: a BMP of an unknown kind, or damaged; save it anew with 24 bits a pixel"
-        ) from error
+        raise InputError(f"{path}: a BMP of an unknown kind, or damaged; save it anew with 24 bits a pixel") from error
 
 
 def _field(stored: np.ndarray, mask: int) -> np.ndarray:

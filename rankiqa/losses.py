@@ -32,9 +32,7 @@ def ordered_pairs(group: Tensor, level: Tensor) -> Tensor:
     [[0, 1]]
     """
     if group.ndim != 1 or group.shape != level.shape:
-        raise ValueError(
-            f"group and level must both be (N,), got {tuple(group.shape)} and {tuple(level.shape)}"
-        )
+        raise ValueError(f"group and level must both be (N,), got {tuple(group.shape)} and {tuple(level.shape)}")
     return (group[:, None] == group[None, :]) & (level[:, None] < level[None, :])
 
 
@@ -79,9 +77,7 @@ def pairwise_hinge(
     return total / (len(scores) if reduction == "images" else mask.sum().clamp(min=1))
 
 
-def hardest_pairs_hinge(
-    scores: Tensor, group: Tensor, level: Tensor, margin: float = 1.0, keep: int = 1
-) -> Tensor:
+def hardest_pairs_hinge(scores: Tensor, group: Tensor, level: Tensor, margin: float = 1.0, keep: int = 1) -> Tensor:
     """The mean hinge loss of the `keep` ordered pairs with the largest loss: hard-negative mining.
 
     Arguments as for `pairwise_hinge`; with fewer than `keep` ordered pairs all are taken. Source: the

@@ -78,9 +78,7 @@ class Source:
                 groups.setdefault(path.rpartition("/")[0], []).append(path)
             kept = {path for group in groups.values() for path in group[:per_folder]}
             chosen = [path for path in chosen if path in kept]
-        return cls(
-            root, tuple(sorted(chosen[:limit])), {"photos": name, "per_folder": per_folder, "limit": limit}
-        )
+        return cls(root, tuple(sorted(chosen[:limit])), {"photos": name, "per_folder": per_folder, "limit": limit})
 
 
 @dataclass(frozen=True)
@@ -220,9 +218,7 @@ def _versions() -> dict[str, str]:
     }
 
 
-def _describe(
-    out: Path, seed: int, kind: str, strengths: Mapping[str, tuple[float, ...]], source: Source
-) -> bool:
+def _describe(out: Path, seed: int, kind: str, strengths: Mapping[str, tuple[float, ...]], source: Source) -> bool:
     """Write `set.json`, or compare with the one that is there; True if it is new."""
     file = out / DESCRIPTION
     wanted = {
@@ -290,9 +286,7 @@ def _key(row: Mapping[str, Any]) -> tuple[str, str, int]:
 
 
 def _missing(reference: str, jobs: Sequence[Job], rows: Mapping[Any, Row], out: Path) -> list[Job]:
-    return [
-        job for job in jobs if not ((row := rows.get((reference, *job))) and (out / row["path"]).is_file())
-    ]
+    return [job for job in jobs if not ((row := rows.get((reference, *job))) and (out / row["path"]).is_file())]
 
 
 def _append(journal: Path, rows: Sequence[Row]) -> None:

@@ -172,8 +172,7 @@ def _check(manifest: Path, table: pd.DataFrame) -> None:
     if wrong.any():
         row = table[wrong].iloc[0]
         raise InputError(
-            f"{manifest}: {row.path} is {row.distortion} at level {row.level}; "
-            f"level 0, and only it, is {PRISTINE}"
+            f"{manifest}: {row.path} is {row.distortion} at level {row.level}; level 0, and only it, is {PRISTINE}"
         )
     for key in (["reference", "distortion", "level"], ["path"]):
         if (twice := table.duplicated(key)).any():
@@ -207,9 +206,7 @@ def regenerate(ranked_set: RankedSet, row: Any) -> np.ndarray:
     if row.distortion == PRISTINE:
         return pristine
     if row.distortion not in DISTORTIONS:
-        raise InputError(
-            f"{row.path}: unknown distortion {row.distortion!r}; known: {', '.join(DISTORTIONS)}"
-        )
+        raise InputError(f"{row.path}: unknown distortion {row.distortion!r}; known: {', '.join(DISTORTIONS)}")
     return DISTORTIONS[row.distortion](pristine, row.strength, np.random.default_rng(int(row.seed)))
 
 
@@ -233,9 +230,7 @@ def verify(ranked_set: RankedSet, workers: int = 1) -> Verification:
             return f"{path}: is missing"
         except (OSError, InputError) as error:
             return f"{path}: cannot be read: {error}"
-        return (
-            None if hashlib.sha256(data).hexdigest() == sha256 else f"{path}: is not what the manifest says"
-        )
+        return None if hashlib.sha256(data).hexdigest() == sha256 else f"{path}: is not what the manifest says"
 
     table = ranked_set.table
     # Threads are enough: reading and hashing leave the interpreter free.

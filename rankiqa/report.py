@@ -212,26 +212,21 @@ def draw_levels(scores: pd.DataFrame) -> Figure:
     levels = sorted(int(level) for level in scores["level"].unique())
     columns = next(c for most, c in ((1, 1), (4, 2), (9, 3), (np.inf, 4)) if len(kinds) <= most)
     lines = max(1, -(-len(kinds) // columns))
-    figure, axes = _figure(7.2 + 0.8 * (columns > 3), 0.7 + (1.7 if columns > 1 else 3) * lines, lines, columns)
+    figure, axes = _figure(7.2 + 0.8 * (columns > 3), 0.7 + (1.9 if columns > 1 else 3) * lines, lines, columns)
     # from the pristine blue to the worst red, through shades that print apart
     colours = {k: colormaps["turbo"](0.08 + 0.84 * i / max(1, len(levels) - 1)) for i, k in enumerate(levels)}
-    finite = scores["score"][np.isfinite(scores["score"])]
-    low, high = (finite.min(), finite.max()) if len(finite) else (0.0, 1.0)
-    if low == high:
-        low, high = low - 0.5, high + 0.5
-    bins = np.linspace(low, high, int(np.clip(np.sqrt(len(scores) / max(1, len(kinds))), 15, 50)) + 1)
+    scores = scores[np.isfinite(scores["score"])]
     flat = np.atleast_1d(axes).reshape(-1)
     for panel, kind in zip(flat, kinds, strict=False):
-        of = scores[scores["distortion"] == kind]
-        pristine = scores[(scores["distortion"] == PRISTINE) & scores["reference"].isin(of["reference"])]
+        of = scores["distortion"] == kind
+        of |= (scores["distortion"] == PRISTINE) & scores["reference"].isin(scores.loc[of, "reference"])
+        bins = _bins(scores.loc[of, "score"].to_numpy())
         for level in levels:
-            values = (pristine if level == 0 else of[of["level"] == level])["score"]
-            values = values[np.isfinite(values)]
+            values = scores.loc[of & (scores["level"] == level), "score"]
             panel.hist(values, bins=bins, color=colours[level], alpha=0.28)
             panel.hist(values, bins=bins, color=colours[level], histtype="step", linewidth=1.1)
         panel.set_title(kind, fontsize=9)
         panel.yaxis.get_major_locator().set_params(integer=True)
-        panel.tick_params(labelbottom=panel in flat[: len(kinds)][-columns:])
     for panel in flat[len(kinds) :]:
         panel.set_visible(False)
     figure.supxlabel("score, higher is better", fontsize=9)
@@ -249,12 +244,20 @@ def draw_levels(scores: pd.DataFrame) -> Figure:
     return figure
 
 
+def _bins(values: np.ndarray) -> np.ndarray:
+    low, high = (values.min(), values.max()) if len(values) else (0.0, 1.0)
+    size = max(abs(low), abs(high)) or 1.0
+    if high - low < 1e-6 * size:  # (nearly) the same everywhere
+        low, high = low - 0.5 * size, high + 0.5 * size
+    return np.linspace(low, high, int(np.clip(1.5 * np.sqrt(len(values)), 15, 50)) + 1)
+
+
 def _figure(width: float, height: float, rows: int = 1, columns: int = 1):
     # the object-oriented interface: no global state, no display, safe beside the user's own figures
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained", dpi=150)
-    axes = figure.subplots(rows, columns, sharex=True)
+    axes = figure.subplots(rows, columns)
     for panel in np.atleast_1d(axes).reshape(-1):
         panel.spines[["top", "right"]].set_visible(False)
         panel.grid(color="#e4e4e4", linewidth=0.6)

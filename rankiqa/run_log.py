@@ -29,9 +29,7 @@ class RunLog:
         if step and path.is_file():
             with path.open(newline="", encoding="utf-8") as file:
                 # A line that the end of the process tore has no whole last value; it is past the checkpoint anyway.
-                kept = [
-                    r for r in csv.DictReader(file) if (r["step"] or "").isdigit() and int(r["step"]) <= step
-                ]
+                kept = [r for r in csv.DictReader(file) if (r["step"] or "").isdigit() and int(r["step"]) <= step]
         file = path.open("w", newline="", encoding="utf-8")
         self._files.append(file)
         writer = csv.DictWriter(file, columns, lineterminator="\n")
@@ -50,9 +48,7 @@ class RunLog:
     def val(self, step: int, rows: dict[str, dict[str, float]]) -> None:
         """`rows`: distortion (and ALL, the mean over the types) → its numbers."""
         for distortion, row in rows.items():
-            self._val.writerow(
-                {"step": step, "distortion": distortion} | {k: f"{v:.6g}" for k, v in row.items()}
-            )
+            self._val.writerow({"step": step, "distortion": distortion} | {k: f"{v:.6g}" for k, v in row.items()})
             for name, value in row.items():
                 self._board.add_scalar(f"val_{name}/{distortion}", value, step)
         self._flush()

@@ -25,9 +25,7 @@ def batch(n, groups, levels, seed):
     )
 
 
-@pytest.mark.parametrize(
-    ("n", "groups", "levels"), [(48, 4, 6), (45, 9, 5), (7, 1, 3), (2, 1, 2), (13, 13, 2)]
-)
+@pytest.mark.parametrize(("n", "groups", "levels"), [(48, 4, 6), (45, 9, 5), (7, 1, 3), (2, 1, 2), (13, 13, 2)])
 @pytest.mark.parametrize("margin", [0.0, 1.0, 10.0])
 def test_equals_double_loop(n, groups, levels, margin):
     scores, group, level = batch(n, groups, levels, seed=n)
@@ -92,9 +90,7 @@ def test_without_ordered_pairs_the_loss_and_its_gradient_are_zero():
 def test_hardest_pairs_are_the_largest_of_the_double_loop(keep):
     scores, group, level = batch(48, 4, 6, seed=2)
     losses = sorted(double_loop(scores, group, level, 1.0), reverse=True)[:keep]
-    assert hardest_pairs_hinge(scores, group, level, 1.0, keep).item() == pytest.approx(
-        sum(losses) / len(losses)
-    )
+    assert hardest_pairs_hinge(scores, group, level, 1.0, keep).item() == pytest.approx(sum(losses) / len(losses))
 
 
 def test_statistics_count_a_tie_as_not_ordered():

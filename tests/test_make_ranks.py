@@ -24,9 +24,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def make(photos, out, *more, workers=1):
-    return main(
-        ["--pristine", str(photos), "--out", str(out), "--min-side", "64", "--workers", str(workers), *more]
-    )
+    return main(["--pristine", str(photos), "--out", str(out), "--min-side", "64", "--workers", str(workers), *more])
 
 
 def contents(folder):

@@ -19,9 +19,7 @@ TYPES = ("GB", "GN", "JPEG", "JP2K")
 @pytest.fixture(scope="module")
 def made(_small_photos, tmp_path_factory):
     out = tmp_path_factory.mktemp("set") / "ranks"
-    assert (
-        main(["--pristine", str(_small_photos), "--out", str(out), "--min-side", "64", "--workers", "1"]) == 0
-    )
+    assert main(["--pristine", str(_small_photos), "--out", str(out), "--min-side", "64", "--workers", "1"]) == 0
     return out
 
 

@@ -180,11 +180,7 @@ def test_learning_rate_factors_and_decay_are_caffe_s():
     model = build_model("vgg16", crop=32)
     optimizer = make_optimizer(model, OptimConfig())
     set_learning_rate(optimizer, 1e-4)
-    seen = {
-        id(p): (g["lr"], g["weight_decay"], g["momentum"])
-        for g in optimizer.param_groups
-        for p in g["params"]
-    }
+    seen = {id(p): (g["lr"], g["weight_decay"], g["momentum"]) for g in optimizer.param_groups for p in g["params"]}
     expected = {
         "backbone.features.0.weight": (1e-4, 5e-4, 0.9),
         "backbone.features.0.bias": (2e-4, 0, 0.9),

@@ -64,9 +64,7 @@ def parse(argv: Sequence[str]):
         files += [a.split("=", 1)[1] for a in args if a.startswith("--config=")]
         message = " ".join(str(error).split())
         named = not files or any(name in message for name in files)
-        raise InputError(
-            message if named else f"{message} (settings: {', '.join(files)} and flags)"
-        ) from error
+        raise InputError(message if named else f"{message} (settings: {', '.join(files)} and flags)") from error
     return RankConfig(**{key: value for key, value in values.items() if key != "config"})
 
 

@@ -21,7 +21,5 @@ def gaussian_blur(image: np.ndarray, strength: float, rng: np.random.Generator) 
     """
     width = kernel_width(strength)
     # In floating point: for 8-bit images OpenCV rounds the kernel itself to 8 bits.
-    blurred = cv2.GaussianBlur(
-        image.astype(np.float32), (width, width), strength, borderType=cv2.BORDER_REFLECT
-    )
+    blurred = cv2.GaussianBlur(image.astype(np.float32), (width, width), strength, borderType=cv2.BORDER_REFLECT)
     return np.rint(blurred).clip(0, 255).astype(np.uint8)

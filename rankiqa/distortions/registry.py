@@ -50,9 +50,7 @@ class Distortion:
     def __call__(self, image: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
         """Distort uint8 H×W×3 RGB; raises `InputError` for any other array."""
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
-            raise InputError(
-                f"{self.name} takes uint8 H×W×3, not {image.dtype} {'×'.join(map(str, image.shape))}"
-            )
+            raise InputError(f"{self.name} takes uint8 H×W×3, not {image.dtype} {'×'.join(map(str, image.shape))}")
         return self.function(image, strength, rng)
 
     def label(self, strength: float) -> str:

@@ -88,9 +88,7 @@ def find_model(folder: str | Path) -> Path:
         if (place / CONFIG).is_file():
             return place
     if not folder.is_dir():
-        raise InputError(
-            f"{folder}: no such model folder; train one with train/train_rank.sh, or give --model"
-        )
+        raise InputError(f"{folder}: no such model folder; train one with train/train_rank.sh, or give --model")
     checkpoints = sorted((folder / "checkpoints").glob(f"step-*/{CONFIG}"))
     hint = f"; the run is not finished: resume it, or give {checkpoints[-1].parent}" if checkpoints else ""
     raise InputError(f"{folder}: no {CONFIG} in it, so it is not a model{hint}")
@@ -118,9 +116,7 @@ def load_model(folder: str | Path, device: str | torch.device = "cpu") -> tuple[
     if not weights.is_file():
         raise InputError(f"{weights}: missing; copy the model folder whole")
     if hashlib.sha256(weights.read_bytes()).hexdigest() != expected:
-        raise InputError(
-            f"{weights}: is not the file that {CONFIG} describes (SHA-256 differs); copy both again"
-        )
+        raise InputError(f"{weights}: is not the file that {CONFIG} describes (SHA-256 differs); copy both again")
     try:
         model = build_model(name, "none", preprocessing, crop, dropout)
     except TypeError as error:

@@ -33,9 +33,7 @@ def test_jpeg_quality_0_is_quality_1_and_not_the_default(photo):
 def test_jpeg_loses_what_opencvs_encoder_loses(quality, photo):
     _, data = cv2.imencode(".jpg", photo[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
     other = cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1]
-    ours, theirs = (
-        np.mean((made.astype(float) - photo) ** 2) for made in (jpeg(photo, quality, None), other)
-    )
+    ours, theirs = (np.mean((made.astype(float) - photo) ** 2) for made in (jpeg(photo, quality, None), other))
     assert 10 * abs(np.log10(ours / theirs)) < 0.1  # dB
 
 

@@ -85,9 +85,7 @@ def test_psnr_falls_with_every_level_on_every_builtin_photo(name, photos):
         assert (np.diff(psnr) < -0.4).all(), psnr
 
 
-@pytest.mark.parametrize(
-    "image", [np.zeros((9, 9), np.uint8), np.zeros((9, 9, 4), np.uint8), np.zeros((9, 9, 3))]
-)
+@pytest.mark.parametrize("image", [np.zeros((9, 9), np.uint8), np.zeros((9, 9, 4), np.uint8), np.zeros((9, 9, 3))])
 def test_other_arrays_are_refused(image):
     for distortion in DISTORTIONS.values():
         with pytest.raises(InputError, match="uint8 H×W×3"):

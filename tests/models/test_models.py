@@ -28,9 +28,7 @@ def test_shallow_has_the_layer_sizes_of_the_paper():
     net = Shallow()
     sizes = []
     for layer in net.features:
-        layer.register_forward_hook(
-            lambda layer, i, out: sizes.append((type(layer).__name__, *out.shape[1:]))
-        )
+        layer.register_forward_hook(lambda layer, i, out: sizes.append((type(layer).__name__, *out.shape[1:])))
     assert net(images(1, 227)).shape == (1, 1)
     assert [s[1:] for s in sizes if s[0] == "MaxPool2d"] == [(32, 57, 57), (32, 14, 14)]
     assert [s[1:] for s in sizes if s[0] == "Conv2d"][2:] == [(32, 12, 12), (32, 1, 1)]
