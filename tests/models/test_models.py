@@ -205,5 +205,5 @@ def test_timm_s_imagenet_weights_come_as_safetensors_from_its_hub(monkeypatch, t
         raise ConnectionError("no route to host")
 
     monkeypatch.setattr("huggingface_hub.hf_hub_download", offline)
-    with pytest.raises(InputError, match="resnet10t cannot be downloaded .*--model.weights none"):
+    with pytest.raises(InputError, match=r"resnet10t cannot be downloaded .*--model.weights none"):
         build_model("resnet10t", "imagenet")
