@@ -10,6 +10,7 @@ ratio of passes, n − 1; the measured ratio is of the time of whole steps: forw
 from __future__ import annotations
 
 import argparse
+import os
 import platform
 import statistics
 import time
@@ -65,10 +66,12 @@ def main() -> None:
 
         return run
 
+    # glibc's settings decide how dear large batches are (see README.md), so they belong to the command.
+    allocator = "".join(f"{k}={v} " for k, v in sorted(os.environ.items()) if k.startswith("MALLOC_"))
     lines = [
         "# Sampling",
         "",
-        "    python results/benchmarks/sampling.py",
+        f"    {allocator}python results/benchmarks/sampling.py",
         "",
         f"SqueezeNet 1.1, 224×224, float32, {torch.get_num_threads()} threads, torch {torch.__version__}, "
         f"{platform.machine()}. Whole steps; median of {args.repeats}; times relative to the row's efficient batch. "
