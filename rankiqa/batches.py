@@ -1,4 +1,4 @@
-"""From the sampler's items to tensors: read, crop, stack. One element of the data set is one whole batch."""
+"""From the sampler's items to tensors: read or distort, crop, stack. One element of the data set is one whole batch."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ from torch.utils.data import DataLoader, Dataset
 
 from rankiqa.config import BatchConfig
 from rankiqa.errors import InputError
-from rankiqa.images import read_image
-from rankiqa.ranked_set import RankedSet
-from rankiqa.sampling import EfficientGroups, HardNegatives, Item, RandomPairs, Sampler, random_crop
-from rankiqa.seeding import generator
+from rankiqa.sampling import EfficientGroups, HardNegatives, Item, RandomPairs, Ranks, Sampler
+from rankiqa.seeding import derive_seed, generator
 
 
-def make_sampler(config: BatchConfig, ranks: RankedSet, seed: int) -> Sampler:
+def make_sampler(config: BatchConfig, ranks: Ranks, seed: int) -> Sampler:
     """The sampler that the settings ask for, over the photos and levels of `ranks`."""
     common = {"references": ranks.references, "levels": ranks.levels, "across": config.across, "seed": seed}
     if config.sampler == "efficient":
@@ -27,14 +25,13 @@ def make_sampler(config: BatchConfig, ranks: RankedSet, seed: int) -> Sampler:
 class RankedBatches(Dataset):
     """Batch `step` of a ranked set: images (n, 3, crop, crop) uint8 of this process, group and level of all (N,).
 
-    Every image has a crop of its own place, drawn from the seed, the step and its place in the batch. With `processes`
+    Every image has a crop of its own place, drawn from the seed, the step and its place in the batch. An online set
+    distorts anew at each step; what it draws depends on the seed, the step and the image. With `processes`
     devices, process `rank` reads every `processes`-th image; the pairs are made over all of them (see
     `rankiqa.training`).
     """
 
-    def __init__(
-        self, ranks: RankedSet, sampler: Sampler, crop: int, seed: int, rank: int = 0, processes: int = 1
-    ) -> None:
+    def __init__(self, ranks: Ranks, sampler: Sampler, crop: int, seed: int, rank: int = 0, processes: int = 1) -> None:
         self.ranks, self.sampler, self.crop, self.seed = ranks, sampler, crop, seed
         self.rank, self.processes = rank, processes
 
@@ -51,11 +48,8 @@ class RankedBatches(Dataset):
         }
 
     def _crop(self, step: int, place: int, item: Item) -> np.ndarray:
-        path = self.ranks.row_path(item.reference, item.distortion, item.level)
-        try:
-            return random_crop(read_image(path), self.crop, generator(self.seed, "crop", step, place))
-        except InputError as error:
-            raise error if str(path) in str(error) else InputError(f"{path}: {error}") from None
+        rng, seed = generator(self.seed, "crop", step, place), derive_seed(self.seed, "distort", step)
+        return self.ranks.crop(item.reference, item.distortion, item.level, self.crop, rng, seed)
 
 
 def make_loader(batches: RankedBatches, first: int, last: int, workers: int) -> DataLoader:

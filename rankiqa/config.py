@@ -6,22 +6,34 @@ from dataclasses import dataclass, field
 
 from rankiqa.errors import InputError
 
+SOURCES = ("ranks", "online")
 SAMPLERS = ("efficient", "random_pairs", "hard_negatives")
 
 
 @dataclass
 class DataConfig:
-    """Where the ranked images are.
+    """Where the ranked images come from.
 
     Args:
-        ranks: folder of a ranked set (data_gen/make_ranks.py) to train on.
-        val: folder of another ranked set to validate on; none: photos of `ranks` are held out.
-        holdout: how many photos of `ranks` to hold out where there is no `val`; drawn with the seed.
-        holdout_names: these photos (names in the manifest's column reference) in place of a draw.
-        workers: processes that read and crop images beside each training process; 0 reads in the process itself.
+        source: ranks (the images of a ranked set on disk) or online (pristine photos, distorted for each batch: no
+            space on disk, new noise at every step, more work for the processor).
+        ranks: ranks: folder of a ranked set (data_gen/make_ranks.py) to train on.
+        pristine: online: folder of photos; none: the five photographs of scikit-image.
+        distortions: online: a set (live, tid2013, tid2013-24, kadid10k, mlive) or names of types with commas.
+        levels: online: paper (the published strengths), or a YAML file with the strengths of some types.
+        convert: online: take greyscale, transparent, CMYK and 16-bit photos too, converted to RGB.
+        val: folder of another ranked set to validate on; none: photos to train on are held out.
+        holdout: how many photos to hold out where there is no `val`; drawn with the seed.
+        holdout_names: these photos (their paths in the photos' folder) in place of a draw.
+        workers: processes that read, distort and crop beside each training process; 0: the process does it itself.
     """
 
+    source: str = "ranks"
     ranks: str = "results/demo/ranks"
+    pristine: str | None = None
+    distortions: str = "live"
+    levels: str = "paper"
+    convert: bool = False
     val: str | None = None
     holdout: int = 0
     holdout_names: list[str] = field(default_factory=list)
@@ -122,7 +134,7 @@ class RankConfig:
     """A ranking run.
 
     Args:
-        data: the ranked images.
+        data: the images.
         model: the network.
         batch: the sampler.
         loss: the hinge.
@@ -165,6 +177,7 @@ class RankConfig:
                 names = ", ".join("none" if a is None else a for a in allowed)
                 raise InputError(f"{key} must be one of {names}; got {value!r}")
 
+        one_of("data.source", self.data.source, SOURCES)
         one_of("batch.sampler", self.batch.sampler, SAMPLERS)
         one_of("loss.reduction", self.loss.reduction, ("pairs", "images"))
         one_of("optim.schedule", self.optim.schedule, ("step", "cosine", "constant"))

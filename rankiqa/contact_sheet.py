@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from rankiqa.distortions import DISTORTIONS
-from rankiqa.images import read_image, write_atomically
+from rankiqa.images import write_atomically
 from rankiqa.ranked_set import RankedSet
 
 SHEET = "sheet.png"
@@ -33,35 +34,60 @@ def write_sheet(ranked_set: RankedSet, reference: str | None = None) -> Path:
 
 def draw_sheet(ranked_set: RankedSet, reference: str) -> Image.Image:
     """The picture that `write_sheet` writes, RGB."""
-    levels = ranked_set.levels
-    columns = max(map(len, levels.values()))
-    pitch = (_CROP + _GAP, _CROP + _LABEL + _GAP)
-    sheet = Image.new("RGB", (_SIDE + columns * pitch[0], _LABEL + len(levels) * pitch[1] + _GAP), "white")
-    draw = ImageDraw.Draw(sheet)
-    font, bold = _font("DejaVuSans.ttf", 14), _font("DejaVuSans-Bold.ttf", 16)
-    draw.text((_SIDE, 4), f"{reference}, centre {_CROP}×{_CROP} pixels", "black", font)
-    for i, (name, of_type) in enumerate(levels.items()):
-        top = _LABEL + i * pitch[1]
-        distortion = DISTORTIONS.get(name)
-        title = f"{name}: {distortion.title}" if distortion and distortion.title != name else name
-        _draw_upwards(sheet, title, bold, (0, top + _LABEL), (_SIDE, _CROP))
-        for j, level in enumerate(of_type):
-            left = _SIDE + j * pitch[0]
-            label = "level 0: pristine"
+    rows = []
+    for name, levels in ranked_set.levels.items():
+        cells = []
+        for level in levels:
+            strength = None
             if level:
-                row = ranked_set.table.query(
-                    "reference == @reference and distortion == @name and level == @level"
-                ).iloc[0]
-                label = f"level {level}: " + (distortion.label(row.strength) if distortion else f"{row.strength:.3g}")
+                found = ranked_set.table.query("reference == @reference and distortion == @name and level == @level")
+                strength = found["strength"].iloc[0]
+            cells.append((level_label(name, level, strength), ranked_set.image(reference, name, level)))
+        rows.append((row_title(name), cells))
+    return draw_rows(f"{reference}, centre {_CROP}×{_CROP} pixels", rows)
+
+
+def row_title(name: str) -> str:
+    """The type for readers, such as `GB: Gaussian blur`."""
+    distortion = DISTORTIONS.get(name)
+    return f"{name}: {distortion.title}" if distortion and distortion.title != name else name
+
+
+def level_label(name: str, level: int, strength: float | None) -> str:
+    """What stands above an image, such as `level 1: σ 1.2 px`."""
+    if not level:
+        return "level 0: pristine"
+    distortion = DISTORTIONS.get(name)
+    return f"level {level}: " + (distortion.label(strength) if distortion else f"{strength:.3g}")
+
+
+def draw_rows(
+    heading: str, rows: Sequence[tuple[str, Sequence[tuple[str, np.ndarray]]]], crop: int = _CROP
+) -> Image.Image:
+    """A picture of images, RGB: centre crops at native size, each row with a title at its side.
+
+    `rows` holds (title, cells), and a cell is (label, uint8 H×W×3 image).
+    """
+    columns = max(len(cells) for _, cells in rows)
+    pitch = (crop + _GAP, crop + _LABEL + _GAP)
+    sheet = Image.new("RGB", (_SIDE + columns * pitch[0], _LABEL + len(rows) * pitch[1] + _GAP), "white")
+    draw = ImageDraw.Draw(sheet)
+    font, bold = _font("DejaVuSans.ttf", 14 if crop > 160 else 11), _font("DejaVuSans-Bold.ttf", 16)
+    draw.text((_SIDE, 4), heading, "black", font)
+    for i, (title, cells) in enumerate(rows):
+        top = _LABEL + i * pitch[1]
+        largest = bold.font_variant(size=min(16, int(16 * crop / max(bold.getlength(title), 1))))
+        _draw_upwards(sheet, title, largest, (0, top + _LABEL), (_SIDE, crop))
+        for j, (label, image) in enumerate(cells):
+            left = _SIDE + j * pitch[0]
             draw.text((left, top + 4), label, "black", font)
-            image = read_image(ranked_set.row_path(reference, name, level))
-            sheet.paste(Image.fromarray(_centre(image)), (left, top + _LABEL))
+            sheet.paste(Image.fromarray(_centre(image, crop)), (left, top + _LABEL))
     return sheet
 
 
-def _centre(image: np.ndarray) -> np.ndarray:
-    top, left = (max(0, (side - _CROP) // 2) for side in image.shape[:2])
-    return np.ascontiguousarray(image[top : top + _CROP, left : left + _CROP])
+def _centre(image: np.ndarray, crop: int) -> np.ndarray:
+    top, left = (max(0, (side - crop) // 2) for side in image.shape[:2])
+    return np.ascontiguousarray(image[top : top + crop, left : left + crop])
 
 
 def _font(name: str, size: int) -> ImageFont.FreeTypeFont:

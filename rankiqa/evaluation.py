@@ -10,10 +10,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -134,19 +135,25 @@ def _pairs(scores: pd.DataFrame) -> dict[str, int]:
     }
 
 
-def leave_out_training(
-    ranks: RankedSet, training_references: dict[str, str] | None
-) -> tuple[RankedSet, list[str], list[str]]:
+def leave_out_training(ranks: RankedSet, config: Mapping[str, Any]) -> tuple[RankedSet, list[str], list[str]]:
     """The part of `ranks` that a model was not trained on, the references left out, and those to doubt.
 
-    A reference is left out where the SHA-256 of its pristine file is among `training_references` (SHA-256 →
-    name). In doubt is one that only has the name of a training photo: the same photo stored anew, or
-    another of that name.
+    `config` is the model's. Its training_photos (SHA-256 of the pixels → name) tell a photo whatever kind of file it is
+    in. An older model has training_references (SHA-256 of the pristine file → name), which miss a photo that was
+    stored anew. In doubt is a reference that only has the name of a training photo: another picture of that name,
+    the same at another size or, with an older model, the same in another file. A pristine photo that cannot be read is
+    told by its name only.
     """
-    known = training_references or {}
-    out = [name for name in ranks.references if ranks.pristine_sha256(name) in known]
+    from rankiqa.ranked_set import Photo, read_photos
+
+    photos, files = config.get("training_photos") or {}, config.get("training_references") or {}
+    known = set()
+    if photos:
+        found = read_photos(ranks.pristine_paths)
+        known = {name for name, photo in found.items() if isinstance(photo, Photo) and photo.sha256 in photos}
+    out = [name for name in ranks.references if name in known or ranks.pristine_sha256(name) in files]
     rest = [name for name in ranks.references if name not in set(out)]
-    doubt = [name for name in rest if name in set(known.values())]
+    doubt = [name for name in rest if name in {*photos.values(), *files.values()}]
     return (ranks.select(rest) if out and rest else ranks), out, doubt
 
 
@@ -202,6 +209,7 @@ def evaluate(
     out = Path(out)
     _check_writable(out)
     model, config = load_model(model_folder, device=place)
+    knows = any(config.get(key) is not None for key in ("training_photos", "training_references"))
     left_out: list[str] = []
     doubt: list[str] = []
     if ranks is not None:
@@ -213,7 +221,7 @@ def evaluate(
         items = read_labels(labels, images, **(label_options or {}))
         data = {"labels": str(labels), "images": str(images), "labels_sha256": _sha256(Path(labels))}
     if progress:
-        _tell_left_out(left_out, doubt, ranks is not None and config.get("training_references") is None)
+        _tell_left_out(left_out, doubt, ranks is not None and not knows)
     scores, skipped = score_items(
         model,
         items,
@@ -248,7 +256,7 @@ def evaluate(
         "images": len(scores),
         "skipped": {"count": len(skipped), "images": skipped},
         "training_references": {
-            "known": config.get("training_references") is not None,
+            "known": knows,
             "left_out": len(left_out),
             "same_name": doubt,
             "all_references": all_references,
@@ -273,7 +281,7 @@ def _held_out(
     ranks = RankedSet.read(folder)
     if all_references:
         return ranked_items(ranks), [], []
-    held_out, left_out, doubt = leave_out_training(ranks, config.get("training_references"))
+    held_out, left_out, doubt = leave_out_training(ranks, config)
     if len(left_out) == len(ranks.references):
         raise InputError(
             f"{folder}: {model_folder} was trained on all of its {len(left_out)} photos; make a ranked "

@@ -162,6 +162,13 @@ def _to_rgb(image: Image.Image, is_bmp: bool, convert: bool, path: Path) -> np.n
     return np.array(image.convert("RGB"), dtype=np.uint8, order="C")
 
 
+def pixels_sha256(image: np.ndarray) -> str:
+    """SHA-256, in hex, of the size and the pixels: that of the same picture in any lossless file."""
+    digest = hashlib.sha256(f"{image.shape}\n".encode())
+    digest.update(np.ascontiguousarray(image))
+    return digest.hexdigest()
+
+
 def list_images(root: str | os.PathLike[str]) -> list[str]:
     """Sorted POSIX paths, relative to `root`, of the images at any depth, told by suffix.
 

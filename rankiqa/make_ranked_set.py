@@ -19,7 +19,10 @@ import numpy as np
 
 from rankiqa import __version__
 from rankiqa.datasets import builtin_photos
-from rankiqa.distortions import DISTORTIONS, Distortion
+from rankiqa.distortions import DISTORTIONS
+from rankiqa.distortions.levels import TID2013_PSNR
+from rankiqa.distortions.psnr import strengths_for_psnr
+from rankiqa.distortions.sets import Plan, number_of_levels
 from rankiqa.errors import InputError, explain_os_error
 from rankiqa.images import KINDS, list_images, read_image, write_atomically, write_image
 from rankiqa.ranked_set import (
@@ -30,13 +33,13 @@ from rankiqa.ranked_set import (
     PRISTINE,
     RankedSet,
     format_rows,
+    image_seed,
     parse_rows,
     temporary_files,
 )
 from rankiqa.seeding import derive_seed
 
-FORMAT_VERSION = 1
-TABLE = "live"  # the strengths of `rankiqa.distortions.levels` that are made
+FORMAT_VERSION = 2
 MIN_SIDE = 224  # pixels: the smallest crop of the paper's networks
 KEPT = "what was made is kept, and the same command goes on"
 
@@ -100,7 +103,7 @@ class _Work:
     kind: str
     min_side: int
     convert: bool
-    strengths: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    strengths: Plan = field(default_factory=dict)
 
 
 def output_name(reference: str, kind: str) -> str:
@@ -115,7 +118,7 @@ def output_name(reference: str, kind: str) -> str:
 def make_ranked_set(
     source: Source,
     out: str | Path,
-    distortions: Sequence[Distortion],
+    strengths: Plan,
     *,
     seed: int = 0,
     kind: str = "png",
@@ -123,32 +126,36 @@ def make_ranked_set(
     convert: bool = False,
     strict: bool = False,
     workers: int = 1,
+    scheduler: str | None = None,
 ) -> Summary:
     """Make the set in `out`, or what is missing of it. The same arguments give the same bytes.
 
-    Photos that cannot be used are left out with a line on stderr; `strict` raises for the first.
+    `strengths` come from `rankiqa.distortions.plan`. Photos that cannot be used are left out with a line on stderr;
+    `strict` raises for the first. The work is done by `workers` processes, or by the workers of the dask scheduler at
+    the address `scheduler`, which must find photos and `out` at the same paths.
 
     Raises
     ------
     InputError
         `out` holds a set made otherwise (nothing is touched), no photo can be used, two photos would have
-        the same name, or a file cannot be written (what was made is kept).
+        the same name, a file cannot be written or the workers are lost (what was made is kept).
     """
-    from joblib import Parallel, delayed
     from tqdm import tqdm
+
+    from rankiqa import parallel
 
     out = Path(out)
     if kind not in KINDS:
         raise InputError(f"unknown format {kind!r}; known: {', '.join(KINDS)}")
     _check_places(source, out)
     _check_names(source.references, kind)
-    strengths = {distortion.name: distortion.levels[TABLE] for distortion in distortions}
     is_new = _describe(out, seed, kind, strengths, source)
 
-    work = _Work(source.folder, out, seed, kind, min_side, convert, strengths)
+    # Workers elsewhere do not share this process's working folder.
+    work = _Work(source.folder.resolve(), out.resolve(), seed, kind, min_side, convert, strengths)
     jobs = [
         (PRISTINE, 0),
-        *((name, level) for name, of_type in strengths.items() for level in range(1, len(of_type) + 1)),
+        *((name, level) for name, of_type in strengths.items() for level in range(1, number_of_levels(of_type) + 1)),
     ]
     rows = _finished_rows(out)
     missing = {reference: _missing(reference, jobs, rows, out) for reference in source.references}
@@ -163,8 +170,8 @@ def make_ranked_set(
 
     threads = cv2.getNumThreads()
     try:
-        pool = Parallel(n_jobs=workers, return_as="generator_unordered")
-        results = pool(delayed(_make_one)(work, reference, wanted) for reference, wanted in missing.items())
+        tasks = ((work, reference, wanted) for reference, wanted in missing.items())
+        results = parallel.run(_make_one, tasks, workers, scheduler)
         total = sum(map(len, missing.values()))
         with tqdm(total=total, unit="image", desc="making", mininterval=1) as bar:
             for reference, new, reason in results:
@@ -204,30 +211,39 @@ def _check_names(references: Iterable[str], kind: str) -> None:
         taken[name] = reference
 
 
-def _versions() -> dict[str, str]:
+def _versions(names: Iterable[str]) -> dict[str, str]:
+    """Of everything that may change a pixel."""
+    import importlib.metadata
+
     import PIL
+    import scipy
     from PIL import features
 
+    extras = sorted({extra for name in names if (extra := DISTORTIONS[name].extra)})
     return {
         "rankiqa": __version__,
         "numpy": np.__version__,
+        "scipy": scipy.__version__,
         "Pillow": PIL.__version__,
         "OpenCV": cv2.__version__,
         "libjpeg": features.version("libjpeg_turbo") or features.version("jpg") or "unknown",
         "OpenJPEG": features.version("jpg_2000") or "unknown",
+        **{extra: importlib.metadata.version(extra) for extra in extras},
     }
 
 
-def _describe(out: Path, seed: int, kind: str, strengths: Mapping[str, tuple[float, ...]], source: Source) -> bool:
+def _describe(out: Path, seed: int, kind: str, strengths: Plan, source: Source) -> bool:
     """Write `set.json`, or compare with the one that is there; True if it is new."""
     file = out / DESCRIPTION
     wanted = {
         "format_version": FORMAT_VERSION,
         "seed": seed,
         "format": kind,
-        "distortions": {name: list(values) for name, values in strengths.items()},
+        "distortions": {
+            name: {"psnr": list(TID2013_PSNR)} if values is None else list(values) for name, values in strengths.items()
+        },
         "source": dict(source.description),
-        "versions": _versions(),
+        "versions": _versions(strengths),
     }
     if not file.exists():
         if (out / MANIFEST).exists() or (out / JOURNAL).exists():
@@ -236,9 +252,16 @@ def _describe(out: Path, seed: int, kind: str, strengths: Mapping[str, tuple[flo
         return True
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
-        there = {key: found[key] for key in wanted}
+        made_by = found["format_version"]
+        if made_by == FORMAT_VERSION:
+            there = {key: found[key] for key in wanted}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{file}: cannot be read ({error!r}); choose another --out") from error
+    if made_by != FORMAT_VERSION:
+        raise InputError(
+            f"{file}: begun by another version of rankiqa (set format {made_by}, now {FORMAT_VERSION}); "
+            "finish it with that version, or choose another --out"
+        )
     for key, value in wanted.items():
         if key == "versions" or there[key] == value:
             continue
@@ -314,12 +337,16 @@ def _make_one(work: _Work, reference: str, jobs: Sequence[Job]) -> tuple[str, li
         return reference, [], str(error)
     rows = []
     name = output_name(reference, work.kind)
+    strengths = dict(work.strengths)
     for distortion, level in jobs:
         if distortion == PRISTINE:
             path, strength, seed, made = f"{PRISTINE}/{name}", None, None, image
         else:
-            path, strength = f"{distortion}/{level}/{name}", work.strengths[distortion][level - 1]
-            seed = derive_seed(work.seed, reference, distortion, level)
+            if strengths[distortion] is None:
+                seed = image_seed(work.seed, reference, distortion, 1)
+                strengths[distortion] = strengths_for_psnr(DISTORTIONS[distortion], image, seed)
+            path, strength = f"{distortion}/{level}/{name}", strengths[distortion][level - 1]
+            seed = image_seed(work.seed, reference, distortion, level)
             made = DISTORTIONS[distortion](image, strength, np.random.default_rng(seed))
         sha256 = write_image(work.out / path, made, work.kind)
         values = (path, reference, distortion, level, strength, seed, sha256)

@@ -18,6 +18,7 @@ import hashlib
 import io
 import os
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePath
@@ -26,15 +27,26 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rankiqa.distortions import DISTORTIONS
+from rankiqa.distortions import DISTORTIONS, Distortion
 from rankiqa.errors import InputError
-from rankiqa.images import TEMPORARY, read_image
+from rankiqa.images import TEMPORARY, pixels_sha256, read_image
+from rankiqa.sampling import random_crop
+from rankiqa.seeding import derive_seed
 
 MANIFEST = "manifest.csv"
 JOURNAL = "manifest.csv.part"  # rows of an unfinished set, as they come
 DESCRIPTION = "set.json"
 PRISTINE = "pristine"
 COLUMNS = ("path", "reference", "distortion", "level", "strength", "seed", "sha256")
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A pristine photo: the SHA-256 of its pixels (`pixels_sha256`), the same in any lossless file, and its size."""
+
+    sha256: str
+    height: int
+    width: int
 
 
 @dataclass(frozen=True)
@@ -109,6 +121,39 @@ class RankedSet:
             raise InputError(f"{self.folder}: no image of {reference!r}, {distortion} level {level}")
         return self._index[key]
 
+    @cached_property
+    def photos(self) -> dict[str, Photo]:
+        """The photo of each reference, all of them read once; `InputError` for one that cannot be read."""
+        found = read_photos(self.pristine_paths)
+        for photo in found.values():
+            if isinstance(photo, InputError):
+                raise InputError(f"{photo}; check the set with make_ranks --verify")
+        return found
+
+    @property
+    def pristine_paths(self) -> dict[str, Path]:
+        """From each reference to its pristine image file."""
+        return {reference: self.row_path(reference, PRISTINE, 0) for reference in self.references}
+
+    @cached_property
+    def fingerprint(self) -> dict[str, str]:
+        """SHA-256 of the whole set's manifest."""
+        return {"manifest_sha256": hashlib.sha256((self.folder / MANIFEST).read_bytes()).hexdigest()}
+
+    def image(self, reference: str, distortion: str, level: int) -> np.ndarray:
+        """The pixels of an image, uint8 H×W×3; level 0 gives the pristine one."""
+        return read_image(self.row_path(reference, distortion, level))
+
+    def crop(
+        self, reference: str, distortion: str, level: int, size: int, rng: np.random.Generator, seed: int = 0
+    ) -> np.ndarray:
+        """A size×size part of an image at a place drawn from `rng`; `seed` is not used, as the image is there."""
+        path = self.row_path(reference, distortion, level)
+        try:
+            return random_crop(read_image(path), size, rng)
+        except InputError as error:
+            raise error if str(path) in str(error) else InputError(f"{path}: {error}") from None
+
     def pristine_sha256(self, reference: str) -> str:
         """SHA-256, in hex, of the pristine image file of `reference`."""
         return self._find(reference, PRISTINE, 0)[1]
@@ -131,6 +176,35 @@ class RankedSet:
         if not wanted:
             raise InputError(f"{self.folder}: no reference was selected; name at least one")
         return RankedSet(self.folder, self.table[self.table["reference"].isin(wanted)].reset_index(drop=True))
+
+
+def image_seed(seed: int, reference: str, distortion: Distortion | str, level: int) -> int:
+    """The seed that one image of the set draws from.
+
+    All levels of a nested type share theirs, so that the places that a level hits are among the next level's.
+    """
+    kind = distortion if isinstance(distortion, Distortion) else DISTORTIONS[distortion]
+    return derive_seed(seed, reference, kind.name, *(() if kind.nested else (level,)))
+
+
+def read_photos(paths: Mapping[str, Path], convert: bool = False) -> dict[str, Photo | InputError]:
+    """The photo of each name, or why it cannot be read. `convert` is that of `read_image`.
+
+    Threads are enough, as decoding and hashing leave the interpreter free.
+    """
+    from tqdm import tqdm
+
+    def read(path: Path) -> Photo | InputError:
+        try:
+            image = read_image(path, convert)
+        except InputError as error:
+            return error
+        return Photo(pixels_sha256(image), *image.shape[:2])
+
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        read_all = pool.map(read, paths.values())
+        bar = tqdm(read_all, "read photos", len(paths), leave=False, unit="photo", mininterval=1, delay=2)
+        return dict(zip(paths, bar, strict=True))
 
 
 def format_rows(rows: Iterable[Mapping[str, Any]], header: bool = True) -> str:

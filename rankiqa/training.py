@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import os
 import sys
 import time
@@ -13,47 +12,57 @@ from typing import Any
 import torch
 import yaml
 from accelerate import Accelerator
-from PIL import Image
 from tqdm import tqdm
 
 from rankiqa import __version__
 from rankiqa.batches import RankedBatches, make_loader, make_sampler
 from rankiqa.config import RankConfig
 from rankiqa.curves import write_curves
+from rankiqa.distortions.sets import stand_ins
 from rankiqa.errors import InputError
 from rankiqa.losses import hardest_pairs_hinge, pair_statistics, pairwise_hinge
 from rankiqa.models import RankModel, build_model, save_model
+from rankiqa.online_set import OnlineSet
 from rankiqa.optim import learning_rate, make_optimizer, set_learning_rate
 from rankiqa.ranked_set import RankedSet
 from rankiqa.run_log import RunLog
+from rankiqa.sampling import Ranks
 from rankiqa.seeding import derive_seed, generator
 from rankiqa.training_state import checkpoints, drop_old, load_checkpoint, read_state, save_checkpoint
 from rankiqa.validation import score_items, summarize, validation_items
 
 # What may change between the parts of one run without changing its weights.
-FREE_KEYS = ("data.ranks", "data.val", "data.workers", "out", "resume", "overwrite")
+FREE_KEYS = ("data.ranks", "data.pristine", "data.val", "data.workers", "out", "resume", "overwrite")
 FREE_KEYS += ("log_every", "val_every", "val_patches", "checkpoint_every", "keep_checkpoints")
 
 
-def split_ranks(config: RankConfig) -> tuple[RankedSet, RankedSet | None]:
-    """The ranked sets to train on and to validate on; disjoint in photos. `InputError` if one has none."""
-    ranks = RankedSet.read(config.data.ranks)
+def open_ranks(config: RankConfig) -> Ranks:
+    """All the images that the settings name."""
+    data = config.data
+    if data.source == "online":
+        return OnlineSet.find(data.pristine, data.distortions, data.levels, config.seed, data.convert)
+    return RankedSet.read(data.ranks)
+
+
+def split_ranks(config: RankConfig) -> tuple[Ranks, Ranks | None]:
+    """The sets to train on and to validate on; disjoint in photos. `InputError` if one has none."""
+    ranks = open_ranks(config)
     data = config.data
     if data.val:
         val = RankedSet.read(data.val)
-        shared = {ranks.pristine_sha256(r) for r in ranks.references} & {val.pristine_sha256(r) for r in val.references}
+        shared = len(_hashes(ranks) & _hashes(val))
         if shared:
             raise InputError(
-                f"data.val: {data.val} shares {len(shared)} pristine photos with {data.ranks}; validate on others"
+                f"data.val: {data.val} shares {shared} pristine photos with {ranks.folder}; validate on others"
             )
         return ranks, val
     held = set(data.holdout_names)
     if unknown := sorted(held - set(ranks.references)):
-        raise InputError(f"data.holdout_names: {unknown[0]} is no reference of {data.ranks}")
+        raise InputError(f"data.holdout_names: {unknown[0]} is no reference of {ranks.folder}")
     rest = [reference for reference in ranks.references if reference not in held]
     if data.holdout >= len(rest):
         raise InputError(
-            f"data.holdout is {data.holdout}, but {data.ranks} has only {len(rest)} photos; "
+            f"data.holdout is {data.holdout}, but {ranks.folder} has only {len(rest)} photos; "
             "some must remain to train on"
         )
     order = generator(config.seed, "holdout").permutation(len(rest))
@@ -62,7 +71,7 @@ def split_ranks(config: RankConfig) -> tuple[RankedSet, RankedSet | None]:
         return ranks, None
     training = [reference for reference in ranks.references if reference not in held]
     if not training:
-        raise InputError(f"data.holdout_names: no photo of {data.ranks} is left to train on")
+        raise InputError(f"data.holdout_names: no photo of {ranks.folder} is left to train on")
     return ranks.select(training), ranks.select(sorted(held))
 
 
@@ -73,8 +82,8 @@ def _flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _manifest_sha256(folder: str | Path) -> str:
-    return hashlib.sha256((Path(folder) / "manifest.csv").read_bytes()).hexdigest()
+def _hashes(ranks: Ranks) -> set[str]:
+    return {photo.sha256 for photo in ranks.photos.values()}
 
 
 def _prepare_out(config: RankConfig) -> Path | None:
@@ -87,7 +96,8 @@ def _prepare_out(config: RankConfig) -> Path | None:
         done = checkpoints(out / "checkpoints")
         if not done or not written.is_file():
             raise InputError(f"{out}: no checkpoint to resume from; leave --resume out to start a run")
-        before = _flat(yaml.safe_load(written.read_text(encoding="utf-8")))
+        # A key that the run's version did not have yet is at its default.
+        before = _flat(dataclasses.asdict(RankConfig())) | _flat(yaml.safe_load(written.read_text(encoding="utf-8")))
         after = _flat(now)
         for key in sorted(before.keys() | after.keys()):
             # The length of the run shapes the cosine; a step schedule may be made longer.
@@ -137,6 +147,9 @@ class RankTrainer:
         self.train_set, self.val_set = split_ranks(config)
         self.sampler = make_sampler(config.batch, self.train_set, config.seed)
         self.accelerator = Accelerator(mixed_precision=config.precision)
+        if config.data.source == "online" and self.accelerator.is_main_process:
+            for line in stand_ins(self.train_set.distortions, config.data.distortions):
+                print(f"note: {line}", file=sys.stderr)
         torch.manual_seed(derive_seed(config.seed, "weights"))
         m = config.model
         self.model: RankModel = build_model(m.name, m.weights, m.preprocessing, m.crop, m.dropout)
@@ -152,14 +165,17 @@ class RankTrainer:
         self.optimizer = make_optimizer(self.model, config.optim)
         if m.channels_last:
             self.model.to(memory_format=torch.channels_last)
-        self.fingerprint = {"manifest_sha256": _manifest_sha256(config.data.ranks)}
+        self.fingerprint = self.train_set.fingerprint
         scaler_state = None
         if self.checkpoint is not None:
             state = read_state(self.checkpoint)
-            if state.get("manifest_sha256") != self.fingerprint["manifest_sha256"]:
-                raise InputError(
-                    f"data.ranks: {config.data.ranks} is not the set that the run began with (its manifest differs)"
+            if any(state.get(key) != value for key, value in self.fingerprint.items()):
+                key, what = (
+                    ("pristine", "photos or strengths differ")
+                    if config.data.source == "online"
+                    else ("ranks", "its manifest differs")
                 )
+                raise InputError(f"data.{key}: {self.train_set.folder} is not what the run began with ({what})")
             load_checkpoint(self.checkpoint, self.model, self.optimizer)
             self.step = state["step"]
             scaler_state = state.get("scaler")
@@ -168,21 +184,13 @@ class RankTrainer:
             self.accelerator.scaler.load_state_dict(scaler_state)
 
     def _check_sizes(self) -> None:
-        """One image of each photo is enough: all levels of a photo have its size."""
+        """The pristine photos are enough: all levels of a photo have its size."""
         for ranks in filter(None, (self.train_set, self.val_set)):
-            for reference in ranks.references:
-                path = ranks.row_path(reference, ranks.distortions[0], 0)
-                try:
-                    with Image.open(path) as image:
-                        width, height = image.size
-                except OSError as error:
+            for reference, photo in ranks.photos.items():
+                if min(photo.width, photo.height) < self.model.crop:
                     raise InputError(
-                        f"{path}: cannot be read ({error}); check the set with make_ranks --verify"
-                    ) from error
-                if min(width, height) < self.model.crop:
-                    raise InputError(
-                        f"{path}: {width}×{height} px is smaller than the crop of {self.model.crop} px; "
-                        "leave it out of the set, or give a smaller --model.crop"
+                        f"{ranks.folder}: {reference}: {photo.width}×{photo.height} px is smaller than the crop of "
+                        f"{self.model.crop} px; leave it out, or give a smaller --model.crop"
                     )
 
     def loss(self, scores: torch.Tensor, group: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
@@ -250,8 +258,8 @@ class RankTrainer:
         }
 
     def model_files(self) -> dict[str, Any]:
-        references = {self.train_set.pristine_sha256(r): r for r in self.train_set.references}
-        return {"training_references": references, "score_range": None, "provenance": self.provenance()}
+        photos = {photo.sha256: reference for reference, photo in self.train_set.photos.items()}
+        return {"training_photos": photos, "score_range": None, "provenance": self.provenance()}
 
     def save(self) -> None:
         if self.accelerator.is_main_process:

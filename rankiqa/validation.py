@@ -6,15 +6,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from rankiqa.images import read_image
 from rankiqa.metrics import ordered_across, ordered_within, srocc
-from rankiqa.ranked_set import RankedSet
+from rankiqa.ranked_set import PRISTINE
+from rankiqa.sampling import Ranks
 from rankiqa.scoring import score_image
 
 NUMBERS = ("srocc", "ordered_within", "ordered_across")
 
 
-def validation_items(ranks: RankedSet) -> list[tuple[str, str, int]]:
+def validation_items(ranks: Ranks) -> list[tuple[str, str, int]]:
     """(reference, distortion, level) of all images; a pristine photo stands for level 0 of each type."""
     return [
         (reference, distortion, level)
@@ -26,21 +26,22 @@ def validation_items(ranks: RankedSet) -> list[tuple[str, str, int]]:
 
 def score_items(
     model: nn.Module,
-    ranks: RankedSet,
+    ranks: Ranks,
     items: list[tuple[str, str, int]],
     patches: int,
     seed: int,
     device: torch.device,
     progress: bool = False,
 ) -> np.ndarray:
-    """(n,) mean scores of the images; each file is scored once, with crops that depend on its pixels and the seed."""
+    """(n,) mean scores of the images; each is scored once, with crops that depend on its pixels and the seed."""
     from tqdm import tqdm
 
-    paths = [ranks.row_path(*item) for item in items]
+    # A photo has one pristine image, which is level 0 of each type.
+    images = [item if item[2] else (item[0], PRISTINE, 0) for item in items]
     scores = {
-        path: score_image(model, read_image(path), patches=patches, seed=seed, device=device).mean
-        for path in tqdm(
-            dict.fromkeys(paths),
+        image: score_image(model, ranks.image(*image), patches=patches, seed=seed, device=device).mean
+        for image in tqdm(
+            dict.fromkeys(images),
             desc="validate",
             unit="image",
             leave=False,
@@ -48,7 +49,7 @@ def score_items(
             mininterval=1,
         )
     }
-    return np.array([scores[path] for path in paths])
+    return np.array([scores[image] for image in images])
 
 
 def summarize(items: list[tuple[str, str, int]], scores: np.ndarray) -> dict[str, dict[str, float]]:

@@ -13,6 +13,7 @@ from rankiqa import evaluation
 from rankiqa.cli.eval_all import main
 from rankiqa.errors import InputError
 from rankiqa.evaluation import evaluate, measure
+from rankiqa.images import pixels_sha256, read_image
 from rankiqa.models import build_model, save_model
 from rankiqa.ranked_set import format_rows
 
@@ -151,7 +152,7 @@ def test_a_model_that_scores_nan_says_so(ranks, tmp_path, model):
     assert "a predicted score is NaN or infinite" in (tmp_path / "report.html").read_text()
 
 
-def test_photos_that_the_model_was_trained_on_are_left_out(ranks, tmp_path, model, capsys):
+def test_training_photos_of_an_older_model_are_known_by_their_files(ranks, tmp_path, model, capsys):
     model(Brightness(), training_references={pristine_sha(ranks, "b.png"): "another name", "00": "a.png"})
     command = ["--ranks", str(ranks), "--out", str(tmp_path), "--patches", "2"]
     assert main(command) == 0
@@ -164,6 +165,22 @@ def test_photos_that_the_model_was_trained_on_are_left_out(ranks, tmp_path, mode
     assert main([*command, "--all-references"]) == 0
     assert "left out" not in capsys.readouterr().out
     assert len(pd.read_csv(tmp_path / "scores.csv")) == 28
+
+
+def test_training_photos_are_known_by_their_pixels(ranks, tmp_path, model, capsys):
+    image = np.array(Image.open(ranks / "pristine" / "b.png"))
+    Image.fromarray(image).save(tmp_path / "mine.bmp")
+    known = {pixels_sha256(read_image(tmp_path / "mine.bmp")): "mine.bmp", pixels_sha256(image[1:]): "a.png"}
+    model(Brightness(), training_photos=known)
+    command = ["--ranks", str(ranks), "--out", str(tmp_path / "out"), "--patches", "2"]
+    assert main(command) == 0
+    out, err = capsys.readouterr()
+    assert "left out 1 photos that the model was trained on" in out
+    assert "1 photos bear the name of a training photo but are other files, the first is a.png" in err
+    scores = pd.read_csv(tmp_path / "out" / "scores.csv")
+    assert set(scores["reference"]) == {"a.png", "c.png", "sub/d.png"}
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["training_references"]["known"] and summary["training_references"]["left_out"] == 1
 
 
 def test_a_model_trained_on_everything_is_refused(ranks, tmp_path, model, capsys):

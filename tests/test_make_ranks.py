@@ -18,7 +18,7 @@ from rankiqa.contact_sheet import draw_sheet
 from rankiqa.datasets import builtin_photos
 from rankiqa.errors import InputError
 from rankiqa.make_ranked_set import Source, output_name
-from rankiqa.ranked_set import RankedSet
+from rankiqa.ranked_set import RankedSet, regenerate
 
 ROOT = Path(__file__).parents[1]
 
@@ -317,11 +317,80 @@ def test_the_flags_are_checked(capsys):
         ["--limit", "0"],
         ["--workers", "x"],
         ["--format", "jpg"],
-        ["--levels", "5"],
         ["--seed", "-1"],
+        ["--backend", "dask"],
+        ["--scheduler", "tcp://127.0.0.1:1"],
+        ["--backend", "slurm"],
     ):
         with pytest.raises(SystemExit) as caught:
             main(flags)
         assert caught.value.code == 2
     assert main(["--distortions", "blur"]) == 2
     assert "GB, GN, JPEG, JP2K" in capsys.readouterr().err
+    assert main(["--levels", "5"]) == 2
+    assert "--levels 5: no such level table or file" in capsys.readouterr().err
+
+
+def test_the_list_shows_types_and_strengths(capsys):
+    assert main(["--list", "--distortions", "tid2013", "--levels", "paper"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 19
+    assert "JP2K       JPEG 2000: ratio 52, 150, 343, 600" in lines
+    assert main(["--list", "--distortions", "GB", "--levels", "psnr"]) == 0
+    assert capsys.readouterr().out == "GB         Gaussian blur: σ by PSNR px\n"
+
+
+def test_every_type_of_tid2013_is_made_and_made_again(photo_folder, tmp_path, capsys):
+    shutil.rmtree(photo_folder / "a")
+    shutil.rmtree(photo_folder / "b")
+    out = tmp_path / "ranks"
+    assert make(photo_folder, out, "--distortions", "tid2013-24", "--format", "bmp") == 0
+    ranks = RankedSet.read(out)
+    assert len(ranks.distortions) == 26
+    assert set(ranks.levels.values()) == {(0, 1, 2, 3, 4, 5)}
+    some = ranks.table[ranks.table["level"].isin([1, 5]) & (ranks.table["distortion"] != "ID")]
+    for row in some.itertuples():
+        assert (regenerate(ranks, row) == images.read_image(out / row.path)).all(), row.path
+    sheet = Image.open(out / "sheet.png")
+    assert sheet.height > 26 * 224
+    nested = ranks.table[ranks.table["distortion"] == "BW"]
+    assert nested["seed"].nunique() == 1
+
+
+def test_levels_by_psnr_are_each_photos_own(photo_folder, tmp_path, capsys):
+    out = tmp_path / "ranks"
+    flags = ("--distortions", "GB,GN,MSL,NEPN", "--levels", "psnr")
+    assert make(photo_folder, out, *flags) == 0
+    assert json.loads((out / "set.json").read_text())["distortions"]["GB"] == {"psnr": [33, 30, 27, 24, 21]}
+    ranks = RankedSet.read(out)
+    for reference in ranks.references:
+        pristine = images.read_image(ranks.row_path(reference, "GN", 0)).astype(float)
+        found = [
+            10 * np.log10(255**2 / np.mean((images.read_image(ranks.row_path(reference, "GN", level)) - pristine) ** 2))
+            for level in range(1, 6)
+        ]
+        assert found == pytest.approx([33, 30, 27, 24, 21], abs=0.2)
+    strengths = ranks.table[ranks.table["distortion"] == "GB"].groupby("level")["strength"]
+    assert (strengths.nunique() == 3).all()
+    assert (ranks.table[ranks.table["distortion"] == "NEPN"].groupby("level")["strength"].nunique() == 1).all()
+    row = ranks.table[ranks.table["path"] == "GB/3/a/x.png"].iloc[0]
+    assert (regenerate(ranks, row) == images.read_image(out / row.path)).all()
+    before = contents(out)
+    (out / "GB" / "3" / "a" / "x.png").unlink()
+    assert make(photo_folder, out, *flags, workers=2) == 0
+    assert "1 images made" in capsys.readouterr().out
+    assert contents(out) == before
+
+
+def test_a_set_that_an_older_version_began_is_left_alone(photo_folder, tmp_path, capsys):
+    out = tmp_path / "ranks"
+    make(photo_folder, out, "--distortions", "JPEG")
+    text = json.loads((out / "set.json").read_text())
+    (out / "set.json").write_text(json.dumps({**text, "format_version": 1}))
+    (out / "manifest.csv").rename(out / "manifest.csv.part")
+    before = contents(out)
+    capsys.readouterr()
+    assert make(photo_folder, out, "--distortions", "JPEG") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "begun by another version of rankiqa (set format 1, now 2); finish it with that version" in line
+    assert contents(out) == before

@@ -22,7 +22,7 @@ from rankiqa.cli.make_ranks import main as make_ranks
 from rankiqa.cli.train_rank import main, parse
 from rankiqa.config import BatchConfig, DataConfig, LossConfig, ModelConfig, OptimConfig, RankConfig
 from rankiqa.errors import InputError
-from rankiqa.images import write_image
+from rankiqa.images import pixels_sha256, read_image, write_image
 from rankiqa.losses import pairwise_hinge
 from rankiqa.models import build_model, load_model
 from rankiqa.optim import learning_rate, make_optimizer, set_learning_rate
@@ -130,6 +130,82 @@ def test_two_processes_train_as_one_does(ranks, tmp_path):
     assert len(vals[0]) == 3 and vals[0][0]["distortion"] == vals[1][0]["distortion"]
 
 
+@pytest.fixture
+def online(ranks):
+    """The photos and types of `ranks`, distorted while training."""
+    return DataConfig(source="online", pristine=str(ranks.parent / "photos"), distortions="GN,GB", holdout=1, workers=0)
+
+
+def test_an_online_run_resumed_ends_with_bit_equal_weights(online, tmp_path):
+    RankTrainer(settings(None, tmp_path / "whole", data=online, steps=4)).run()
+    parts = settings(None, tmp_path / "parts", data=online, steps=2)
+    RankTrainer(parts).run()
+    # The photos may lie elsewhere by then, and be read by other processes.
+    moved = shutil.copytree(online.pristine, tmp_path / "photos")
+    data = dataclasses.replace(online, pristine=str(moved), workers=2)
+    again = settings(None, tmp_path / "parts", data=data, steps=4, resume=True)
+    trainer = RankTrainer(again)
+    assert trainer.step == 2
+    trainer.run()
+    expected, got = weights(tmp_path / "whole"), weights(tmp_path / "parts")
+    assert expected.keys() == got.keys() and all(torch.equal(expected[k], got[k]) for k in expected)
+
+    again.steps = 6
+    photo = next(moved.glob("*.png"))
+    image = read_image(photo)
+    image[0, 0, 0] ^= 1
+    for path in moved.glob("*.png"):  # the one held out is of no matter
+        write_image(path, image, "png")
+    with pytest.raises(InputError, match=r"data\.pristine: .* is not what the run began with"):
+        RankTrainer(again)
+    again.data.distortions = "GN"
+    with pytest.raises(InputError, match=r"data\.distortions is 'GN', but the run"):
+        RankTrainer(again)
+
+
+def test_an_online_set_is_validated_on_the_images_of_the_ranked_set(ranks, online, tmp_path):
+    sources = {"disk": DataConfig(ranks=str(ranks), holdout=2), "online": dataclasses.replace(online, holdout=2)}
+    rows = [RankTrainer(settings(None, tmp_path / name, data=data)).validate() for name, data in sources.items()]
+    assert rows[0] == rows[1] and set(rows[0]) == {"GB", "GN", "ALL"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (["--data.source", "offline"], "data.source must be one of ranks, online; got 'offline'"),
+        (["--data.distortions", "GB,XY"], "unknown distortion 'XY'; known: live"),
+        (["--data.levels", "mild"], "mild: no such level table or file"),
+        (["--data.levels", "psnr"], "levels psnr needs whole images"),
+        (["--data.pristine", "nowhere"], "nowhere: no such folder"),
+        (["--data.holdout_names", "[x.png]"], "data.holdout_names: x.png is no reference"),
+        (["--model.crop", "224"], "80×80 px is smaller than the crop of 224 px"),
+        (["--data.pristine", "PHOTOS"], "broken.png: not an image"),
+    ],
+)
+def test_bad_settings_of_an_online_run_are_one_line_and_touch_nothing(online, tmp_path, capsys, changes, message):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "broken.png").write_bytes(b"broken")
+    shutil.copy(next(Path(online.pristine).glob("*.png")), tmp_path / "photos")
+    changes = [str(tmp_path / "photos") if word == "PHOTOS" else word for word in changes]
+    out = tmp_path / "run"
+    status = main([*flags(settings(None, out, data=online)), *changes])
+    error = capsys.readouterr().err.strip()
+    assert status == 2 and message in error and error.startswith("error: ") and "\n" not in error
+    assert not out.exists()
+
+
+def test_a_run_from_before_a_setting_was_there_is_resumed(ranks, tmp_path):
+    config = settings(ranks, tmp_path / "run", steps=2)
+    RankTrainer(config).run()
+    written = tmp_path / "run" / "config.yaml"
+    before = yaml.safe_load(written.read_text())
+    for key in ("source", "pristine", "distortions", "levels", "convert"):
+        del before["data"][key]
+    written.write_text(yaml.safe_dump(before))
+    config.resume, config.steps = True, 3
+    assert RankTrainer(config).step == 2
+
+
 def test_it_learns_to_order_noise_it_has_not_seen(ranks, tmp_path):
     config = settings(
         ranks, tmp_path / "run", steps=40,
@@ -143,7 +219,8 @@ def test_it_learns_to_order_noise_it_has_not_seen(ranks, tmp_path):
     assert last < 0.6 * first
     _, model_config = load_model(tmp_path / "run")
     sets = split_ranks(config)
-    assert set(model_config["training_references"].values()) == set(sets[0].references)
+    expected = {pixels_sha256(sets[0].image(name, "GN", 0)): name for name in sets[0].references}
+    assert model_config["training_photos"] == expected
     assert not set(sets[0].references) & set(sets[1].references) and len(sets[1].references) == 1
 
 

@@ -37,8 +37,24 @@ def _parser() -> argparse.ArgumentParser:
     positive = _at_least(1)
     add("--pristine", metavar="DIR", help="photos, at any depth; without it: five photos of scikit-image")
     add("--out", metavar="DIR", default=DEFAULT_OUT, help="folder of the ranked set")
-    add("--distortions", metavar="NAMES", default="live", help="a set (live) or names: GB,GN,JPEG,JP2K")
-    add("--workers", type=positive, default=os.cpu_count() or 1, help="processes")
+    add(
+        "--distortions",
+        metavar="SET|NAMES",
+        default="live",
+        help="live, tid2013 (17 types of the paper), tid2013-24 (all 24), mlive, kadid10k, or names: GB,JPEG; "
+        "--list tells all",
+    )
+    add(
+        "--levels",
+        metavar="TABLE",
+        default="paper",
+        help="paper: the published strengths; psnr: for each image those that give it 33, 30, 27, 24, 21 dB, as in "
+        "TID2013; or a YAML file with your own, such as GB: [1, 2, 4]",
+    )
+    add("--list", action="store_true", help="make nothing: list types and strengths of --distortions and --levels")
+    add("--workers", type=positive, default=os.cpu_count() or 1, help="processes, with --backend joblib")
+    add("--backend", choices=("joblib", "dask"), default="joblib", help="joblib: this machine; dask: a cluster")
+    add("--scheduler", metavar="ADDRESS", help="of the dask scheduler, such as tcp://10.0.0.1:8786")
     add("--seed", type=_at_least(0), default=0, help="seed of the noise and of the choice of photos")
     add("--format", choices=("png", "bmp"), default="png", help="of the images made; both lose nothing")
     add("--per-folder", type=positive, metavar="N", help="take N photos of each folder")
@@ -51,28 +67,47 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(argv: Sequence[str]) -> int:
-    options = _parser().parse_args(argv)
+    parser = _parser()
+    options = parser.parse_args(argv)
+    if (options.backend == "dask") != (options.scheduler is not None):
+        parser.error("--backend dask and --scheduler ADDRESS go together")
+    if options.list:
+        return _list(options)
     return _verify(options) if options.verify else _make(options)
+
+
+def _list(options: argparse.Namespace) -> int:
+    from rankiqa.distortions import DISTORTIONS, plan
+
+    for name, strengths in plan(options.distortions, options.levels).items():
+        distortion = DISTORTIONS[name]
+        numbers = ", ".join(f"{strength:.4g}" for strength in strengths or ()) or "by PSNR"
+        print(f"{name:11s}{distortion.title}: {distortion.unit.format(numbers)}")
+    return 0
 
 
 def _make(options: argparse.Namespace) -> int:
     from rankiqa.contact_sheet import SHEET, write_sheet
-    from rankiqa.distortions import resolve
+    from rankiqa.distortions import plan
+    from rankiqa.distortions.sets import stand_ins
     from rankiqa.make_ranked_set import Source, make_ranked_set
     from rankiqa.ranked_set import MANIFEST, RankedSet
 
-    distortions = resolve(options.distortions)
+    strengths = plan(options.distortions, options.levels)
+    for line in stand_ins(strengths, options.distortions):
+        print(f"note: {line}", file=sys.stderr)
     source = Source.find(options.pristine, options.per_folder, options.limit, options.seed)
     summary = make_ranked_set(
         source,
         options.out,
-        distortions,
+        strengths,
         seed=options.seed,
         kind=options.format,
         min_side=options.min_side,
         convert=options.convert,
         strict=options.strict,
         workers=options.workers,
+        scheduler=options.scheduler,
     )
     sheet = os.path.join(options.out, SHEET)
     if summary.made or not os.path.exists(sheet):

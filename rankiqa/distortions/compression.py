@@ -7,12 +7,14 @@ import io
 import numpy as np
 from PIL import Image
 
+from rankiqa.distortions.noise import gaussian_noise
+
+_STEPS_OF_DEVIATION = 4.5  # quantization step over the standard deviation of the noise
+
 
 def encode_jpeg(image: np.ndarray, quality: int) -> bytes:
     """The JPEG file of uint8 H×W×3 RGB: libjpeg's quality 0–100, chroma at half resolution (4:2:0)."""
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "JPEG", quality=int(quality), subsampling="4:2:0")
-    return buffer.getvalue()
+    return encode(image, "JPEG", quality=int(quality), subsampling="4:2:0")
 
 
 def encode_jpeg2000(image: np.ndarray, ratio: float) -> bytes:
@@ -20,11 +22,7 @@ def encode_jpeg2000(image: np.ndarray, ratio: float) -> bytes:
 
     The 9/7 wavelet and the colour transform are on; Pillow leaves both off, which costs 1 to 4 dB.
     """
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(
-        buffer, "JPEG2000", quality_mode="rates", quality_layers=[ratio], irreversible=True, mct=1
-    )
-    return buffer.getvalue()
+    return encode(image, "JPEG2000", quality_mode="rates", quality_layers=[ratio], irreversible=True, mct=1)
 
 
 def jpeg(image: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
@@ -33,7 +31,7 @@ def jpeg(image: np.ndarray, strength: float, rng: np.random.Generator) -> np.nda
     `rng` is not used. uint8 H×W×3 in and out; `image` is not changed.
     Source: RankIQA (ICCV 2017), supplement; TID2013 type 10.
     """
-    return _decode(encode_jpeg(image, int(strength)))
+    return decode(encode_jpeg(image, int(strength)))
 
 
 def jpeg2000(image: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
@@ -42,8 +40,39 @@ def jpeg2000(image: np.ndarray, strength: float, rng: np.random.Generator) -> np
     `rng` is not used. uint8 H×W×3 in and out; `image` is not changed.
     Source: RankIQA (ICCV 2017), supplement; TID2013 type 11.
     """
-    return _decode(encode_jpeg2000(image, strength))
+    return decode(encode_jpeg2000(image, strength))
 
 
-def _decode(data: bytes) -> np.ndarray:
+def noise_step(variance: float) -> int:
+    """The quantization step on 0–255 for noise of that variance on [0, 1]: 4.5 standard deviations, 1 to 255."""
+    return min(max(round(_STEPS_OF_DEVIATION * 255 * variance**0.5), 1), 255)
+
+
+def encode_noisy(image: np.ndarray, variance: float) -> bytes:
+    """The JPEG file of uint8 H×W×3 RGB with noise of that variance: one step for all frequencies, 4:2:0."""
+    table = [noise_step(variance)] * 64
+    return encode(image, "JPEG", qtables=[table, table], subsampling="4:2:0")
+
+
+def noisy_compression(image: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
+    """Gaussian noise, then JPEG whose quantization steps follow the noise, so that it takes most of the noise away.
+
+    `strength` is the variance of the noise, which `rng` draws, for pixel values on [0, 1]. The step is the same at all
+    frequencies, as white noise is, and 4.5 standard deviations of the noise, near which the decoded image comes closest
+    to the one without noise. uint8 H×W×3 in and out; `image` is not changed.
+    Source: TID2013 type 21, whose coder is not published; the step is that of N. Ponomarenko et al., "Lossy compression
+    of noisy images based on visual quality: a comprehensive study", 2010, of whose coders none is JPEG.
+    """
+    return decode(encode_noisy(gaussian_noise(image, strength, rng), strength))
+
+
+def encode(image: np.ndarray, codec: str, **options: object) -> bytes:
+    """What Pillow's `codec` makes of uint8 H×W×3 RGB."""
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, codec, **options)
+    return buffer.getvalue()
+
+
+def decode(data: bytes) -> np.ndarray:
+    """The pixels of a JPEG or JPEG 2000 file: uint8 H×W×3 RGB. Damage in the entropy-coded bytes is no error."""
     return np.array(Image.open(io.BytesIO(data)).convert("RGB"))

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import importlib.util
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from rankiqa.distortions import levels
-from rankiqa.distortions.blur import gaussian_blur
-from rankiqa.distortions.compression import jpeg, jpeg2000
-from rankiqa.distortions.noise import gaussian_noise
+from rankiqa.distortions import blur, colour, compression, levels, noise, restoration, spatial, tone, transmission
 from rankiqa.errors import InputError
 
-_PAPER = "RankIQA, ICCV 2017, supplement"
+Function = Callable[[np.ndarray, float, np.random.Generator], np.ndarray]
+
+_RANKIQA = "RankIQA, ICCV 2017, supplement"
+_TID2013 = "TID2013, SPIC 30, 2015; strengths of ours"
+_KADID = "KADID-10k, QoMEX 2019"
+_MLIVE = "MLIVE, Asilomar 2012; levels of RankIQA"
 
 
 @dataclass(frozen=True)
@@ -29,61 +35,290 @@ class Distortion:
         same pixels for the same three arguments.
     title
         Name for readers.
-    tid2013
-        Number of the type in TID2013, 1–24.
     unit
         How a strength reads, with its unit; `{}` stands for the number.
-    source
-        Where the strengths were published.
     levels
         From table name to strengths, mildest first: level 1 is the first, level 0 the pristine image.
+    limits
+        The mildest and the strongest strength that there is. The second is the smaller one where less is
+        stronger, as for JPEG quality.
+    tid2013, kadid10k
+        Number of the type in TID2013 (1–24) and in KADID-10k (1–25), where it has one.
+    source
+        Where type and strengths were published.
+    whole
+        Only whole numbers are strengths.
+    nested
+        All levels of a photo draw from one seed, so that the places a level hits are among the next level's, and the
+        direction of a motion stays.
+    context
+        What a crop needs around it to be distorted as in the whole image: a number of pixels, or a function from
+        strength to that; None for the whole image, where the type looks at all of it.
+    grid
+        Side of the blocks that the type works in, in pixels from the top left corner of the image: a crop is widened
+        to whole ones.
+    psnr
+        Whether strengths may be set by PSNR (`--levels psnr`).
+    extra
+        Optional extra of the package that the type needs.
     """
 
     name: str
-    function: Callable[[np.ndarray, float, np.random.Generator], np.ndarray]
+    function: Function
     title: str
-    tid2013: int
     unit: str
-    source: str
     levels: Mapping[str, tuple[float, ...]]
+    limits: tuple[float, float]
+    tid2013: int | None = None
+    kadid10k: int | None = None
+    source: str = _RANKIQA
+    whole: bool = False
+    nested: bool = False
+    context: int | Callable[[float], int] | None = 0
+    grid: int = 1
+    psnr: bool = True
+    extra: str | None = None
 
     def __call__(self, image: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
-        """Distort uint8 H×W×3 RGB; raises `InputError` for any other array."""
+        """Distort uint8 H×W×3 RGB; `InputError` for any other array, or a strength that there is not."""
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
             raise InputError(f"{self.name} takes uint8 H×W×3, not {image.dtype} {'×'.join(map(str, image.shape))}")
+        self.check(strength)
         return self.function(image, strength, rng)
+
+    def check(self, strength: float) -> None:
+        """Raise `InputError` for a strength outside `limits`, or not whole where it must be."""
+        low, high = sorted(self.limits)
+        if not (math.isfinite(strength) and low <= strength <= high):
+            raise InputError(f"{self.name}: strength {strength:g} is out of range; from {low:g} to {high:g}")
+        if self.whole and strength != int(strength):
+            raise InputError(f"{self.name}: strength {strength:g} must be a whole number")
+
+    def check_levels(self, strengths: Sequence[float]) -> None:
+        """Raise `InputError` unless `strengths` are possible and each is stronger than the one before."""
+        if not strengths:
+            raise InputError(f"{self.name}: no strength is given; give at least one")
+        for strength in strengths:
+            self.check(strength)
+        sign = 1 if self.limits[1] > self.limits[0] else -1
+        for milder, stronger in itertools.pairwise(strengths):
+            if not (stronger - milder) * sign > 0:
+                raise InputError(
+                    f"{self.name}: strength {stronger:g} after {milder:g} is not stronger; "
+                    f"give the mildest first ({'less' if sign < 0 else 'more'} is stronger)"
+                )
 
     def label(self, strength: float) -> str:
         """The strength for readers, such as `σ 2.5 px`."""
-        return self.unit.format(f"{strength:.3g}" if strength < 1000 else f"{strength:.0f}")
+        return self.unit.format(f"{strength:.3g}" if abs(strength) < 1000 else f"{strength:.0f}")
+
+    @property
+    def available(self) -> bool:
+        """Whether the optional package that the type needs is installed."""
+        return self.extra is None or importlib.util.find_spec(self.extra) is not None
 
 
-DISTORTIONS: dict[str, Distortion] = {
-    distortion.name: distortion
-    for distortion in (
-        Distortion("GB", gaussian_blur, "Gaussian blur", 8, "σ {} px", _PAPER, levels.GAUSSIAN_BLUR),
-        Distortion("GN", gaussian_noise, "Gaussian noise", 1, "variance {}", _PAPER, levels.GAUSSIAN_NOISE),
-        Distortion("JPEG", jpeg, "JPEG", 10, "quality {}", _PAPER, levels.JPEG_QUALITY),
-        Distortion("JP2K", jpeg2000, "JPEG 2000", 11, "ratio {}", _PAPER, levels.JPEG2000_RATIO),
-    )
-}
-
-SETS: dict[str, tuple[str, ...]] = {"live": ("GB", "GN", "JPEG", "JP2K")}
+def _reach(sigma: float) -> int:
+    return blur.kernel_width(sigma) // 2
 
 
-def resolve(text: str) -> tuple[Distortion, ...]:
-    """The distortions that `text` names: a set ("live") or names with commas ("GB,JPEG").
+def _after_blur(sigma: float, function: Function) -> Function:
+    return partial(_blur_then, sigma, function)
 
-    Raises
-    ------
-    InputError
-        A name is unknown (the message lists those that are known) or given twice, or there is none.
-    """
-    names = SETS.get(text) or [name.strip() for name in text.split(",")]
-    for position, name in enumerate(names):
-        if name not in DISTORTIONS:
-            known = ", ".join([*SETS, *DISTORTIONS])
-            raise InputError(f"unknown distortion {name!r}; known: {known}")
-        if name in names[:position]:
-            raise InputError(f"distortion {name!r} is given twice; name each once")
-    return tuple(DISTORTIONS[name] for name in names)
+
+def _blur_then(
+    sigma: float, function: Function, image: np.ndarray, strength: float, rng: np.random.Generator
+) -> np.ndarray:
+    return function(blur.gaussian_blur(image, sigma, rng), strength, rng)
+
+
+_ENTRIES = (
+    # LIVE's four, which TID2013 and KADID-10k have too.
+    Distortion(
+        "GB", blur.gaussian_blur, "Gaussian blur", "σ {} px", levels.GAUSSIAN_BLUR, (0.05, 100.0),
+        tid2013=8, kadid10k=1, context=_reach,
+    ),
+    Distortion(
+        "GN", noise.gaussian_noise, "Gaussian noise", "variance {}", levels.GAUSSIAN_NOISE, (1e-6, 4.0),
+        tid2013=1, kadid10k=11,
+    ),
+    Distortion(
+        "JPEG", compression.jpeg, "JPEG", "quality {}", levels.JPEG_QUALITY, (100, 0),
+        tid2013=10, kadid10k=10, whole=True, context=1, grid=16,  # chroma is interpolated from block to block
+    ),
+    Distortion(
+        "JP2K", compression.jpeg2000, "JPEG 2000", "ratio {}", levels.JPEG2000_RATIO, (1.0, 10000.0),
+        tid2013=11, kadid10k=9, context=None,
+    ),
+    # TID2013, in its order.
+    Distortion(
+        "GNC", noise.colour_noise, "Noise in colour components", "variance {}", levels.COLOUR_NOISE, (1e-6, 4.0),
+        tid2013=2, kadid10k=12,
+    ),
+    Distortion(
+        "SCN", noise.correlated_noise, "Spatially correlated noise", "variance {}", levels.CORRELATED_NOISE,
+        (1e-6, 4.0), tid2013=3, source=_TID2013,
+    ),
+    Distortion(
+        "MN", noise.masked_noise, "Masked noise", "{} of contrast", levels.MASKED_NOISE, (0.01, 20.0),
+        tid2013=4, source=_TID2013, context=noise.MASKING_REACH,
+    ),
+    Distortion(
+        "HFN", noise.high_frequency_noise, "High-frequency noise", "variance {}", levels.HIGH_FREQUENCY_NOISE,
+        (1e-6, 4.0), tid2013=5,
+    ),
+    Distortion(
+        "IN", noise.impulse_noise, "Impulse noise", "fraction {}", levels.IMPULSE_NOISE, (1e-5, 1.0),
+        tid2013=6, kadid10k=13,
+    ),
+    Distortion(
+        "QN", tone.quantization, "Quantization noise", "{} thresholds", levels.QUANTIZATION, (254, 1),
+        tid2013=7, kadid10k=22, whole=True, context=None,
+    ),
+    Distortion(
+        "ID", restoration.bm3d_denoising, "Denoising (BM3D)", "variance {}", levels.DENOISING, (1e-6, 1.0),
+        tid2013=9, kadid10k=15, context=None, extra="bm3d",
+    ),
+    Distortion(
+        "ID-NLM", restoration.nl_means_denoising, "Denoising (non-local means)", "variance {}", levels.DENOISING,
+        (1e-6, 1.0), tid2013=9, kadid10k=15, context=restoration.NL_MEANS_REACH,
+    ),
+    Distortion(
+        "JPEGTE", transmission.jpeg_errors, "JPEG transmission errors", "error rate {}", levels.JPEG_ERRORS,
+        (1e-6, 0.5), tid2013=12, source=_TID2013, nested=True, context=None,
+        psnr=False,
+    ),
+    Distortion(
+        "JP2KTE", transmission.jpeg2000_errors, "JPEG 2000 transmission errors", "error rate {}",
+        levels.JPEG2000_ERRORS, (1e-6, 0.5), tid2013=13, source=_TID2013, nested=True, context=None,
+        psnr=False,
+    ),
+    Distortion(
+        "NEPN", spatial.moved_patches, "Non-eccentricity pattern noise", "{} patches", levels.PATCHES, (1, 100_000),
+        tid2013=14, kadid10k=20, whole=True, nested=True, context=None, psnr=False,
+    ),
+    Distortion(
+        "BW", spatial.blocks, "Local block-wise distortion", "{} blocks", levels.BLOCKS, (1, 100_000),
+        tid2013=15, whole=True, nested=True, context=None, psnr=False,
+    ),
+    Distortion(
+        "MSH", tone.mean_shift, "Mean shift up", "shift {}", levels.MEAN_SHIFT_UP, (1.0, 255.0),
+        tid2013=16, kadid10k=18,
+    ),
+    Distortion(
+        "MSL", tone.mean_shift, "Mean shift down", "shift {}", levels.MEAN_SHIFT_DOWN, (-1.0, -255.0),
+        tid2013=16, kadid10k=18,
+    ),
+    Distortion(
+        "CCH", tone.contrast, "Contrast up", "factor {}", levels.CONTRAST_UP, (1.01, 20.0), tid2013=17, context=None,
+    ),
+    Distortion(
+        "CCL", tone.contrast, "Contrast down", "factor {}", levels.CONTRAST_DOWN, (0.99, 0.0), tid2013=17, context=None,
+    ),
+    Distortion(
+        "CS", colour.saturation, "Colour saturation", "factor {}", levels.SATURATION, (0.99, -4.0),
+        tid2013=18, psnr=False,
+    ),
+    Distortion(
+        "MGN", noise.multiplicative_noise, "Multiplicative Gaussian noise", "std {}", levels.MULTIPLICATIVE_NOISE,
+        (1e-3, 4.0), tid2013=19,
+    ),
+    Distortion(
+        "CN", restoration.comfort_noise, "Comfort noise", "below {}", levels.COMFORT_NOISE, (0.5, 3000.0),
+        tid2013=20, source=_TID2013, grid=8,
+    ),
+    Distortion(
+        "LCNI", compression.noisy_compression, "Lossy compression of a noisy image", "variance {}",
+        levels.NOISY_COMPRESSION, (1e-6, 1.0), tid2013=21, source=_TID2013, context=1, grid=16,
+    ),
+    Distortion(
+        "CQD", colour.colour_quantization, "Colour quantization with dither", "{} colours",
+        levels.COLOUR_QUANTIZATION, (256, 2), tid2013=22, kadid10k=6, whole=True, context=None,
+    ),
+    Distortion(
+        "CA", colour.chromatic_aberration, "Chromatic aberration", "red by {} px", levels.CHROMATIC_ABERRATION,
+        (1, 128), tid2013=23, whole=True, context=colour.aberration_reach,
+    ),
+    Distortion(
+        "SSR", restoration.sparse_sampling, "Sparse sampling and reconstruction", "{} kept", levels.SPARSE_SAMPLING,
+        (0.99, 0.005), tid2013=24, source=_TID2013, context=None,
+    ),
+    # KADID-10k's own.
+    Distortion(
+        "LENS", blur.lens_blur, "Lens blur", "radius {} px", levels.LENS_BLUR, (0.6, 100.0),
+        kadid10k=2, source=_KADID, context=math.ceil,
+    ),
+    Distortion(
+        "MOTION", blur.motion_blur, "Motion blur", "{} px", levels.MOTION_BLUR, (1.5, 200.0),
+        kadid10k=3, source=_KADID, nested=True, context=math.ceil,
+    ),
+    Distortion(
+        "CDIFF", colour.colour_diffusion, "Colour diffusion", "amount {}", levels.COLOUR_DIFFUSION, (0.1, 30.0),
+        kadid10k=4, source=_KADID, context=colour.diffusion_reach,
+    ),
+    Distortion(
+        "CSHIFT", colour.colour_shift, "Colour shift", "{} px", levels.COLOUR_SHIFT, (1.0, 100.0),
+        kadid10k=5, source=_KADID, nested=True, context=None, psnr=False,
+    ),
+    Distortion(
+        "HSVSAT", colour.hsv_saturation, "Saturation in HSV", "factor {}", levels.HSV_SATURATION, (0.99, -2.0),
+        kadid10k=7, source=_KADID,
+    ),
+    Distortion(
+        "LABSAT", colour.lab_saturation, "Saturation in Lab", "factor {}", levels.LAB_SATURATION, (1.01, 20.0),
+        kadid10k=8, source=_KADID,
+    ),
+    Distortion(
+        "SPECKLE", noise.speckle_noise, "Multiplicative noise", "variance {}", levels.SPECKLE_NOISE, (1e-6, 4.0),
+        kadid10k=14, source=_KADID,
+    ),
+    Distortion(
+        "BRIGHT", tone.brighten, "Brighten", "amount {}", levels.BRIGHTEN, (0.01, 2.0), kadid10k=16, source=_KADID,
+    ),
+    Distortion(
+        "DARK", tone.darken, "Darken", "amount {}", levels.DARKEN, (0.01, 2.0), kadid10k=17, source=_KADID,
+    ),
+    Distortion(
+        "JITTER", spatial.jitter, "Jitter", "σ {} px", levels.JITTER, (0.01, 20.0),
+        kadid10k=19, source=_KADID, context=spatial.jitter_reach,
+    ),
+    Distortion(
+        "PIXEL", spatial.pixelate, "Pixelate", "amount {}", levels.PIXELATE, (0.001, 0.85),
+        kadid10k=21, source=_KADID, context=None,
+    ),
+    Distortion(
+        "CBLOCK", spatial.colour_blocks, "Colour blocks", "{} blocks", levels.COLOUR_BLOCKS, (1, 100_000),
+        kadid10k=23, source=_KADID, whole=True, nested=True, context=None, psnr=False,
+    ),
+    Distortion(
+        "SHARP", spatial.sharpen, "High sharpen", "gain {}", levels.SHARPEN, (0.01, 100.0),
+        kadid10k=24, source=_KADID, context=spatial.SHARPEN_REACH,
+    ),
+    Distortion(
+        "CURVEH", tone.contrast_curve, "Contrast curve up", "amount {}", levels.CURVE_UP, (0.01, 2.0),
+        kadid10k=25, source=_KADID,
+    ),
+    Distortion(
+        "CURVEL", tone.contrast_curve, "Contrast curve down", "amount {}", levels.CURVE_DOWN, (-0.01, -1.0),
+        kadid10k=25, source=_KADID,
+    ),
+    # MLIVE: every cell of its 3 × 3 levels, as three ranked groups each, one for each blur.
+    *(
+        Distortion(
+            f"GB{sigma:.1f}+JPEG", _after_blur(sigma, compression.jpeg), f"Blur of σ {sigma:.2g} px, then JPEG",
+            "quality {}", {"mlive": levels.JPEG_QUALITY["mlive"]}, (100, 0),
+            source=_MLIVE, whole=True, context=_reach(sigma) + 16, grid=16,
+        )
+        for sigma in levels.MLIVE_BLUR
+    ),
+    *(
+        Distortion(
+            f"GB{sigma:.1f}+GN", _after_blur(sigma, noise.gaussian_noise), f"Blur of σ {sigma:.2g} px, then noise",
+            "variance {}", {"mlive": levels.MLIVE_NOISE}, (1e-6, 4.0),
+            source=_MLIVE, context=_reach(sigma),
+        )
+        for sigma in levels.MLIVE_BLUR
+    ),
+)  # fmt: skip
+
+DISTORTIONS: dict[str, Distortion] = {distortion.name: distortion for distortion in _ENTRIES}

@@ -34,7 +34,7 @@ def save_model(
     model: RankModel,
     folder: str | Path,
     *,
-    training_references: dict[str, str] | None = None,
+    training_photos: dict[str, str] | None = None,
     score_range: tuple[float, float] | None = None,
     provenance: dict | None = None,
 ) -> None:
@@ -43,7 +43,8 @@ def save_model(
     Args:
         model: what to save.
         folder: made if need be; an older model there is replaced whole.
-        training_references: SHA-256 of each pristine file trained on → its reference name.
+        training_photos: SHA-256 of the pixels of each pristine photo trained on (`rankiqa.images.pixels_sha256`) → its
+            reference name. Older models have training_references instead, with the SHA-256 of the files.
         score_range: (lowest, highest) of a calibrated score; None for ranking alone.
         provenance: how it was made.
     """
@@ -51,14 +52,14 @@ def save_model(
     temporary = folder.with_name(f".{folder.name}.new")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    write_model_files(model, temporary, training_references, score_range, provenance)
+    write_model_files(model, temporary, training_photos, score_range, provenance)
     replace_folder(temporary, folder)
 
 
 def write_model_files(
     model: RankModel,
     folder: Path,
-    training_references: dict[str, str] | None,
+    training_photos: dict[str, str] | None,
     score_range: tuple[float, float] | None,
     provenance: dict | None,
 ) -> None:
@@ -76,7 +77,7 @@ def write_model_files(
         "score_range": score_range,
         "weights_sha256": hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest(),
         "provenance": provenance or {},
-        "training_references": training_references,
+        "training_photos": training_photos,
     }
     (folder / CONFIG).write_text(json.dumps(config, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 

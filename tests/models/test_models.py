@@ -94,13 +94,13 @@ def test_saved_and_loaded_the_model_is_the_same_bit_for_bit(tmp_path):
     torch.manual_seed(0)
     model = build_model("squeezenet1_1", preprocessing="raw_bgr", crop=64, dropout=0.2).eval()
     model.to(memory_format=torch.channels_last)
-    save_model(model, tmp_path / "m", training_references={"ab": "a.png"}, provenance={"steps": 3})
+    save_model(model, tmp_path / "m", training_photos={"ab": "a.png"}, provenance={"steps": 3})
     loaded, config = load_model(tmp_path / "m")
     x = images(2, 64)
     with torch.inference_mode():
         assert torch.equal(model.to(memory_format=torch.contiguous_format)(x), loaded(x))
     assert loaded.crop == 64 and loaded.preprocessing.config() == model.preprocessing.config()
-    assert config["training_references"] == {"ab": "a.png"} and config["higher_is_better"] is True
+    assert config["training_photos"] == {"ab": "a.png"} and config["higher_is_better"] is True
     digest = hashlib.sha256((tmp_path / "m" / "model.safetensors").read_bytes()).hexdigest()
     assert config["weights_sha256"] == digest
     # Saved again over itself: the new one, and nothing left lying about.

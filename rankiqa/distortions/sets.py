@@ -1,0 +1,140 @@
+"""Which types and strengths a ranked set is made of: the published sets, and what a user chooses."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+from rankiqa.distortions.levels import TID2013_PSNR
+from rankiqa.distortions.registry import DISTORTIONS, Distortion
+from rankiqa.errors import InputError
+
+PAPER, PSNR = "paper", "psnr"
+
+# Two names with a bar between them: the first whose optional package is installed.
+_TID2013 = (
+    *("GN", "GNC", "HFN", "IN", "QN", "GB", "ID|ID-NLM", "JPEG", "JP2K", "NEPN", "BW"),
+    *("MSH", "MSL", "CCH", "CCL", "CS", "MGN", "CQD", "CA"),
+)
+SETS: dict[str, tuple[str, ...]] = {
+    "live": ("GB", "GN", "JPEG", "JP2K"),
+    "tid2013": _TID2013,
+    "tid2013-24": (
+        *("GN", "GNC", "SCN", "MN", "HFN", "IN", "QN", "GB", "ID|ID-NLM", "JPEG", "JP2K", "JPEGTE", "JP2KTE"),
+        *("NEPN", "BW", "MSH", "MSL", "CCH", "CCL", "CS", "MGN", "CN", "LCNI", "CQD", "CA", "SSR"),
+    ),
+    "mlive": tuple(name for name, d in DISTORTIONS.items() if "mlive" in d.levels and "+" in name),
+    "kadid10k": (
+        *("GB", "LENS", "MOTION", "CDIFF", "CSHIFT", "CQD", "HSVSAT", "LABSAT", "JP2K", "JPEG", "GN", "GNC", "IN"),
+        *("SPECKLE", "ID|ID-NLM", "BRIGHT", "DARK", "MSH", "MSL", "JITTER", "NEPN", "PIXEL", "QN", "CBLOCK", "SHARP"),
+        *("CURVEH", "CURVEL"),
+    ),
+}
+
+# From name to strengths, mildest first; None where they are found for each image (`rankiqa.distortions.psnr`).
+Plan = dict[str, tuple[float, ...] | None]
+
+
+def resolve(text: str) -> tuple[Distortion, ...]:
+    """The distortions that `text` names: a set ("live") or names with commas ("GB,JPEG").
+
+    Raises
+    ------
+    InputError
+        A name is unknown (the message lists those that are known) or given twice, or there is none; a type
+        needs an optional package that is not installed.
+    """
+    names = [_first_available(entry) for entry in SETS[text]] if text in SETS else _split(text)
+    for position, name in enumerate(names):
+        if name not in DISTORTIONS:
+            known = ", ".join([*SETS, *DISTORTIONS])
+            raise InputError(f"unknown distortion {name!r}; known: {known}")
+        if name in names[:position]:
+            raise InputError(f"distortion {name!r} is given twice; name each once")
+        if not DISTORTIONS[name].available:
+            extra = DISTORTIONS[name].extra
+            raise InputError(f"distortion {name} needs the package {extra}: pip install rankiqa[{extra}]")
+    return tuple(DISTORTIONS[name] for name in names)
+
+
+def plan(distortions: str, levels: str = PAPER) -> Plan:
+    """Types and strengths of a ranked set.
+
+    Args:
+        distortions: a set or names, as `resolve` takes them.
+        levels: "paper" for the set's published strengths (for names: the first table that each type has), "psnr" for
+            strengths that give each image TID2013's PSNR where the type allows it, or the path of a YAML file with the
+            strengths of some types, `GB: [1, 2, 4]`; the other types keep the published ones.
+
+    Raises:
+        InputError: an unknown type, level table or file, a strength out of range, or strengths that do not rise.
+    """
+    found = resolve(distortions)
+    strengths: Plan = {d.name: _published(d, distortions) for d in found}
+    if levels == PSNR:
+        return {name: None if DISTORTIONS[name].psnr else of_type for name, of_type in strengths.items()}
+    if levels != PAPER:
+        strengths |= _read(levels, strengths)
+    for name, of_type in strengths.items():
+        DISTORTIONS[name].check_levels(of_type)
+    return strengths
+
+
+def stand_ins(names: Collection[str], text: str) -> list[str]:
+    """A line for each type of the set `text` that stands in for one whose optional package is missing."""
+    lines = []
+    for entry in SETS.get(text, ()):
+        first, _, second = entry.partition("|")
+        if second in names:
+            wanted, other = DISTORTIONS[first], DISTORTIONS[second]
+            lines.append(
+                f"{other.name}, {other.title}, stands in for {wanted.title}: "
+                f"the package {wanted.extra} is not installed (pip install rankiqa[{wanted.extra}])"
+            )
+    return lines
+
+
+def number_of_levels(strengths: tuple[float, ...] | None) -> int:
+    """How many levels a type has above the pristine image."""
+    return len(TID2013_PSNR if strengths is None else strengths)
+
+
+def _split(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",")]
+
+
+def _first_available(entry: str) -> str:
+    names = entry.split("|")
+    return next((name for name in names if DISTORTIONS[name].available), names[-1])
+
+
+def _published(distortion: Distortion, text: str) -> tuple[float, ...]:
+    table = text if text in distortion.levels else next(iter(distortion.levels))
+    return distortion.levels[table]
+
+
+def _read(path: str, known: Plan) -> Plan:
+    import yaml
+
+    file = Path(path)
+    if not file.is_file():
+        raise InputError(f"--levels {path}: no such level table or file; give {PAPER}, {PSNR} or a YAML file")
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise InputError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict) or not content:
+        raise InputError(f"{path}: holds no mapping from types to strengths, such as GB: [1, 2, 4]")
+    strengths: Plan = {}
+    for name, values in content.items():
+        if name not in known:
+            raise InputError(f"{path}: {name!r} is not among the types of the set: {', '.join(known)}")
+        numbers = values if isinstance(values, list) else [values]
+        if not all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in numbers):
+            raise InputError(f"{path}: {name} must be a list of numbers, not {values!r}")
+        strengths[name] = tuple(numbers)
+        try:
+            DISTORTIONS[name].check_levels(strengths[name])
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
+    return strengths

@@ -1,0 +1,166 @@
+"""A ranked set without files of its own: pristine photos, distorted when an image is asked for.
+
+The TID2013 levels of the Waterloo photos are some 250 GB on disk, the photos themselves a few.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from rankiqa.datasets import builtin_photos
+from rankiqa.distortions import DISTORTIONS
+from rankiqa.distortions.cropping import distort_crop
+from rankiqa.distortions.sets import PAPER, PSNR, plan
+from rankiqa.errors import InputError
+from rankiqa.images import list_images, read_image
+from rankiqa.ranked_set import Photo, image_seed, read_photos
+from rankiqa.sampling import crop_at, random_place
+
+# Decoded photos that a process keeps. A batch, and a validation, use a photo at all its levels in a row.
+_KEPT = 2
+
+
+@dataclass(frozen=True)
+class OnlineSet:
+    """Pristine photos and what is done to them; the interface is `rankiqa.sampling.Ranks`.
+
+    Attributes
+    ----------
+    folder
+        Where the photos lie.
+    references
+        Their paths in it, sorted.
+    strengths
+        From the name of each type to its strengths, the mildest first: level 1 is the first.
+    seed
+        Of the whole images: those that `make_ranks` writes with this seed.
+    convert
+        Take greyscale, transparent, CMYK and 16-bit photos too, as `read_image` does.
+    """
+
+    folder: Path
+    references: tuple[str, ...]
+    strengths: dict[str, tuple[float, ...]]
+    seed: int = 0
+    convert: bool = False
+
+    @classmethod
+    def find(
+        cls,
+        pristine: str | Path | None = None,
+        distortions: str = "live",
+        levels: str = PAPER,
+        seed: int = 0,
+        convert: bool = False,
+    ) -> OnlineSet:
+        """All photos in the folder `pristine`, at any depth; None takes those of `builtin_photos`.
+
+        `distortions` and `levels` are those of `rankiqa.distortions.plan`. No photo is read yet.
+
+        Raises
+        ------
+        InputError
+            As `plan` and `list_images` do; `levels` is "psnr".
+        """
+        if levels == PSNR:
+            raise InputError(
+                "levels psnr needs whole images and takes too long for each batch; "
+                "make the ranked set on disk (make_ranks --levels psnr)"
+            )
+        strengths = plan(distortions, levels)
+        if pristine is None:
+            folder, references = builtin_photos.folder(), sorted(builtin_photos.PHOTOS)
+        else:
+            folder, references = Path(pristine), list_images(pristine)
+        in_order = {name: strengths[name] for name in DISTORTIONS if name in strengths}
+        return cls(folder, tuple(references), in_order, seed, convert)
+
+    @property
+    def distortions(self) -> tuple[str, ...]:
+        """Names of the types, in the registry's order."""
+        return tuple(self.strengths)
+
+    @property
+    def levels(self) -> dict[str, tuple[int, ...]]:
+        """From each type to its levels, rising; 0, the pristine image, is the first."""
+        return {name: tuple(range(len(of_type) + 1)) for name, of_type in self.strengths.items()}
+
+    @cached_property
+    def photos(self) -> dict[str, Photo]:
+        """The photo of each reference, all of them read once; `InputError` for one that cannot be read."""
+        _read.cache_clear()  # a file may be another one since
+        found = read_photos({name: self.folder / name for name in self.references}, self.convert)
+        for photo in found.values():
+            if isinstance(photo, InputError):
+                # The reader's advice is for make_ranks.
+                raise InputError(str(photo).replace("(--convert)", "(--data.convert true)"))
+        return found
+
+    @cached_property
+    def fingerprint(self) -> dict[str, str]:
+        """SHA-256 of the photos' names and pixels, the types, their strengths and the seed."""
+        photos = [(name, self.photos[name].sha256) for name in self.references]
+        text = json.dumps([photos, list(self.strengths.items()), self.seed])
+        return {"online_sha256": hashlib.sha256(text.encode()).hexdigest()}
+
+    def select(self, references: Iterable[str]) -> OnlineSet:
+        """The same with these references only; `InputError` names one that is not there."""
+        wanted = set(references)
+        if missing := wanted - set(self.references):
+            raise InputError(f"{self.folder}: holds no photo {min(missing)!r}")
+        if not wanted:
+            raise InputError(f"{self.folder}: no photo was selected; name at least one")
+        return dataclasses.replace(self, references=tuple(sorted(wanted)))
+
+    def image(self, reference: str, distortion: str, level: int) -> np.ndarray:
+        """The whole image, uint8 H×W×3, pixel by pixel the one that `make_ranks` writes with the same seed.
+
+        Level 0 gives the photo, read-only.
+        """
+        photo = self._photo(reference)
+        if level == 0:
+            return photo
+        rng = np.random.default_rng(image_seed(self.seed, reference, distortion, level))
+        return DISTORTIONS[distortion](photo, self._strength(distortion, level), rng)
+
+    def crop(
+        self, reference: str, distortion: str, level: int, size: int, rng: np.random.Generator, seed: int = 0
+    ) -> np.ndarray:
+        """A size×size part of a distorted photo at a place drawn from `rng`, the rest of it not distorted if possible.
+
+        The distortion draws from the `image_seed` of `seed`, so that a seed a step gives new noise at each step, and
+        a stronger level of a nested type goes on where the weaker one of the same step stops.
+        """
+        photo = self._photo(reference)
+        try:
+            top, left = random_place(photo, size, rng)
+        except InputError as error:
+            raise InputError(f"{self.folder / reference}: {error}") from None
+        if level == 0:
+            return crop_at(photo, top, left, size)
+        draws = np.random.default_rng(image_seed(seed, reference, distortion, level))
+        strength = self._strength(distortion, level)
+        return distort_crop(DISTORTIONS[distortion], photo, strength, draws, top, left, size)
+
+    def _strength(self, distortion: str, level: int) -> float:
+        if level not in self.levels.get(distortion, ()):
+            raise InputError(f"{self.folder}: no {distortion} level {level}; there is {self.levels}")
+        return self.strengths[distortion][level - 1]
+
+    def _photo(self, reference: str) -> np.ndarray:
+        return _read(self.folder / reference, self.convert)
+
+
+@lru_cache(maxsize=_KEPT)
+def _read(path: Path, convert: bool) -> np.ndarray:
+    image = read_image(path, convert)
+    image.flags.writeable = False
+    return image

@@ -1,0 +1,153 @@
+"""Call a function for many jobs, in processes of this machine or on a cluster.
+
+On this machine joblib does it. The cluster is dask's, through its own client: joblib's dask backend gives no way to
+tell that every worker is gone (it waits for ever), nor which of its errors are the cluster's and which the function's.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import socket
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rankiqa import __version__
+from rankiqa.errors import InputError
+
+PATIENCE = 10  # seconds to wait for the scheduler, and for a worker when there is none
+AHEAD = 2  # jobs sent to each thread of the cluster: one to work on, one to go on with
+
+
+def run(
+    function: Callable[..., Any], jobs: Iterable[tuple], workers: int = 1, scheduler: str | None = None
+) -> Iterator[Any]:
+    """Yield `function(*job)` of each job as they come, in any order; `jobs` is taken from as they are done.
+
+    Args:
+        function: importable by its name on the workers. On a cluster it may run twice for a job whose worker died.
+        jobs: the positional arguments of each call.
+        workers: processes of this machine; 1 works in this one.
+        scheduler: address of a running dask scheduler, whose workers do it in place of `workers`:
+            "tcp://10.0.0.1:8786". What a dead worker had not finished is done by the others. Files are shared with the
+            workers by their paths alone.
+
+    Raises:
+        InputError: the scheduler cannot be reached, it has no workers, they have another rankiqa, all of them died, or
+            one and the same job kills each worker; a process of this machine died. What `function` raises comes
+            out as it is.
+    """
+    return _here(function, jobs, workers) if scheduler is None else _on_cluster(function, jobs, scheduler)
+
+
+def _here(function: Callable[..., Any], jobs: Iterable[tuple], workers: int) -> Iterator[Any]:
+    from joblib import Parallel, delayed
+    from joblib.externals.loky.process_executor import BrokenProcessPool
+
+    pool = Parallel(n_jobs=workers, return_as="generator_unordered")
+    try:
+        yield from pool(delayed(function)(*job) for job in jobs)
+    except BrokenProcessPool as error:
+        raise InputError("a worker process was killed, maybe for want of memory; give fewer --workers") from error
+
+
+def _on_cluster(function: Callable[..., Any], jobs: Iterable[tuple], address: str) -> Iterator[Any]:
+    try:
+        from distributed import wait
+    except ImportError as error:
+        raise InputError("--backend dask needs the package dask: pip install rankiqa[dask]") from error
+
+    jobs = iter(jobs)
+    with _quiet(), _connect(address) as client:
+        pending: set[Any] = set()
+        while True:
+            wanted = AHEAD * sum(_threads(client, address).values()) - len(pending)
+            for job in itertools.islice(jobs, max(wanted, 0)):
+                pending.add(client.submit(_call, __version__, function, job, pure=False))
+            if not pending:
+                return
+            try:
+                done = wait(pending, timeout=PATIENCE, return_when="FIRST_COMPLETED").done
+            except TimeoutError:
+                continue  # a long job, as long as there are workers
+            pending -= done
+            while done:
+                yield _result(done.pop(), address)
+
+
+@contextmanager
+def _connect(address: str) -> Iterator[Any]:
+    from distributed import Client
+
+    try:
+        client = Client(address, timeout=PATIENCE, set_as_default=False)
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(
+            f"{address}: no dask scheduler answers there; start one (dask scheduler) or correct --scheduler"
+        ) from error
+    with client, client.as_current():  # `wait` looks for the current one
+        _threads(client, address)
+        for worker, answer in client.run(_call, __version__, _nothing, (), on_error="return").items():
+            if isinstance(answer, InputError):
+                raise answer
+            if isinstance(answer, Exception):
+                raise InputError(
+                    f"the worker {worker} cannot import rankiqa {__version__} ({answer}); install it there"
+                )
+        yield client
+
+
+def _threads(client: Any, address: str) -> dict[str, int]:
+    """Threads of each worker; waits a while for the first, as a dead one may be started anew."""
+    try:
+        if not (threads := client.nthreads()):
+            client.wait_for_workers(1, timeout=PATIENCE)
+            threads = client.nthreads()
+    except TimeoutError as error:
+        raise InputError(f"{address}: the dask scheduler has no workers; start some (dask worker {address})") from error
+    except OSError as error:
+        raise InputError(f"{address}: the dask scheduler is gone ({error}); start it again") from error
+    return threads
+
+
+def _result(future: Any, address: str) -> Any:
+    from concurrent.futures import CancelledError
+
+    from distributed import KilledWorker
+
+    try:
+        return future.result()
+    except KilledWorker as error:
+        raise InputError(
+            f"{address}: one job killed {error.allowed_failures + 1} workers, the last on {error.last_worker.address}, "
+            "maybe for want of memory; see the workers' logs"
+        ) from error
+    except CancelledError as error:
+        raise InputError(f"{address}: the dask scheduler is gone; start it again") from error
+
+
+def _call(version: str, function: Callable[..., Any], job: tuple) -> Any:
+    """On the worker. Each job is checked, as workers may come later."""
+    if version != __version__:
+        host = socket.gethostname()
+        raise InputError(f"a worker on {host} has rankiqa {__version__}, not {version}; install the same")
+    return function(*job)
+
+
+def _nothing() -> None:
+    pass
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the client's log on stderr: all that matters is raised."""
+    loggers = [logging.getLogger(name) for name in ("distributed", "distributed.client")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
