@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import re
 import socket
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -80,6 +81,9 @@ def _on_cluster(function: Callable[..., Any], jobs: Iterable[tuple], address: st
 def _connect(address: str) -> Iterator[Any]:
     from distributed import Client
 
+    # A malformed address makes the client wait in vain, and complain at the end of the process.
+    if not re.fullmatch(r"(\w+://)?[^\s/]+:\d+", address):
+        raise InputError(f"{address}: is no address of a scheduler, such as tcp://10.0.0.1:8786; correct --scheduler")
     try:
         client = Client(address, timeout=PATIENCE, set_as_default=False)
     except (OSError, ValueError, TypeError) as error:

@@ -281,6 +281,8 @@ def regenerate(ranked_set: RankedSet, row: Any) -> np.ndarray:
         return pristine
     if row.distortion not in DISTORTIONS:
         raise InputError(f"{row.path}: unknown distortion {row.distortion!r}; known: {', '.join(DISTORTIONS)}")
+    if pd.isna(row.seed) or np.isnan(row.strength):
+        raise InputError(f"{row.path}: has no strength or seed, as it was not made here; it cannot be made again")
     return DISTORTIONS[row.distortion](pristine, row.strength, np.random.default_rng(int(row.seed)))
 
 

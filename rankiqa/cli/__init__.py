@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 
 COMMANDS = {
     "make-ranks": ("make_ranks", "make ranked images from pristine photos"),
+    "make-rank-list": ("make_rank_list", "write or read the original's lists of ranked images"),
+    "make-finetune-list": ("make_finetune_list", "lists of images with human scores, split by reference"),
     "train-rank": ("train_rank", "train a network on ranked images"),
     "eval": ("eval_all", "score images and report SROCC, LCC, KROCC and RMSE"),
 }
@@ -51,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not argv or argv[0] in ("-h", "--help"):
         print("usage: rankiqa COMMAND [options]\n\ncommands:")
         for name, (_, summary) in COMMANDS.items():
-            print(f"  {name:12s}{summary}")
+            print(f"  {name:20s}{summary}")
         print("\nrankiqa COMMAND --help tells the options of each.")
         return 0
     if argv[0] not in COMMANDS:

@@ -1,0 +1,183 @@
+"""Human scores in the formats that databases and the original bring, split by reference."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from rankiqa.datasets.csv import read_labels
+from rankiqa.errors import InputError, explain_os_error
+from rankiqa.images import write_atomically
+from rankiqa.rank_list import Entry, read_list, to_number, write_list
+from rankiqa.seeding import generator
+
+KINDS = {"mos": "higher", "dmos": "lower"}
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Images with human scores.
+
+    Attributes
+    ----------
+    kind
+        "mos", higher is better, or "dmos", lower is better.
+    rows
+        Path (in the folder of images, as the file on disk is spelt), score and reference of each image.
+    """
+
+    kind: str
+    rows: tuple[tuple[str, float, str], ...]
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        return tuple(sorted({reference for *_, reference in self.rows}))
+
+
+def read_scores(file: str | os.PathLike[str], images: str | os.PathLike[str], kind: str | None = None) -> Scores:
+    """Read a CSV file (as `rankiqa.datasets.csv`), a list `PATH SCORE`, or TID2013's `SCORE NAME`.
+
+    The images are looked up in the folder `images`, whatever the case of their letters. Where a file has no column
+    `reference`, the reference is the part of an image's name before the first "_", in capitals: I05 of i05_07_1.bmp.
+
+    Args:
+        file: the scores.
+        images: folder that the paths start from.
+        kind: "mos" or "dmos"; needed for a list, which does not say it, and stronger than the header of a CSV file
+            (KADID-10k's dmos is a rating: higher is better).
+
+    Raises:
+        InputError: a wrong column or line, an image that is missing or there twice, a list without `kind`.
+    """
+    if Path(file).suffix.lower() == ".csv":
+        return _from_csv(file, images, kind)
+    if kind is None:
+        raise InputError(f"{file}: a list does not say which scores are better; give --scores mos or --scores dmos")
+    entries = _read_score_first(file) or read_list(file)
+    find = _Finder(images)
+    rows, lines = [], {}
+    for entry in entries:
+        path = find(entry.path, f"{file}, line {entry.line}")
+        if path in lines:
+            raise InputError(f"{file}, line {entry.line}: {entry.path} is there twice, first in line {lines[path]}")
+        lines[path] = entry.line
+        rows.append((path, entry.value, reference_of(path)))
+    return Scores(kind, tuple(rows))
+
+
+def reference_of(path: str) -> str:
+    """The reference that an image's name begins with.
+
+    >>> reference_of("distorted_images/i05_07_1.bmp")
+    'I05'
+    """
+    return PurePosixPath(path).stem.partition("_")[0].upper()
+
+
+def split_references(scores: Scores, named: Sequence[str] | None, fraction: float, seed: int = 0) -> set[str]:
+    """The references to test on: those that are `named`, or a `fraction` of all, drawn with `seed`.
+
+    `InputError` for a name that no image has, a fraction outside 0–1, or a side of the split without references.
+    """
+    known = scores.references
+    if named is not None:
+        upper = {reference.upper(): reference for reference in known}
+        if unknown := [name for name in named if name.upper() not in upper]:
+            raise InputError(f"--test-references: no image of {unknown[0]!r}; there are {', '.join(known[:30])}")
+        test = {upper[name.upper()] for name in named}
+    else:
+        if not 0 < fraction < 1:
+            raise InputError(f"--test-fraction must be above 0 and below 1, not {fraction:g}")
+        order = generator(seed, "test references").permutation(len(known))
+        test = {known[i] for i in order[: round(fraction * len(known))]}
+    if not test or test == set(known):
+        raise InputError(f"of {len(known)} references {len(test)} would be for testing; both sides need some")
+    return test
+
+
+def write_scores(scores: Scores, test: Collection[str], prefix: str, root: str = "") -> list[str]:
+    """Write PREFIX.csv and the lists PREFIX_train.txt and PREFIX_test.txt; returns a line about each."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(("name", scores.kind, "reference"))
+    writer.writerows((path, repr(value), reference) for path, value, reference in scores.rows)
+    try:
+        write_atomically(Path(f"{prefix}.csv"), buffer.getvalue().encode())
+    except OSError as error:
+        raise explain_os_error(error, f"{prefix}.csv") from error
+    lines = [f"{prefix}.csv: {len(scores.rows)} images of {len(scores.references)} references, {scores.kind}"]
+    for name, wanted in (("train", False), ("test", True)):
+        rows = [row for row in scores.rows if (row[2] in test) == wanted]
+        write_list(
+            f"{prefix}_{name}.txt", [Entry(f"{root.rstrip('/')}/{row[0]}" if root else row[0], row[1]) for row in rows]
+        )
+        lines.append(f"{prefix}_{name}.txt: {len(rows)} images of {len({row[2] for row in rows})} references")
+    return lines
+
+
+def _from_csv(file: str | os.PathLike[str], images: str | os.PathLike[str], kind: str | None) -> Scores:
+    direction = KINDS[kind] if kind else None
+    table = read_labels(file, images, direction=direction)
+    if kind is None:
+        with open(file, encoding="utf-8-sig") as opened:
+            header = [cell.strip().lower() for cell in opened.readline().split(",")]
+        kind = next(name for name in KINDS if name in header)
+    sign = 1 if kind == "mos" else -1
+    rows = [
+        (path, sign * truth, reference or reference_of(path))
+        for path, truth, reference in zip(table["path"], table["truth"], table["reference"], strict=True)
+    ]
+    return Scores(kind, tuple(rows))
+
+
+def _read_score_first(file: str | os.PathLike[str]) -> list[Entry] | None:
+    """The lines of TID2013's mos_with_names.txt, or None where the number does not come first."""
+    try:
+        lines = Path(file).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return None  # `read_list` says what is wrong
+    entries = []
+    for number, line in enumerate(lines, start=1):
+        first, _, path = line.strip().partition(" ")
+        if not line.strip():
+            continue
+        value = to_number(first)
+        if value is None or not path.strip() or to_number(path.rpartition(" ")[2]) is not None:
+            if entries:
+                raise InputError(f"{file}, line {number}: must be a score and a name, not {line.strip()[:80]!r}")
+            return None
+        entries.append(Entry(path.strip(), value, number))
+    return entries
+
+
+class _Finder:
+    """Finds files whatever the case of their letters: mos_with_names.txt and the disk differ in it."""
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = Path(folder)
+        if not self.folder.is_dir():
+            raise InputError(f"{folder}: no such folder of images")
+        self.files: dict[str, str] = {}
+        self.by_name: dict[str, list[str]] = {}
+        for file in sorted(path for path in self.folder.rglob("*") if path.is_file()):
+            path = file.relative_to(self.folder).as_posix()
+            self.files[path.lower()] = path
+            self.by_name.setdefault(file.name.lower(), []).append(path)
+
+    def __call__(self, path: str, where: str) -> str:
+        parts = [part for part in path.replace("\\", "/").split("/") if part not in ("", ".")]
+        # A list may start from another folder than this one: its last parts decide.
+        for start in range(len(parts)):
+            if found := self.files.get("/".join(parts[start:]).lower()):
+                return found
+        # mos_with_names.txt has bare names, and the images lie a folder further down.
+        same_name = self.by_name.get(parts[0].lower(), []) if len(parts) == 1 else []
+        if len(same_name) == 1:
+            return same_name[0]
+        if same_name:
+            raise InputError(f"{where}: {path} may be {same_name[0]} or {same_name[1]}; give the folder that is meant")
+        raise InputError(f"{where}: {path} is not in {self.folder}; give the folder that the names start from")
