@@ -19,7 +19,7 @@ from rankiqa.images import read_image
 from rankiqa.ranked_set import image_seed
 
 PHOTO = "astronaut.png"
-CROPS = {"spatial": 256}  # pixels; elsewhere CROP
+CROPS = {"spatial": 256, "transmission": 256}  # pixels; elsewhere CROP
 CROP = 144
 
 
@@ -41,7 +41,7 @@ def main() -> None:
     options = parser.parse_args()
     image = read_image(builtin_photos.folder() / PHOTO)
     for family, names in families(options.bm3d).items():
-        rows = []
+        rows, crop = [], CROPS.get(family, CROP)
         for name in names:
             distortion = DISTORTIONS[name]
             table = next(t for t in ("tid2013-24", "kadid10k", "mlive") if t in distortion.levels)
@@ -50,8 +50,7 @@ def main() -> None:
                 rng = np.random.default_rng(image_seed(0, PHOTO, name, level))
                 made = distortion(image, strength, rng)
                 cells.append((f"{level}: {distortion.label(strength)}, {psnr(image, made):.0f} dB", made))
-            rows.append((row_title(name), cells))
-        crop = CROPS.get(family, CROP)
+            rows.append((row_title(name) if crop > CROP else name, cells))
         sheet = draw_rows(f"{PHOTO}, centre {crop}×{crop} pixels of {image.shape[1]}×{image.shape[0]}", rows, crop)
         sheet.save(options.out / f"sheet_{family}.png", optimize=True)
 

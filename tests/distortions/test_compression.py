@@ -5,8 +5,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rankiqa.distortions.compression import encode_jpeg, encode_jpeg2000, jpeg, jpeg2000
-from rankiqa.distortions.levels import JPEG2000_RATIO, JPEG_QUALITY
+from rankiqa.distortions.compression import (
+    encode_jpeg,
+    encode_jpeg2000,
+    encode_noisy,
+    jpeg,
+    jpeg2000,
+    noise_step,
+    noisy_compression,
+)
+from rankiqa.distortions.levels import JPEG2000_RATIO, JPEG_QUALITY, NOISY_COMPRESSION
+from rankiqa.distortions.noise import gaussian_noise
+from rankiqa.distortions.psnr import psnr
 
 
 @pytest.mark.parametrize("quality", JPEG_QUALITY["live"])
@@ -57,3 +67,21 @@ def test_jpeg2000_decodes_alike_in_opencv(ratio, photo):
     data = np.frombuffer(encode_jpeg2000(photo, ratio), np.uint8)
     other = cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1].astype(int)
     assert np.abs(jpeg2000(photo, ratio, None) - other).max() <= 1
+
+
+@pytest.mark.parametrize("variance", NOISY_COMPRESSION["tid2013-24"])
+def test_a_noisy_image_is_coded_with_one_step_that_follows_the_noise(variance, photo):
+    sigma = 255 * variance**0.5
+    assert noise_step(variance) == round(4.5 * sigma)
+    noisy = gaussian_noise(photo, variance, np.random.default_rng(3))
+    opened = Image.open(io.BytesIO(encode_noisy(noisy, variance)))
+    assert opened.quantization == {0: [noise_step(variance)] * 64, 1: [noise_step(variance)] * 64}
+    made = noisy_compression(photo, variance, np.random.default_rng(3))
+    assert (made == np.array(opened)).all()
+    if variance > 0.001:  # the coder takes more noise away than detail: nearer to the photo than what it was given
+        assert psnr(photo, made) > psnr(photo, noisy)
+
+
+def test_the_step_stays_in_what_baseline_jpeg_can_hold():
+    assert noise_step(1e-9) == 1
+    assert noise_step(1) == 255
