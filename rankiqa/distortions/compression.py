@@ -11,6 +11,10 @@ from rankiqa.distortions.noise import gaussian_noise
 
 _STEPS_OF_DEVIATION = 4.5  # quantization step over the standard deviation of the noise
 
+# OpenJPEG fills a file with whole coding passes of whole code-blocks. Where a file is to be small, a pass of its usual
+# 64×64 code-blocks is up to a tenth of it; with smaller ones it comes within 3 % of the size, for 0.1 to 0.2 dB.
+_CODE_BLOCKS = ((12_000, 64), (2_500, 32), (0, 16))  # bytes from which, pixels
+
 
 def encode_jpeg(image: np.ndarray, quality: int) -> bytes:
     """The JPEG file of uint8 H×W×3 RGB: libjpeg's quality 0–100, chroma at half resolution (4:2:0)."""
@@ -20,9 +24,12 @@ def encode_jpeg(image: np.ndarray, quality: int) -> bytes:
 def encode_jpeg2000(image: np.ndarray, ratio: float) -> bytes:
     """The JP2 file of uint8 H×W×3 RGB, `ratio` times smaller than the raw pixels.
 
-    The 9/7 wavelet and the colour transform are on; Pillow leaves both off, which costs 1 to 4 dB.
+    The 9/7 wavelet and the colour transform are on; Pillow leaves both off, which costs 1 to 4 dB. Code-blocks are
+    64×64 pixels, and smaller where the file has less than 12 kB, so that it comes near to its size.
     """
-    return encode(image, "JPEG2000", quality_mode="rates", quality_layers=[ratio], irreversible=True, mct=1)
+    side = next(side for size, side in _CODE_BLOCKS if image.size / ratio >= size)
+    rate = {"quality_mode": "rates", "quality_layers": [ratio], "codeblock_size": (side, side)}
+    return encode(image, "JPEG2000", irreversible=True, mct=1, **rate)
 
 
 def jpeg(image: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:

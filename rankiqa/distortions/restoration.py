@@ -21,7 +21,7 @@ _BM3D_SIDE = 16  # pixels, at least
 
 _COMFORT_BLOCK = 8  # pixels
 _SPARSE_BLOCK = 16  # pixels
-_ROUNDS = 20
+ROUNDS = 20
 _THRESHOLDS = (60.0, 2.0)  # of the first and of the last round, on 0–255
 
 
@@ -89,8 +89,8 @@ def sparse_sampling(image: np.ndarray, strength: float, rng: np.random.Generator
     real = image.astype(np.float32)
     guess = _mean_of_neighbours(real, kept)
     # A fixed way of the grid, so that levels differ in what is kept alone.
-    shifts = np.random.default_rng(0).integers(_SPARSE_BLOCK, size=(_ROUNDS, 2))
-    for threshold, shift in zip(np.geomspace(*_THRESHOLDS, _ROUNDS, dtype=np.float32), shifts, strict=True):
+    shifts = np.random.default_rng(0).integers(_SPARSE_BLOCK, size=(ROUNDS, 2))
+    for threshold, shift in zip(np.geomspace(*_THRESHOLDS, ROUNDS, dtype=np.float32), shifts, strict=True):
         guess = _sparse(guess, threshold, shift)
         guess[kept] = real[kept]
     return _to_uint8(guess)

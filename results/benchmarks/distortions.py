@@ -23,7 +23,7 @@ import numpy as np
 from PIL import Image
 from scipy import fft
 
-from rankiqa.distortions import DISTORTIONS, blur, plan
+from rankiqa.distortions import DISTORTIONS, blur, plan, restoration
 from rankiqa.distortions.levels import MLIVE_BLUR
 from rankiqa.images import read_image
 from rankiqa.online_set import OnlineSet
@@ -43,6 +43,7 @@ WHY = {
     "BRIGHT": "two curves and their mixture in floating point beside the conversions to Lab and back",
     "DARK": "two curves and their mixture in floating point beside the conversions to Lab and back",
     "CN": "the blocks are gathered, signs drawn and compared beside the two transforms",
+    "SSR": "blocks are gathered and put back, and coefficients compared, between the transforms of each round",
     "JPEGTE": "the places that may be hit are found and permuted beside the codec",
 }
 
@@ -58,7 +59,10 @@ def floors(image: np.ndarray) -> dict[str, Callable[[float], object]]:
     matrix = np.eye(3, dtype=np.float32)
     y, x = np.mgrid[:SIDE, :SIDE].astype(np.float32)
     palette = Image.fromarray(image).quantize(16)
-    blocks = np.ascontiguousarray(real.reshape(SIDE // 8, 8, SIDE // 8, 8, 3).transpose(0, 2, 4, 1, 3))
+    blocks, large = (
+        np.ascontiguousarray(real.reshape(SIDE // side, side, SIDE // side, side, 3).transpose(0, 2, 4, 1, 3))
+        for side in (8, 16)
+    )
 
     def normal(shape=image.shape):
         return rng.standard_normal(shape, dtype=np.float32)
@@ -104,8 +108,8 @@ def floors(image: np.ndarray) -> dict[str, Callable[[float], object]]:
         small = cv2.resize(image, (side, side), interpolation=cv2.INTER_NEAREST)
         return cv2.resize(small, (SIDE, SIDE), interpolation=cv2.INTER_NEAREST)
 
-    def transforms(_):
-        return fft.idctn(fft.dctn(blocks, axes=(-2, -1), norm="ortho"), axes=(-2, -1), norm="ortho")
+    def transforms(of=blocks):
+        return fft.idctn(fft.dctn(of, axes=(-2, -1), norm="ortho"), axes=(-2, -1), norm="ortho")
 
     found = {
         "GB": gaussian,
@@ -128,7 +132,8 @@ def floors(image: np.ndarray) -> dict[str, Callable[[float], object]]:
         "CSHIFT": gradient,
         "CA": lambda _: cv2.filter2D(image, -1, np.full((3, 3), 1 / 9, np.float32)),
         "CQD": lambda _: Image.fromarray(image).quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG),
-        "CN": transforms,
+        "CN": lambda _: transforms(),
+        "SSR": lambda _: [transforms(large) for _ in range(restoration.ROUNDS)],
         "LENS": lambda s: cv2.filter2D(real, -1, blur.disk_kernel(s)),
         "MOTION": lambda s: cv2.filter2D(real, -1, blur.motion_kernel(s, 30)),
         "JITTER": jitter,
@@ -204,24 +209,24 @@ def memory_lines(photos: list[Path], distortions: str) -> list[str]:
     return lines
 
 
-def crops_lines(folder: Path, photos: list[Path], repeat: int) -> list[str]:
+def crops_lines(photos: list[Path], count: int) -> list[str]:
     """A photo at all levels of one type after the other, as a batch has them; decoding included."""
     lines = ["| set | crops/s, online | crops/s, ranked set on disk (BMP) | online / disk |", "|---|---|---|---|"]
     rng = np.random.default_rng(0)
 
     def rate(ranks, references) -> float:
-        start, count = time.perf_counter(), 0
+        start, made = time.perf_counter(), 0
         for reference in references:
             for kind, levels in ranks.levels.items():
                 for level in levels:
-                    ranks.crop(reference, kind, level, 224, rng, seed=count)
-                    count += 1
-        return count / (time.perf_counter() - start)
+                    ranks.crop(reference, kind, level, 224, rng, seed=made)
+                    made += 1
+        return made / (time.perf_counter() - start)
 
     with tempfile.TemporaryDirectory() as place:
         source = Path(place) / "photos"
         source.mkdir()
-        for photo in photos[:repeat]:
+        for photo in photos[:count]:
             os.symlink(photo.resolve(), source / photo.name)
         for name in ("live", "tid2013"):
             out = Path(place) / name
@@ -270,7 +275,7 @@ def main() -> None:
         "",
         f"Crops of 224×224 of {options.photos} photos, one process, one thread:",
         "",
-        *crops_lines(options.out.parent, photos, options.photos),
+        *crops_lines(photos, options.photos),
     ]
     text = "\n".join(lines) + "\n"
     options.out.write_text(text, encoding="utf-8")
