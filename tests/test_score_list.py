@@ -52,7 +52,7 @@ def test_tid2013s_own_file_is_read_and_split_by_reference(images, mos_with_names
 
 def test_an_original_list_with_dmos_keeps_its_direction(images, tmp_path):
     file = tmp_path / "ft_live_test.txt"
-    file.write_text("/home/x/tid2013/distorted_images/i01_07_1.bmp  66.07\n./distorted_images/I02_07_1.bmp   0.00\n")
+    file.write_text("/data/tid2013/distorted_images/i01_07_1.bmp  66.07\n./distorted_images/I02_07_1.bmp   0.00\n")
     prefix = str(tmp_path / "live")
     flags = ["--labels", str(file), "--images", str(images), "--out", prefix, "--test-fraction", "0.5"]
     assert main([*flags, "--scores", "dmos"]) == 0

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import yaml
 from PIL import Image
 from scipy import fft
 
@@ -45,7 +46,6 @@ WHY = {
     "CN": "the blocks are gathered, signs drawn and compared beside the two transforms",
     "SSR": "blocks are gathered and put back, and coefficients compared, between the transforms of each round",
     "CA": "a channel is moved beside the one filter, with a copy before and after",
-    "PIXEL": "the pixel is the nearest one, where the bare call takes the one to the upper left",
     "JPEGTE": "the places that may be hit are found and permuted beside the codec",
 }
 
@@ -107,8 +107,8 @@ def floors(image: np.ndarray) -> dict[str, Callable[[float], object]]:
 
     def pixelate(strength):
         side = round(SIDE * (0.95 - strength**0.6))
-        small = cv2.resize(image, (side, side), interpolation=cv2.INTER_NEAREST)
-        return cv2.resize(small, (SIDE, SIDE), interpolation=cv2.INTER_NEAREST)
+        small = cv2.resize(image, (side, side), interpolation=cv2.INTER_NEAREST_EXACT)
+        return cv2.resize(small, (SIDE, SIDE), interpolation=cv2.INTER_NEAREST_EXACT)
 
     def transforms(of=blocks):
         return fft.idctn(fft.dctn(of, axes=(-2, -1), norm="ortho"), axes=(-2, -1), norm="ortho")
@@ -218,9 +218,9 @@ def crops_lines(photos: list[Path], count: int) -> list[str]:
     # NL-means even where BM3D, which takes half a minute an image, is installed.
     without = [name for name in plan("tid2013") if not name.startswith("ID")]
     sets = {
-        "live": "live",
-        "tid2013 without denoising": ",".join(without),
-        "tid2013 with ID-NLM": ",".join([*without, "ID-NLM"]),
+        "live": plan("live"),
+        "tid2013 without denoising": {name: DISTORTIONS[name].levels["tid2013"] for name in without},
+        "tid2013 with ID-NLM": {name: DISTORTIONS[name].levels["tid2013"] for name in [*without, "ID-NLM"]},
     }
 
     def rate(ranks, references) -> float:
@@ -237,14 +237,16 @@ def crops_lines(photos: list[Path], count: int) -> list[str]:
         source.mkdir()
         for photo in photos[:count]:
             os.symlink(photo.resolve(), source / photo.name)
-        for name, types in sets.items():
-            out = Path(place) / name
-            flags = ["--pristine", source, "--out", out, "--distortions", types, "--format", "bmp"]
+        for name, strengths in sets.items():
+            out, types, levels = Path(place) / name, ",".join(strengths), Path(place) / "levels.yaml"
+            levels.write_text(yaml.safe_dump({kind: list(of) for kind, of in strengths.items()}), encoding="utf-8")
+            chosen = ["--distortions", types, "--levels", levels]
+            flags = ["--pristine", source, "--out", out, *chosen, "--format", "bmp"]
             command = [sys.executable, ROOT / "data_gen" / "make_ranks.py", *flags]
             subprocess.run(
                 [*map(str, command)], check=True, capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
             )
-            online, disk = OnlineSet.find(source, types), RankedSet.read(out)
+            online, disk = OnlineSet.find(source, types, str(levels)), RankedSet.read(out)
             pairs = [(rate(online, [r]), rate(disk, [r])) for r in online.references]
             ours, theirs = (statistics.median(values) for values in zip(*pairs, strict=True))
             lines.append(

@@ -271,25 +271,25 @@ def main() -> None:
 
     arguments = [f"--limit={options.limit}"] + ([f"--bm3d={options.bm3d}"] if options.bm3d else [])
     command = shlex.join(["python", "results/distortions/measure.py", "--pristine", "DIR", *arguments])
-    head = [
-        f"`{command}`",
-        "",
-        f"{len(photos)} photos; Python {platform.python_version()}, OpenCV {cv2.__version__}, "
-        f"Pillow {PIL.__version__}.",
-        "",
-    ]
+    versions = f"Python {platform.python_version()}, OpenCV {cv2.__version__}, Pillow {PIL.__version__}"
+
+    def head(count: int) -> list[str]:
+        return [f"`{command}`", "", f"{count} photos; {versions}.", ""]
+
     if bm3d:
         wanted["bm3d"] = bm3d
     for name, types in wanted.items():
         of = rows[rows["set"] == name]
         lines = psnr_lines(of) if name == BY_PSNR else table_of_set(of, types)
-        (options.out / f"{name}.md").write_text("\n".join([*head, *lines]) + "\n", encoding="utf-8")
+        (options.out / f"{name}.md").write_text(
+            "\n".join([*head(of["photo"].nunique()), *lines]) + "\n", encoding="utf-8"
+        )
     means = rows.groupby(["set", "type", "level"], sort=False)
     summary = means[[*MEASURES]].mean().round(4).join(means["strength"].median())
     falls = means[[f"falls by {m}" for m in MEASURES]].sum().join(means.size().rename("photos"))
     summary.join(falls).reset_index().to_csv(options.out / "levels.csv", index=False, lineterminator="\n")
     parts = [
-        *head,
+        *head(len(photos)),
         "Noise on a grey of 128, 512×512 pixels:", "", *noise_lines(), "", masked_line(photos), "",
         "Blur against SciPy:", "", *blur_lines(photos), "",
         "Codecs:", "", *codec_lines(photos),
