@@ -76,11 +76,10 @@ def draw_rows(
     draw.text((_SIDE, 4), heading, "black", font)
     for i, (title, cells) in enumerate(rows):
         top = _LABEL + i * pitch[1]
-        largest = bold.font_variant(size=min(16, int(16 * crop / max(bold.getlength(title), 1))))
-        _draw_upwards(sheet, title, largest, (0, top + _LABEL), (_SIDE, crop))
+        _draw_upwards(sheet, title, _fitted(bold, title, crop), (0, top + _LABEL), (_SIDE, crop))
         for j, (label, image) in enumerate(cells):
             left = _SIDE + j * pitch[0]
-            draw.text((left, top + 4), label, "black", font)
+            draw.text((left, top + 4), label, "black", _fitted(font, label, crop))
             sheet.paste(Image.fromarray(_centre(image, crop)), (left, top + _LABEL))
     return sheet
 
@@ -94,6 +93,11 @@ def _font(name: str, size: int) -> ImageFont.FreeTypeFont:
     import matplotlib  # brings fonts that have σ and ×
 
     return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name), size)
+
+
+def _fitted(font: ImageFont.FreeTypeFont, text: str, width: int) -> ImageFont.FreeTypeFont:
+    """`font`, smaller if the text would be wider than `width` pixels."""
+    return font.font_variant(size=min(font.size, int(font.size * width / max(font.getlength(text), 1))))
 
 
 def _draw_upwards(

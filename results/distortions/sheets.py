@@ -19,7 +19,7 @@ from rankiqa.images import read_image
 from rankiqa.ranked_set import image_seed
 
 PHOTO = "astronaut.png"
-CROPS = {"spatial": 256, "transmission": 256, "mlive": 176}  # pixels; elsewhere CROP
+CROPS = {"spatial": 256, "transmission": 256}  # pixels; elsewhere CROP
 CROP = 144
 
 
