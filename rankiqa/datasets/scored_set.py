@@ -26,12 +26,12 @@ class ScoredSet:
     root
         The folder that it was read from.
     score_range
-        (lowest, highest) of the scale on which people scored, in the data set's own unit. A realigned DMOS may leave it.
+        (lowest, highest) of the scale on which people scored, in its own unit. A realigned DMOS may leave it.
     higher_is_better
         Direction of the scores as distributed: true for MOS, false for DMOS.
     table
-        A row an image: path (text, with /, relative to `root`, as the disk spells it), file (`Path`), reference (name of
-        the pristine photo; "" where there is none), group (what a split must not divide: the reference, or a scene; ""
+        A row an image: path (text, with /, relative to `root`, as the disk spells it), file (`Path`), reference (name
+        of the pristine photo; "" where there is none), group (what a split must not divide: the reference, or a scene; ""
         where nothing is known), distortion (type; "pristine" for an undistorted copy, "" where there is none), level
         (Int64; <NA> where unknown; **not** a rank in every type), score (float, as distributed).
     references
@@ -73,7 +73,7 @@ class ScoredSet:
     def quality(self, low: float = 0.0, high: float = 1.0) -> np.ndarray:
         """(n,) float64, higher is better: the scores with `score_range` carried linearly to [low, high].
 
-        The worst end of the scale becomes `low`, the best end `high`. A score outside of its declared range goes outside
+        The worst end of the scale becomes `low`, the best end `high`. A score outside its range goes outside
         here too.
         """
         share = (self.table["score"].to_numpy(np.float64) - self.score_range[0]) / np.ptp(self.score_range)
