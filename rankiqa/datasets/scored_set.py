@@ -31,7 +31,7 @@ class ScoredSet:
         Direction of the scores as distributed: true for MOS, false for DMOS.
     table
         A row an image: path (text, with /, relative to `root`, as the disk spells it), file (`Path`), reference (name
-        of the pristine photo; "" where there is none), group (what a split must not divide: the reference, or a scene; ""
+        of the pristine photo; "" where there is none), group (what a split must not divide: the reference, a scene; ""
         where nothing is known), distortion (type; "pristine" for an undistorted copy, "" where there is none), level
         (Int64; <NA> where unknown; **not** a rank in every type), score (float, as distributed).
     references
