@@ -10,6 +10,19 @@ SOURCES = ("ranks", "online")
 SAMPLERS = ("efficient", "random_pairs", "hard_negatives")
 
 
+def one_of(key: str, value: str | None, allowed: tuple) -> None:
+    """Raise `InputError`, naming the key, for a value that is not `allowed`."""
+    if value not in allowed:
+        names = ", ".join("none" if a is None else a for a in allowed)
+        raise InputError(f"{key} must be one of {names}; got {value!r}")
+
+
+def at_least(key: str, value: float, least: float) -> None:
+    """Raise `InputError`, naming the key, for a value below `least`, or NaN."""
+    if not value >= least:
+        raise InputError(f"{key} must be at least {least}, got {value}")
+
+
 @dataclass
 class DataConfig:
     """Where the ranked images come from.
@@ -130,7 +143,53 @@ class OptimConfig:
 
 
 @dataclass
-class RankConfig:
+class RunConfig:
+    """What the runs of all stages have in common; see those of a stage for the meaning."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    steps: int = 50_000
+    out: str = "results/demo/run"
+    seed: int = 0
+    precision: str | None = None
+    log_every: int = 10
+    val_every: int = 1000
+    val_first: bool = False
+    val_patches: int = 3
+    checkpoint_every: int = 1000
+    keep_checkpoints: int = 2
+    resume: bool = False
+    overwrite: bool = False
+
+    def check(self) -> None:
+        """Raise `InputError`, naming the key, for a value that no run can have; before anything is read."""
+        one_of("optim.schedule", self.optim.schedule, ("step", "cosine", "constant"))
+        one_of("precision", self.precision, (None, "no", "bf16", "fp16"))
+        for key, value, least in (
+            ("steps", self.steps, 1),
+            ("log_every", self.log_every, 1),
+            ("val_every", self.val_every, 1),
+            ("val_patches", self.val_patches, 1),
+            ("checkpoint_every", self.checkpoint_every, 1),
+            ("keep_checkpoints", self.keep_checkpoints, 1),
+            ("data.workers", self.data.workers, 0),
+            ("optim.step_size", self.optim.step_size, 1),
+            ("optim.warmup", self.optim.warmup, 0),
+            ("optim.momentum", self.optim.momentum, 0),
+            ("optim.weight_decay", self.optim.weight_decay, 0),
+        ):
+            at_least(key, value, least)
+        if not self.optim.lr > 0:
+            raise InputError(f"optim.lr must be above 0, got {self.optim.lr}")
+        if self.optim.clip is not None and not self.optim.clip > 0:
+            raise InputError(f"optim.clip must be above 0, got {self.optim.clip}")
+        if self.resume and self.overwrite:
+            raise InputError("resume and overwrite exclude each other: give the one or the other")
+
+
+@dataclass
+class RankConfig(RunConfig):
     """A ranking run.
 
     Args:
@@ -145,6 +204,7 @@ class RankConfig:
         precision: no, bf16 or fp16; none: as accelerate was launched.
         log_every: steps between two lines of the log.
         val_every: steps between two validations; the last step has one too.
+        val_first: also validate before the first step.
         val_patches: crops of each image in a validation.
         checkpoint_every: steps between two checkpoints.
         keep_checkpoints: the newest to keep.
@@ -152,62 +212,169 @@ class RankConfig:
         overwrite: start anew although `out` holds a run; it is moved aside, not deleted.
     """
 
-    data: DataConfig = field(default_factory=DataConfig)
-    model: ModelConfig = field(default_factory=ModelConfig)
     batch: BatchConfig = field(default_factory=BatchConfig)
     loss: LossConfig = field(default_factory=LossConfig)
-    optim: OptimConfig = field(default_factory=OptimConfig)
-    steps: int = 50_000
-    out: str = "results/demo/run"
-    seed: int = 0
-    precision: str | None = None
-    log_every: int = 10
-    val_every: int = 1000
-    val_patches: int = 3
-    checkpoint_every: int = 1000
-    keep_checkpoints: int = 2
-    resume: bool = False
-    overwrite: bool = False
 
     def check(self) -> None:
-        """Raise `InputError`, naming the key, for a value that no run can have; before anything is read."""
-
-        def one_of(key: str, value: str | None, allowed: tuple) -> None:
-            if value not in allowed:
-                names = ", ".join("none" if a is None else a for a in allowed)
-                raise InputError(f"{key} must be one of {names}; got {value!r}")
-
         one_of("data.source", self.data.source, SOURCES)
         one_of("batch.sampler", self.batch.sampler, SAMPLERS)
         one_of("loss.reduction", self.loss.reduction, ("pairs", "images"))
-        one_of("optim.schedule", self.optim.schedule, ("step", "cosine", "constant"))
-        one_of("precision", self.precision, (None, "no", "bf16", "fp16"))
+        super().check()
         if self.batch.sampler == "hard_negatives" and self.loss.reduction != "pairs":
             raise InputError("loss.reduction must be pairs with batch.sampler hard_negatives")
-        for key, value, least in (
-            ("steps", self.steps, 1),
-            ("log_every", self.log_every, 1),
-            ("val_every", self.val_every, 1),
-            ("val_patches", self.val_patches, 1),
-            ("checkpoint_every", self.checkpoint_every, 1),
-            ("keep_checkpoints", self.keep_checkpoints, 1),
-            ("data.workers", self.data.workers, 0),
-            ("data.holdout", self.data.holdout, 0),
-            ("batch.images", self.batch.images, 1),
-            ("batch.pairs", self.batch.pairs, 1),
-            ("optim.step_size", self.optim.step_size, 1),
-            ("optim.warmup", self.optim.warmup, 0),
-            ("loss.margin", self.loss.margin, 0),
-            ("optim.momentum", self.optim.momentum, 0),
-            ("optim.weight_decay", self.optim.weight_decay, 0),
-        ):
-            if not value >= least:
-                raise InputError(f"{key} must be at least {least}, got {value}")
-        if not self.optim.lr > 0:
-            raise InputError(f"optim.lr must be above 0, got {self.optim.lr}")
-        if self.optim.clip is not None and not self.optim.clip > 0:
-            raise InputError(f"optim.clip must be above 0, got {self.optim.clip}")
+        at_least("data.holdout", self.data.holdout, 0)
+        at_least("batch.images", self.batch.images, 1)
+        at_least("batch.pairs", self.batch.pairs, 1)
+        at_least("loss.margin", self.loss.margin, 0)
         if self.data.val and (self.data.holdout or self.data.holdout_names):
             raise InputError("data.val and data.holdout exclude each other: give the one or the other")
-        if self.resume and self.overwrite:
-            raise InputError("resume and overwrite exclude each other: give the one or the other")
+
+
+@dataclass
+class ScoredDataConfig:
+    """How the images with human scores are read and divided.
+
+    Args:
+        labels: csv: the file with the scores; `root` is the folder of its images.
+        name_column: csv: column with the names of the images, if not name, path or image.
+        score_column: csv: column with the human scores, if not mos, dmos or score.
+        direction: csv: higher or lower, whichever scores are better; needed for a column that is neither mos nor dmos.
+        score_range: csv: lowest and highest score of the scale; none: those of the file.
+        missing: error, or record (go on without images that are missing or cannot be decoded, and list them).
+        pristine: keep the undistorted copies that a data set scores too (LIVE's).
+        split_seed: random: of the draw of the references.
+        repeat: random: which of the repeated draws.
+        test_fraction: random: share of the references to test on.
+        val_fraction: share of the training references to hold out for the validation while it trains.
+        small: images smaller than the crop: error, reflect (mirror them at their borders) or resize (enlarge them).
+        convert: take greyscale, transparent, CMYK and 16-bit images too, converted to RGB.
+        workers: processes that read and crop beside each training process; 0: the process does it itself.
+    """
+
+    labels: str | None = None
+    name_column: str | None = None
+    score_column: str | None = None
+    direction: str | None = None
+    score_range: list[float] | None = None
+    missing: str = "error"
+    pristine: bool = True
+    split_seed: int = 0
+    repeat: int = 0
+    test_fraction: float = 0.2
+    val_fraction: float = 0.1
+    small: str = "error"
+    convert: bool = False
+    workers: int = 1
+
+
+@dataclass
+class BranchConfig:
+    """The network, where no ranking run is given; where one is, what is said here must be what it has.
+
+    Args:
+        name: shallow, alexnet, vgg16, squeezenet1_1, or any backbone of timm; none: that of `init`.
+        weights: without `init`: imagenet (a download), none, or the path of a .safetensors file.
+        preprocessing: imagenet, inception, raw_bgr (the original's), caffe; none: that of `init`, or the network's own.
+        crop: side of the square crop in pixels; none: that of `init`, or the network's own (224 or 227).
+        dropout: probability; none: that of `init`, or the network's own.
+        channels_last: memory layout, faster for most convolutional networks.
+    """
+
+    name: str | None = None
+    weights: str = "imagenet"
+    preprocessing: str | None = None
+    crop: int | None = None
+    dropout: float | None = None
+    channels_last: bool = True
+
+
+@dataclass
+class ScoredBatchConfig:
+    """A batch, over all devices together.
+
+    Args:
+        images: how many images, one random crop of each.
+        flip: mirror half of the crops left to right.
+    """
+
+    images: int = 32
+    flip: bool = True
+
+
+@dataclass
+class RegressionConfig:
+    """The loss of one branch against the human scores.
+
+    Args:
+        kind: mse (mean of the squared differences) or euclidean (half of it, as Caffe's layer).
+        low: where the worst end of the data set's scale lies in the network's output.
+        high: where its best end lies; higher is better whatever the direction of the scores.
+        head: fit (before the first step, scale and shift the last layer so that the scores of the training images lie
+            as near to the human ones as a line can bring them) or keep (start from the layer as it is).
+    """
+
+    kind: str = "mse"
+    low: float = 0.0
+    high: float = 1.0
+    head: str = "fit"
+
+
+@dataclass
+class FinetuneConfig(RunConfig):
+    """A fine-tuning run: one branch, the mean squared error to human scores.
+
+    Args:
+        init: ranking run, or model, to take the branch from; none: start from `model.weights` (the paper's baseline).
+        dataset: tid2013, live, csiq, kadid10k, ava, biq2021 or csv.
+        root: folder of the data set, as it is distributed.
+        split: random (by reference), a published one by its name (rankiqa, official, column), or a split.csv file.
+        data: how the images with human scores are read and divided.
+        model: the network, without `init`.
+        batch: the batch.
+        loss: the loss, and the scale of the network's scores.
+        optim: the optimizer.
+        steps: how many batches.
+        out: folder of the run: as a ranking run's, and split.csv.
+        seed: of weights, batches, crops and dropout.
+        precision: no, bf16 or fp16; none: as accelerate was launched.
+        log_every: steps between two lines of the log.
+        val_every: steps between two validations; the last step has one too.
+        val_first: also validate before the first step.
+        val_patches: crops of each image in a validation.
+        checkpoint_every: steps between two checkpoints.
+        keep_checkpoints: the newest to keep.
+        resume: go on from the newest checkpoint in `out`.
+        overwrite: start anew although `out` holds a run; it is moved aside, not deleted.
+    """
+
+    init: str | None = None
+    dataset: str | None = None
+    root: str | None = None
+    split: str = "random"
+    data: ScoredDataConfig = field(default_factory=ScoredDataConfig)
+    model: BranchConfig = field(default_factory=BranchConfig)
+    batch: ScoredBatchConfig = field(default_factory=ScoredBatchConfig)
+    loss: RegressionConfig = field(default_factory=RegressionConfig)
+    steps: int = 10_000
+    out: str = "runs/finetune"
+    val_first: bool = True
+
+    def check(self) -> None:
+        for key, value in (("dataset", self.dataset), ("root", self.root)):
+            if not value:
+                raise InputError(f"{key} is missing: give --dataset NAME and --root DIR, the folder of the data set")
+        one_of("data.missing", self.data.missing, ("error", "record"))
+        one_of("data.small", self.data.small, ("error", "reflect", "resize"))
+        one_of("loss.kind", self.loss.kind, ("mse", "euclidean"))
+        one_of("loss.head", self.loss.head, ("fit", "keep"))
+        super().check()
+        at_least("batch.images", self.batch.images, 1)
+        at_least("data.repeat", self.data.repeat, 0)
+        if not self.loss.low < self.loss.high:
+            raise InputError(f"loss.low must be below loss.high, got {self.loss.low} and {self.loss.high}")
+        if not 0 <= self.data.val_fraction < 1:
+            raise InputError(f"data.val_fraction must be in [0, 1), got {self.data.val_fraction}")
+        if not self.init and not self.model.name:
+            raise InputError("give --init RUN, a ranking run to take the branch from, or --model.name for the baseline")
+        if self.data.score_range is not None and len(self.data.score_range) != 2:
+            raise InputError(f"data.score_range must be two numbers, lowest and highest, got {self.data.score_range}")

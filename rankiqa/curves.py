@@ -10,16 +10,19 @@ import pandas as pd
 from rankiqa.errors import InputError
 from rankiqa.images import write_atomically
 
-PANELS = (
-    ("loss", "pairwise hinge loss"),
-    ("ordered", "ordered pairs of the batch"),
-    ("active", "active pairs of the batch"),
-)
-VAL_PANELS = (
-    ("srocc", "held-out SROCC"),
-    ("ordered_within", "held-out ordered pairs, within a photo"),
-    ("ordered_across", "held-out ordered pairs, between photos"),
-)
+# Columns of log.csv and val.csv, and what a panel of them is called; a stage's files have some of them.
+PANELS = {
+    "loss": "loss",
+    "ordered": "ordered pairs of the batch",
+    "active": "active pairs of the batch",
+}
+VAL_PANELS = {
+    "srocc": "held-out SROCC",
+    "lcc": "held-out LCC",
+    "rmse": "held-out RMSE",
+    "ordered_within": "held-out ordered pairs, within a photo",
+    "ordered_across": "held-out ordered pairs, between photos",
+}
 
 
 def write_curves(run: str | Path, path: str | Path | None = None) -> Path:
@@ -36,16 +39,20 @@ def write_curves(run: str | Path, path: str | Path | None = None) -> Path:
         raise InputError(f"{run}: no log.csv in it, so it is not a training run")
     log = pd.read_csv(run / "log.csv")
     val = pd.read_csv(run / "val.csv")
-    figure = Figure(figsize=(13, 7 if len(val) else 3.6), layout="constrained")
+    panels = {column: title for column, title in PANELS.items() if column in log}
+    val_panels = {column: title for column, title in VAL_PANELS.items() if column in val and len(val)}
+    figure = Figure(figsize=(13, 7 if val_panels else 3.6), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(2 if len(val) else 1, 3, squeeze=False)
-    for axis, (column, title) in zip(axes[0], PANELS, strict=True):
+    axes = figure.subplots(2 if val_panels else 1, max(len(panels), len(val_panels)), squeeze=False)
+    for axis in axes[0][len(panels) :]:
+        axis.set_visible(False)
+    for axis, (column, title) in zip(axes[0], panels.items(), strict=False):
         axis.plot(log["step"], log[column], color="C0", alpha=0.25, linewidth=0.8)
         axis.plot(log["step"], log[column].rolling(20, min_periods=1).mean(), color="C0")
         axis.set_title(title, fontsize=10)
         if column != "ordered":
             axis.set_yscale("log" if (log[column] > 0).all() else "linear")
-    for axis, (column, title) in zip(axes[1] if len(val) else (), VAL_PANELS, strict=False):
+    for axis, (column, title) in zip(axes[-1] if val_panels else (), val_panels.items(), strict=True):
         for name, rows in val.groupby("distortion", sort=False):
             style = {"color": "black", "linewidth": 2} if name == "ALL" else {}
             axis.plot(rows["step"], rows[column], marker=".", label=name, **style)

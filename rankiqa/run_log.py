@@ -6,22 +6,20 @@ import csv
 from pathlib import Path
 from types import TracebackType
 
-TRAIN = ("step", "loss", "ordered", "active", "pairs", "lr", "images_per_s")
-VAL = ("step", "distortion", "srocc", "ordered_within", "ordered_across")
-
 
 class RunLog:
     """log.csv (a line of training), val.csv (a line a distortion type) and tensorboard/ in `folder`.
 
-    Started again at `step`, it drops what an interrupted run wrote after that step.
+    `train` and `val` are their columns: step first, and distortion second in val.csv. Started again at `step`, it drops
+    what an interrupted run wrote after that step.
     """
 
-    def __init__(self, folder: Path, step: int) -> None:
+    def __init__(self, folder: Path, step: int, train: tuple[str, ...], val: tuple[str, ...]) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
         self._files = []
-        self._train = self._open(folder / "log.csv", TRAIN, step)
-        self._val = self._open(folder / "val.csv", VAL, step)
+        self._train = self._open(folder / "log.csv", train, step)
+        self._val = self._open(folder / "val.csv", val, step)
         self._board = SummaryWriter(folder / "tensorboard", purge_step=step + 1 if step else None)
 
     def _open(self, path: Path, columns: tuple[str, ...], step: int) -> csv.DictWriter:

@@ -244,13 +244,14 @@ def _cut(image: np.ndarray, crop: int, patches: int, mode: str, seed: int, small
     pixels = hashlib.sha256(image).hexdigest()
     rng = generator(seed, pixels, *image.shape)
     if small != "error" and min(image.shape[:2]) < crop:
-        image = _enlarge(image, crop, small)
+        image = enlarge(image, crop, small)
     places = crop_positions(*image.shape[:2], crop, patches, mode, rng)
     crops = np.stack([image[top : top + crop, left : left + crop] for top, left in places])
     return torch.from_numpy(crops).permute(0, 3, 1, 2).contiguous()
 
 
-def _enlarge(image: np.ndarray, crop: int, how: str) -> np.ndarray:
+def enlarge(image: np.ndarray, crop: int, how: str) -> np.ndarray:
+    """An H×W×3 image that holds a crop: mirrored at its borders ("reflect") or interpolated ("resize")."""
     height, width = image.shape[:2]
     if how == "reflect":
         missing = [(max(0, crop - height)), max(0, crop - width)]

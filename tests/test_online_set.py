@@ -18,9 +18,9 @@ from rankiqa.errors import InputError
 from rankiqa.images import read_image, write_image
 from rankiqa.online_set import OnlineSet
 from rankiqa.ranked_set import RankedSet
+from rankiqa.ranking import split_ranks
 from rankiqa.sampling import EfficientGroups, random_crop
 from rankiqa.seeding import generator
-from rankiqa.training import split_ranks
 from rankiqa.validation import validation_items
 
 TYPES = "JPEG,GN,BW,NEPN,MSL,GB"  # not in the registry's order; two of them nested

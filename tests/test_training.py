@@ -27,8 +27,8 @@ from rankiqa.losses import pairwise_hinge
 from rankiqa.models import build_model, load_model
 from rankiqa.optim import learning_rate, make_optimizer, set_learning_rate
 from rankiqa.ranked_set import RankedSet
+from rankiqa.ranking import RankTrainer, split_ranks
 from rankiqa.sampling import EfficientGroups
-from rankiqa.training import RankTrainer, split_ranks
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -229,8 +229,8 @@ def test_the_compared_samplers_train_and_reach_only_their_own_pairs(ranks, tmp_p
     batch = BatchConfig(sampler=sampler, pairs=6, keep=2)
     trainer = RankTrainer(settings(ranks, tmp_path / "run", batch=batch, steps=2))
     batches = RankedBatches(trainer.train_set, trainer.sampler, trainer.model.crop, seed=0)
-    loss, scores, group, level = trainer.train_step(batches[0])
-    each = pairwise_hinge(scores, group, level, trainer.config.loss.margin, "none")
+    loss, scores, batch = trainer.train_step(batches[0])
+    each = pairwise_hinge(scores, batch["group"], batch["level"], trainer.config.loss.margin, "none")
     assert len(each) == 6
     expected = each.mean() if sampler == "random_pairs" else each.sort().values[-2:].mean()
     assert loss.item() == pytest.approx(expected.item(), rel=1e-6)

@@ -17,6 +17,7 @@ COMMANDS = {
     "make-rank-list": ("make_rank_list", "write or read the original's lists of ranked images"),
     "make-finetune-list": ("make_finetune_list", "lists of images with human scores, split by reference"),
     "train-rank": ("train_rank", "train a network on ranked images"),
+    "finetune": ("finetune", "fine-tune one branch on human scores"),
     "eval": ("eval_all", "score images and report SROCC, LCC, KROCC and RMSE"),
 }
 

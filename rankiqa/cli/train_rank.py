@@ -3,83 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
-from pathlib import Path
 
 from rankiqa.cli import guarded
 
-SWITCHES = ("--resume", "--overwrite")
-
-
-def _parser():
-    from jsonargparse import ArgumentParser
-
-    from rankiqa.config import RankConfig
-
-    parser = ArgumentParser(
-        prog="train_rank",
-        description="Train a network on ranked images. "
-        "Every setting is a key of the YAML file and a flag of the same name.",
-        exit_on_error=False,
-        allow_abbrev=False,
-    )
-    parser.add_argument("--config", action="config", help="a YAML file of settings; flags after it win")
-    parser.add_class_arguments(RankConfig, as_group=False)
-    return parser
-
-
-def _arguments(argv: Sequence[str]) -> list[str]:
-    """`--resume` alone means true; and without --config it takes the settings that the run was started with."""
-    args = [
-        f"{a}=true" if a in SWITCHES and (i + 1 == len(argv) or argv[i + 1].startswith("--")) else a
-        for i, a in enumerate(argv)
-    ]
-    if "--resume=true" in args and not any(a.split("=")[0] == "--config" for a in args):
-        for i, a in enumerate(args):
-            out = (
-                a.split("=", 1)[1]
-                if a.startswith("--out=")
-                else args[i + 1]
-                if a == "--out" and i + 1 < len(args)
-                else None
-            )
-            if out and (Path(out) / "config.yaml").is_file():
-                return ["--config", str(Path(out) / "config.yaml"), *args]
-    return args
-
 
 def parse(argv: Sequence[str]):
-    """The `RankConfig` of a command line; `InputError`, naming the key (and the file), for what it does not know."""
-    from jsonargparse import ArgumentError
-
+    """The `RankConfig` of a command line."""
+    from rankiqa.cli.settings import parse_settings
     from rankiqa.config import RankConfig
-    from rankiqa.errors import InputError
 
-    parser = _parser()
-    args = _arguments(argv)
-    try:
-        values = parser.instantiate(parser.parse_args(args)).as_dict()
-    except ArgumentError as error:
-        files = [b for a, b in pairwise(args) if a == "--config"]
-        files += [a.split("=", 1)[1] for a in args if a.startswith("--config=")]
-        message = " ".join(str(error).split())
-        named = not files or any(name in message for name in files)
-        raise InputError(message if named else f"{message} (settings: {', '.join(files)} and flags)") from error
-    return RankConfig(**{key: value for key, value in values.items() if key != "config"})
+    return parse_settings(argv, RankConfig, "train_rank", "Train a network on ranked images.")
 
 
 def _train(argv: Sequence[str]) -> int:
     config = parse(argv)
-    from rankiqa.training import RankTrainer, describe
+    from rankiqa.cli.settings import train
+    from rankiqa.ranking import RankTrainer
 
-    trainer = RankTrainer(config)
-    rows = trainer.run()
-    if trainer.accelerator.is_main_process:
-        if rows:
-            for name, row in rows.items():
-                print(f"{name:8s} {describe(row)}")
-        print(f"model: {Path(config.out) / 'model'}")
-    return 0
+    return train(RankTrainer(config))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -36,6 +36,7 @@ def save_model(
     *,
     training_photos: dict[str, str] | None = None,
     score_range: tuple[float, float] | None = None,
+    finetuned_on: dict | None = None,
     provenance: dict | None = None,
 ) -> None:
     """Write `folder`/model.safetensors and config.json, both new before either is seen.
@@ -46,22 +47,25 @@ def save_model(
         training_photos: SHA-256 of the pixels of each pristine photo trained on (`rankiqa.images.pixels_sha256`) → its
             reference name. Older models have training_references instead, with the SHA-256 of the files.
         score_range: (lowest, highest) of a calibrated score; None for ranking alone.
+        finetuned_on: of a calibrated score: dataset, the groups and paths trained on, native_range and
+            native_higher_is_better of its human scores.
         provenance: how it was made.
     """
     folder = Path(folder)
     temporary = folder.with_name(f".{folder.name}.new")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    write_model_files(model, temporary, training_photos, score_range, provenance)
+    write_model_files(model, temporary, training_photos, score_range, finetuned_on, provenance)
     replace_folder(temporary, folder)
 
 
 def write_model_files(
     model: RankModel,
     folder: Path,
-    training_photos: dict[str, str] | None,
-    score_range: tuple[float, float] | None,
-    provenance: dict | None,
+    training_photos: dict[str, str] | None = None,
+    score_range: tuple[float, float] | None = None,
+    finetuned_on: dict | None = None,
+    provenance: dict | None = None,
 ) -> None:
     """The two files, in a folder that nobody reads yet."""
     from safetensors.torch import save_file
@@ -78,6 +82,7 @@ def write_model_files(
         "weights_sha256": hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest(),
         "provenance": provenance or {},
         "training_photos": training_photos,
+        "finetuned_on": finetuned_on,
     }
     (folder / CONFIG).write_text(json.dumps(config, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
@@ -113,6 +118,11 @@ def load_model(folder: str | Path, device: str | torch.device = "cpu") -> tuple[
         raise InputError(f"{path}: not a model's config ({type(error).__name__}: {error})") from error
     if version != FORMAT:
         raise InputError(f"{path}: format {version}, but this version reads {FORMAT}; update rankiqa")
+    if config.get("higher_is_better", True) is not True:
+        raise InputError(
+            f"{path}: its scores run the other way (higher_is_better is {config['higher_is_better']}); "
+            "negate its last layer and say true, as everything here takes a higher score for better"
+        )
     weights = folder / WEIGHTS
     if not weights.is_file():
         raise InputError(f"{weights}: missing; copy the model folder whole")

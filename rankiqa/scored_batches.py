@@ -1,0 +1,72 @@
+"""Batches of images with human scores: one random crop an image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from rankiqa.config import FinetuneConfig
+from rankiqa.errors import InputError
+from rankiqa.images import read_image
+from rankiqa.sampling import random_crop
+from rankiqa.scoring import enlarge
+from rankiqa.seeding import generator
+
+
+class ScoredBatches(Dataset):
+    """Batch `step`: images (n, 3, crop, crop) uint8 of this process, and target (N,) float32 of the whole batch.
+
+    Every image comes once in an epoch, in an order of its own; a batch that the end of an epoch cuts is filled from the
+    next. What is drawn depends on the seed, the step and the place in the batch alone. With `processes` devices,
+    process `rank` reads every `processes`-th image.
+
+    Args:
+        files: (M,) images to train on.
+        target: (M,) what the network should say, higher is better.
+        config: the run's settings.
+        crop: side of the square crop, pixels.
+    """
+
+    def __init__(
+        self,
+        files: Sequence[Path],
+        target: np.ndarray,
+        config: FinetuneConfig,
+        crop: int,
+        rank: int = 0,
+        processes: int = 1,
+    ) -> None:
+        self.files, self.target, self.config, self.crop = files, target, config, crop
+        self.rank, self.processes = rank, processes
+
+    def rows(self, step: int) -> list[int]:
+        """Which of the images are in the batch."""
+        size, count = self.config.batch.images, len(self.files)
+        places = range(step * size, (step + 1) * size)
+        epochs = {place // count for place in places}
+        order = {epoch: generator(self.config.seed, "epoch", epoch).permutation(count) for epoch in epochs}
+        return [int(order[place // count][place % count]) for place in places]
+
+    def __getitem__(self, step: int) -> dict[str, torch.Tensor]:
+        rows = self.rows(step)
+        mine = range(self.rank, len(rows), self.processes)
+        if not mine:
+            raise InputError(f"a batch of {len(rows)} images is too small for {self.processes} processes")
+        images = np.stack([self._crop(step, place, self.files[rows[place]]) for place in mine])
+        return {
+            "images": torch.from_numpy(images.transpose(0, 3, 1, 2)),
+            "target": torch.from_numpy(self.target[rows].astype(np.float32)),
+        }
+
+    def _crop(self, step: int, place: int, file: Path) -> np.ndarray:
+        data = self.config.data
+        rng = generator(self.config.seed, "crop", step, place)
+        image = read_image(file, data.convert)
+        if data.small != "error" and min(image.shape[:2]) < self.crop:
+            image = enlarge(image, self.crop, data.small)
+        crop = random_crop(image, self.crop, rng)
+        return crop[:, ::-1] if self.config.batch.flip and rng.random() < 0.5 else crop

@@ -1,0 +1,25 @@
+# Sourced by the commands beside it:  launch SCRIPT.py [flags]  runs it under accelerate.
+# What accelerate should do (several devices, several machines) goes into LAUNCH, for example
+# LAUNCH="--cpu --num_processes 2" bash train/train_rank.sh …
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+bin=""
+if [ -z "${VIRTUAL_ENV:-}" ] && [ -x "$here/../.venv/bin/accelerate" ]; then bin="$here/../.venv/bin/"; fi
+
+launch() {
+    local script="$here/$1"
+    shift
+    case " $* " in
+    *" --help "* | *" -h "*) exec "${bin}python" "$script" --help ;;
+    esac
+    # accelerate's launcher turns every failure into status 1 and a traceback of its own: the script leaves its status here.
+    local status code
+    status=$(mktemp)
+    # Without these the launcher prints a page of defaults that it assumed.
+    read -r -a words <<<"${LAUNCH:---num_processes 1}"
+    RANKIQA_STATUS_FILE=$status "${bin}accelerate" launch --quiet --num_machines 1 --mixed_precision no \
+        --dynamo_backend no "${words[@]}" "$script" "$@"
+    code=$?
+    [ "$code" -eq 0 ] || code=$(cat "$status")
+    rm -f "$status"
+    exit "${code:-1}"
+}
