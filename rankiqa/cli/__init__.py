@@ -19,6 +19,7 @@ COMMANDS = {
     "train-rank": ("train_rank", "train a network on ranked images"),
     "finetune": ("finetune", "fine-tune one branch on human scores"),
     "eval": ("eval_all", "score images and report SROCC, LCC, KROCC and RMSE"),
+    "eval-experiments": ("eval_experiments", "the three experiments of the paper, with their figures"),
 }
 
 
