@@ -6,6 +6,7 @@ Each way sees the same number of images a step, for each distortion type by itse
 from __future__ import annotations
 
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -70,15 +71,14 @@ def only(ranks: RankedSet, distortion: str) -> RankedSet:
     return replace(ranks, table=ranks.table[ranks.table["distortion"].isin([distortion, "pristine"])])
 
 
-def curve(config: RankConfig, distortion: str, test: dict[str, torch.Tensor], every: int) -> list[dict]:
+def curve(config: RankConfig, distortion: str, test_set: RankedSet, every: int) -> list[dict]:
     """Train for `config.steps`; the numbers of `held_out_loss` before the first step and after each `every`."""
     trainer = RankTrainer(config)
     if distortion != JOINT:
         trainer.train_set = only(trainer.train_set, distortion)
         trainer.sampler = make_sampler(config.batch, trainer.train_set, config.seed)
-        kind = RankedSet.read(config.data.ranks).distortions.index(distortion)
-        keep = test["group"] == kind
-        test = {key: value[keep] for key, value in test.items()}
+        test_set = only(test_set, distortion)
+    test = fixed_crops(test_set, trainer.model.crop, config.seed)
     rows = [{"step": 0, **held_out_loss(trainer, test)}]
     trainer.model.train()
     for batch in make_loader(trainer.batches(), 0, config.steps, config.data.workers):
@@ -121,16 +121,15 @@ def run(
         raise InputError(f"{test_ranks}: shares {len(shared)} photos with {train.folder}; test on others")
     test = test.select(test.references[:test_photos])
     types, levels = len(train.distortions), max(map(len, train.levels.values()))
-    rows, crops = [], None
+    rows = []
     for distortion in (*train.distortions, JOINT):
         for sampler in samplers:
             joint = distortion == JOINT
             batch = batch_settings(sampler, photos if joint else photos * types, types if joint else 1, levels)
             name = f"{config.model.name}-{distortion.replace(' ', '_')}-{sampler}"
-            setting = replace(config, batch=batch, out=str(out / "runs" / name), overwrite=True)
-            if crops is None:
-                crops = fixed_crops(test, RankTrainer(setting).model.crop, config.seed)
-            found = curve(setting, distortion, crops, every)
+            with tempfile.TemporaryDirectory() as scratch:  # a trainer's folder; the curve is all that is kept
+                setting = replace(config, batch=batch, out=scratch)
+                found = curve(setting, distortion, test, every)
             rows += [{"network": config.model.name, "types": distortion, "sampler": sampler, **row} for row in found]
             last = found[-1]
             print(
