@@ -14,8 +14,14 @@ from safetensors.torch import load_file
 
 from rankiqa.batches import make_loader
 from rankiqa.cli.finetune import main, parse
-from rankiqa.config import BranchConfig, FinetuneConfig, OptimConfig, RegressionConfig, ScoredBatchConfig
-from rankiqa.config import ScoredDataConfig
+from rankiqa.config import (
+    BranchConfig,
+    FinetuneConfig,
+    OptimConfig,
+    RegressionConfig,
+    ScoredBatchConfig,
+    ScoredDataConfig,
+)
 from rankiqa.errors import InputError
 from rankiqa.finetuning import FineTuner, fit_head
 from rankiqa.images import pixels_sha256, read_image
