@@ -1,0 +1,136 @@
+"""Refuse a split that lets a network see in training what it is tested on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from rankiqa.datasets.scored_set import PRISTINE, ScoredSet
+from rankiqa.datasets.splits import PARTS, Split
+from rankiqa.errors import InputError
+from rankiqa.ranked_set import Photo, read_photos
+
+
+def check_leakage(
+    dataset: ScoredSet,
+    split: Split,
+    *,
+    photos: Mapping[str, Photo] | None = None,
+    trained_photos: Mapping[str, str] | None = None,
+) -> list[str]:
+    """Raise `InputError` where the parts of a split are not independent, or the test part is not new to the network.
+
+    Refused is, between any two of the parts train, val and test: a reference in both, a group in both, the same picture
+    in both. Refused is also a test picture that the network learned from in its ranking stage.
+
+    One exception: the published lists of data sets without references are known to share scenes between training and
+    testing, and results on other lists do not compare with published ones. So a published list, by its name or from a
+    file, may divide groups, and pictures without a reference, with a warning; what it trains on may hold a part
+    "val", which divides no group.
+
+    Args:
+        dataset, split: of the same n rows.
+        photos: path → `Photo`, as `rankiqa.ranked_set.read_photos` gives; None: pictures are not compared.
+        trained_photos: SHA-256 of the pixels → name, `training_photos` of a ranking run's config.json. Compared are the
+            references of the test part, its undistorted copies and, with `photos`, all its images. Another size or a
+            crop of a trained photo is another picture: it is not found.
+
+    Returns:
+        Warnings, one line each, for the caller to show.
+    """
+    return [
+        *_check_groups(dataset, split),
+        *_check_pictures(dataset, split, photos or {}),
+        *_check_trained(dataset, split, photos or {}, trained_photos or {}),
+    ]
+
+
+def _check_groups(dataset: ScoredSet, split: Split) -> list[str]:
+    """References and groups with rows in two parts; the groups of the table too, as a file may have others."""
+    table = dataset.table
+    for kind, names in (("reference", table["reference"]), ("group", table["group"]), ("group", split.groups)):
+        if not (found := _divided(names, split)):
+            continue
+        line = _describe(found, kind, f"split {split.name} of {dataset.name}")
+        between_own = any({"train", "val"} <= set(parts) for parts in found.values())  # no published list has a "val"
+        if kind == "reference" or between_own or not _is_published(dataset, split):
+            raise InputError(f"{line}; keep each {kind} in one part: draw the split (random), or correct its file")
+        return [f"{line}: the published list divides these scenes, so its result is not fully independent"]
+    return []
+
+
+def _check_pictures(dataset: ScoredSet, split: Split, photos: Mapping[str, Photo]) -> list[str]:
+    """The same pixels in two parts, whatever kind of file they are in."""
+    table = dataset.table
+    sha = [_sha256(photos.get(path)) for path in table["path"]]
+    if not (found := _divided(sha, split)):
+        return []
+    rows = zip(sha, split.parts, table["path"], table["reference"], strict=True)
+    copies = [row for row in rows if row[0] in found and row[1]]
+    example = {part: path for s, part, path, _ in reversed(copies) if s == copies[0][0]}
+    both = " and ".join(f"{example[part]} ({part})" for part in PARTS if part in example)
+    count = f"{len(found)} picture{'s are' if len(found) > 1 else ' is'}"
+    line = f"split {split.name} of {dataset.name}: {count} in two parts with the same pixels, the first as {both}"
+    if any(reference for *_, reference in copies) or not _is_published(dataset, split):
+        raise InputError(f"{line}; give a split file that leaves such copies out")
+    return [f"{line}: the published list has these copies"]
+
+
+def _check_trained(
+    dataset: ScoredSet, split: Split, photos: Mapping[str, Photo], trained: Mapping[str, str]
+) -> list[str]:
+    """Test pictures among those that the ranking stage learned from."""
+    if not trained:
+        return []
+    test = dataset.table[split.mask("test")]
+    references = [name for name in dict.fromkeys(test["reference"]) if name]
+    copies = test[(test["distortion"] == PRISTINE) & ~test["path"].isin(photos)]
+    files = {name: dataset.references[name] for name in references if name in dataset.references}
+    pictures = {path: photos[path] for path in test["path"] if path in photos}
+    pictures |= read_photos(dict(zip(copies["path"], copies["file"], strict=True)), convert=True)
+    pristine = read_photos(files, convert=True)
+    what = f"{dataset.name}, split {split.name}"
+    for kind, found in (("references", pristine), ("images", pictures)):
+        if known := [(name, trained[s]) for name, photo in found.items() if (s := _sha256(photo)) in trained]:
+            name, learned = known[0]
+            raise InputError(
+                f"{what}: {len(known)} of the test {kind} are photos that the ranking stage learned from, the first is "
+                f"{name} (there {learned}); rank on other photos, or test on other references"
+            )
+    # An undistorted copy among the images stands in for a reference that is not on the disk.
+    seen = {name for name, photo in pristine.items() if _sha256(photo)}
+    undistorted = test[test["distortion"] == PRISTINE]
+    seen |= {
+        r for r, path in zip(undistorted["reference"], undistorted["path"], strict=True) if _sha256(pictures[path])
+    }
+    if unseen := [name for name in references if name not in seen]:
+        return [
+            f"{what}: {len(unseen)} of {len(references)} test references cannot be read, the first is {unseen[0]}: "
+            "whether the ranking stage learned from them is not known"
+        ]
+    return []
+
+
+def _sha256(photo: Photo | InputError | None) -> str:
+    return photo.sha256 if isinstance(photo, Photo) else ""
+
+
+def _divided(names: Iterable[str], split: Split) -> dict[str, list[str]]:
+    """The names with rows in two or three parts, and these parts; "" is no name."""
+    found: dict[str, set[str]] = {}
+    for name, part in zip(names, split.parts, strict=True):
+        if name and part:
+            found.setdefault(name, set()).add(part)
+    return {name: [part for part in PARTS if part in parts] for name, parts in found.items() if len(parts) > 1}
+
+
+def _describe(found: Mapping[str, list[str]], kind: str, what: str) -> str:
+    name, parts = next(iter(found.items()))
+    count = f"{len(found)} {kind}{'s are' if len(found) > 1 else ' is'}"
+    return f"{what}: {count} in two parts, the first is {name} in {' and '.join(parts)}"
+
+
+def _is_published(dataset: ScoredSet, split: Split) -> bool:
+    """Whether the split is a published list of the set, by name or from a file; some of its training may be "val"."""
+    parts = [{"val": "train"}.get(part, part) for part in split.parts]
+    paths = list(dataset.table["path"])
+    return any(parts == [listed.get(path, "") for path in paths] for listed in dataset.splits.values())
