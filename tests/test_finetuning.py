@@ -220,7 +220,7 @@ def write_labels(scored, path, change):
         ({"loss.low": "2"}, "loss.low must be below loss.high"),
         ({"data.val_fraction": "1"}, "data.val_fraction"),
         ({"batch.images": "1000"}, "a batch has 1000"),
-        ({"model.crop": "64"}, "is smaller than the crop of 64 px (40 such images)"),
+        ({"model.crop": "64"}, "is smaller than the crop of 64 px (32 such images)"),
         ({"model.name": "null"}, "give --init RUN"),
         ({"init": "nowhere"}, "nowhere: no such model folder"),
     ],
