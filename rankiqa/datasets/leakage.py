@@ -65,7 +65,7 @@ def _check_pictures(dataset: ScoredSet, split: Split, photos: Mapping[str, Photo
     if not (found := _divided(sha, split)):
         return []
     rows = zip(sha, split.parts, table["path"], table["reference"], strict=True)
-    copies = [row for row in rows if row[0] in found and row[1]]
+    copies = [row for row in rows if row[0] in found]
     example = {part: path for s, part, path, _ in reversed(copies) if s == copies[0][0]}
     both = " and ".join(f"{example[part]} ({part})" for part in PARTS if part in example)
     count = f"{len(found)} picture{'s are' if len(found) > 1 else ' is'}"

@@ -130,6 +130,10 @@ def test_the_same_picture_in_two_parts(pictures):
     ):
         with pytest.raises(InputError, match=f"1 picture is in two parts with the same pixels, the first as {both}"):
             check(bare, parts)
+    Image.open(pictures / "a.png").save(pictures / "c.png")  # a third copy
+    with pytest.raises(InputError, match=r"the first as c.png \(train\) and b.bmp \(test\)"):
+        check(bare, "- test train train")
+    assert check(bare, "- test test train") == []
     (line,) = check(bare, "train test train test")  # the published list
     assert "1 picture is in two parts with the same pixels, the first as a.png (train) and b.bmp (test)" in line
     referenced = replace(bare, table=bare.table.assign(reference=list("wxyz")))
