@@ -79,6 +79,7 @@ def test_no_fit_of_scipy_from_many_starts_is_better(seed, parameters):
                 width_found = abs(found[3]) if parameters == 4 else 1 / abs(found[1])
                 if width_found > 0.01 * x.std():  # narrower are steps between two images, which this fit has no use for
                     best = min(best, float(np.mean((CURVES[parameters](x, *found) - y) ** 2)))
+    assert np.isfinite(best)
     assert fit.rmse**2 <= best + 1e-9 * np.var(y)
     # and its numbers are those of its parameters
     curve = CURVES[parameters](x, *fit.parameters)
