@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import platform
@@ -10,46 +9,29 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from torch import nn
 
+from rankiqa.datasets.scored_set import PRISTINE, ScoredSet
 from rankiqa.errors import InputError, explain_os_error
-from rankiqa.metrics import agreement, ordered_across, ordered_within, srocc
+from rankiqa.evaluation_items import Plan, leave_out_training, make_plan, open_source, ranked_items
+from rankiqa.evaluation_tables import mean_tables, measure, measure_splits, split_parts
 from rankiqa.scoring import PATCHES, pick_device, score_files
 
-if TYPE_CHECKING:
-    from rankiqa.ranked_set import RankedSet
+__all__ = ["PRISTINE", "evaluate", "leave_out_training", "measure", "ranked_items", "score_items"]
 
-PRISTINE = "pristine"
-COLUMNS = ("path", "reference", "distortion", "level", "truth", "score", "median", "std", "patches")
+COLUMNS = (
+    *("path", "reference", "group", "distortion", "level", "native", "truth"),
+    *("score", "median", "std", "patches"),
+)
 VERSIONS = ("torch", "torchvision", "numpy", "scipy", "pandas", "pillow", "opencv-python", "matplotlib")
-
-
-def ranked_items(ranks: RankedSet) -> pd.DataFrame:
-    """The images of a ranked set, pristine ones included, each once.
-
-    Columns path (in the folder), file, reference, distortion, level, and truth = −level: higher is better.
-    """
-    table = ranks.table.reset_index(drop=True)
-    rows = zip(table["reference"], table["distortion"], table["level"], strict=True)
-    files = [ranks.row_path(*row) for row in rows]
-    return pd.DataFrame(
-        {
-            "path": table["path"],
-            "file": files,
-            "reference": table["reference"],
-            "distortion": table["distortion"],
-            "level": table["level"].astype("Int64"),
-            "truth": -table["level"].astype("float64") + 0.0,  # + 0: no minus zero
-        }
-    )
+BOOTSTRAP = 1000  # repeats
+WORST, THUMBNAIL = 10, 160  # images shown, and the longer side of a thumbnail in pixels
 
 
 def score_items(
@@ -91,72 +73,6 @@ def score_items(
     return table[table["patches"] > 0].reset_index(drop=True), skipped
 
 
-def measure(scores: pd.DataFrame) -> list[dict]:
-    """One row of numbers for each type of distortion, then one for ALL.
-
-    `scores` has `COLUMNS`. A row holds type, the numbers of `rankiqa.metrics.agreement` between score and
-    truth, `srocc_median` (of the median over the crops in place of the mean) and, where there are levels,
-    `within_ordered` of `within_pairs` pairs of one photo and one type, and `across_ordered` of
-    `across_pairs` pairs of different photos and one type. A pristine image is level 0 of each type that its
-    photo has; in ALL it counts once for the correlations. The pairs of ALL are the sum over the types.
-    """
-    pristine = scores["distortion"] == PRISTINE
-    rows = []
-    for kind in dict.fromkeys(scores.loc[~pristine, "distortion"]):
-        if not kind:  # a label file without types
-            continue
-        of = scores["distortion"] == kind
-        of |= pristine & scores["reference"].isin(scores.loc[of, "reference"])
-        rows.append({"type": kind, **_numbers(scores[of])})
-        if scores["level"].notna().all():
-            rows[-1].update(_pairs(scores[of]))
-    every = {"type": "ALL", **_numbers(scores)}
-    for key in ("within_ordered", "within_pairs", "across_ordered", "across_pairs"):
-        if rows and all(key in row for row in rows):
-            every[key] = sum(row[key] for row in rows)
-    return [*rows, every]
-
-
-def _numbers(scores: pd.DataFrame) -> dict:
-    numbers = agreement(scores["score"], scores["truth"])
-    reason = numbers.pop("reason")
-    return {**numbers, "srocc_median": srocc(scores["median"], scores["truth"]), "reason": reason}
-
-
-def _pairs(scores: pd.DataFrame) -> dict[str, int]:
-    arrays = (scores[key].to_numpy() for key in ("score", "level", "reference"))
-    values = [np.asarray(a, dtype=t) for a, t in zip(arrays, (float, int, str), strict=True)]
-    within, across = ordered_within(*values), ordered_across(*values)
-    return {
-        "within_ordered": within[0],
-        "within_pairs": within[1],
-        "across_ordered": across[0],
-        "across_pairs": across[1],
-    }
-
-
-def leave_out_training(ranks: RankedSet, config: Mapping[str, Any]) -> tuple[RankedSet, list[str], list[str]]:
-    """The part of `ranks` that a model was not trained on, the references left out, and those to doubt.
-
-    `config` is the model's. Its training_photos (SHA-256 of the pixels → name) tell a photo whatever kind of file it is
-    in. An older model has training_references (SHA-256 of the pristine file → name), which miss a photo that was
-    stored anew. In doubt is a reference that only has the name of a training photo: another picture of that name,
-    the same at another size or, with an older model, the same in another file. A pristine photo that cannot be read is
-    told by its name only.
-    """
-    from rankiqa.ranked_set import Photo, read_photos
-
-    photos, files = config.get("training_photos") or {}, config.get("training_references") or {}
-    known = set()
-    if photos:
-        found = read_photos(ranks.pristine_paths)
-        known = {name for name, photo in found.items() if isinstance(photo, Photo) and photo.sha256 in photos}
-    out = [name for name in ranks.references if name in known or ranks.pristine_sha256(name) in files]
-    rest = [name for name in ranks.references if name not in set(out)]
-    doubt = [name for name in rest if name in {*photos.values(), *files.values()}]
-    return (ranks.select(rest) if out and rest else ranks), out, doubt
-
-
 def evaluate(
     model_folder: str | Path,
     out: str | Path,
@@ -165,7 +81,15 @@ def evaluate(
     labels: str | Path | None = None,
     images: str | Path | None = None,
     label_options: dict | None = None,
+    dataset: str | ScoredSet | None = None,
+    root: str | Path | None = None,
+    split: str | Path | None = None,
+    split_seed: int = 0,
+    repeats: int | None = None,
+    test_fraction: float = 0.2,
+    dataset_options: dict | None = None,
     all_references: bool = False,
+    bootstrap: int = BOOTSTRAP,
     patches: int = PATCHES,
     mode: str = "random",
     seed: int = 0,
@@ -180,12 +104,22 @@ def evaluate(
     """Evaluate a model on a ranked set or on human scores, and write the report.
 
     Args:
-        model_folder: what `rankiqa.models.load_model` reads.
+        model_folder: what `rankiqa.models.load_model` reads. With {repeat} in it, one model for each of `repeats`
+            splits, each tested on the split.csv of its own run.
         out: folder for scores.csv, summary.json, report.html and the plots; older ones are replaced.
         ranks: folder of a ranked set; truth is −level. Photos that the model was trained on are left out
             unless `all_references`.
         labels, images: in place of `ranks`, a CSV of human scores and its folder; `label_options` are
-            the further arguments of `rankiqa.datasets.csv.read_labels`.
+            name_column, score_column and direction of `rankiqa.datasets.csv.read_labels`.
+        dataset, root: in place of both, a `ScoredSet`, or a name of `rankiqa.datasets.registry.DATASETS` and its
+            folder; `dataset_options` are further arguments of `open_dataset`.
+        split: of the human scores, the part "test" of it is scored: a spec of `rankiqa.datasets.splits.make_split`.
+            None: split.csv of the model's run if it was fine-tuned on this set, else all. A split that tests on what
+            the model was fine-tuned on is refused unless `all_references`.
+        split_seed, test_fraction: of a random split.
+        repeats: how many random splits; each is measured, and each image scored once. Of {repeat}, how many models;
+            None: as many as there are.
+        bootstrap: repeats of the bootstrap for the 95 % intervals, seeded with `seed`; 0: no intervals.
         patches, mode, seed, small, convert, workers: of `rankiqa.scoring.score_files`.
         strict: an image that cannot be scored is an error, not a warning.
         device: auto, cpu, cuda or cuda:N.
@@ -198,35 +132,44 @@ def evaluate(
     Raises:
         InputError: of the inputs; nothing left to score; `out` cannot be written to (found before the work).
     """
-    from rankiqa.images import write_atomically
-    from rankiqa.models import load_model
-    from rankiqa.report import write_report
-
-    start = time.perf_counter()
-    if (ranks is None) == (labels is None) or (labels is None) != (images is None):
-        raise InputError("give a ranked set, or a label file together with its folder of images")
+    human = labels is not None or dataset is not None
+    if (ranks is None) != human or (labels is None) != (images is None) or (labels is not None and dataset is not None):
+        raise InputError("give a ranked set, or a label file together with its folder of images, or a data set")
+    if bootstrap < 0:
+        raise InputError(f"bootstrap must be at least 0, not {bootstrap}")
     place = pick_device(device)
-    out = Path(out)
-    _check_writable(out)
-    model, config = load_model(model_folder, device=place)
-    knows = any(config.get(key) is not None for key in ("training_photos", "training_references"))
-    left_out: list[str] = []
-    doubt: list[str] = []
-    if ranks is not None:
-        items, left_out, doubt = _held_out(ranks, model_folder, config, all_references)
-        data = {"ranks": str(ranks), "manifest_sha256": _sha256(Path(ranks) / "manifest.csv")}
-    else:
-        from rankiqa.datasets.csv import read_labels
+    check_writable(out)
+    options = {**(label_options or {}), **(dataset_options or {})}
+    if labels is not None:
+        dataset, root = "csv", images
+    source = open_source(ranks, dataset, root, None if split is None else str(split), labels, **options)
+    loaded: dict = {}
 
-        items = read_labels(labels, images, **(label_options or {}))
-        data = {"labels": str(labels), "images": str(images), "labels_sha256": _sha256(Path(labels))}
-    if progress:
-        _tell_left_out(left_out, doubt, ranks is not None and not knows)
-    scores, skipped = score_items(
-        model,
-        items,
+    def load(folder: str) -> dict:
+        from rankiqa.models import load_model
+
+        loaded.clear()  # one at a time
+        loaded[folder] = load_model(folder, device=place)
+        return loaded[folder][1]
+
+    plan = make_plan(
+        str(model_folder),
+        source,
+        load,
+        split_seed=split_seed,
+        repeats=repeats,
+        test_fraction=test_fraction,
+        all_references=all_references,
+    )
+    return carry_out(
+        plan,
+        out,
+        name=str(model_folder),
+        bootstrap=bootstrap,
+        loaded=loaded,
         strict=strict,
         progress=progress,
+        command=command,
         patches=patches,
         mode=mode,
         seed=seed,
@@ -235,86 +178,160 @@ def evaluate(
         convert=convert,
         workers=workers,
     )
+
+
+def carry_out(
+    plan: Plan,
+    out: str | Path,
+    *,
+    name: str,
+    bootstrap: int,
+    strict: bool,
+    progress: bool,
+    command: str,
+    loaded: dict | None = None,
+    **scoring,
+) -> dict:
+    """Score what a plan says, measure it and write the report: the long part of `evaluate`, whose summary it returns.
+
+    `name` is what the tables call the model, `loaded` has (model, config) of folders that are loaded already, and
+    `scoring` the arguments of `rankiqa.scoring.score_files`.
+    """
+    from rankiqa.report import write_report
+
+    start = time.perf_counter()
+    if progress:
+        _tell(plan)
+    scores, skipped, crop = _score_jobs(plan, loaded or {}, strict=strict, progress=progress, **scoring)
+    several = plan.jobs[0].repeat is not None
+    splits = None
+    if several:
+        parts = [(job.repeat, scores["repeat"] == job.repeat) for job in plan.jobs]
+        splits = measure_splits(scores, parts)
+        for run, job in zip(splits["runs"], plan.jobs, strict=True):
+            run["model"] = job.folder
+    elif plan.tests:
+        splits = measure_splits(scores, split_parts(scores, plan.tests))
+    config = plan.jobs[0].config
+    device = scoring["device"]
     summary = {
         "command": command,
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "seconds": round(time.perf_counter() - start, 1),
         "model": {
-            "folder": str(model_folder),
+            "name": name,
+            "folder": str(Path(plan.jobs[0].folder)) if not several else name,
             "architecture": (config.get("architecture") or {}).get("name"),
-            "crop": model.crop,
-            "sha256": config.get("weights_sha256"),
+            "crop": crop,
+            "sha256": None if several else config.get("weights_sha256"),
             "score_range": config.get("score_range"),
+            "trained_on": _trained_on(config),
         },
-        "data": {"kind": "ranks" if ranks is not None else "labels", **data},
-        "patches": patches,
-        "mode": mode,
-        "seed": seed,
-        "small": small,
-        "convert": convert,
-        "device": _describe(place),
+        "data": plan.data,
+        **{key: scoring[key] for key in ("patches", "mode", "seed", "small", "convert")},
+        "bootstrap": bootstrap,
+        "device": _describe(device),
         "images": len(scores),
         "skipped": {"count": len(skipped), "images": skipped},
-        "training_references": {
-            "known": knows,
-            "left_out": len(left_out),
-            "same_name": doubt,
-            "all_references": all_references,
-        },
+        "training_references": plan.training,
         "commit": _commit(),
         "versions": _versions(),
-        "tables": measure(scores),
+        "tables": mean_tables(splits) if several else measure(scores, bootstrap, scoring["seed"]),
+        "splits": splits,
     }
-    summary = _valid_json(summary)
-    write_atomically(out / "scores.csv", scores.to_csv(index=False, lineterminator="\n").encode())
-    text = json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False)
-    write_atomically(out / "summary.json", (text + "\n").encode())
+    if plan.data["kind"] != "ranks":
+        summary["worst"] = _with_thumbnails(scores, plan)
+    summary = valid_json(summary)
+    _write(Path(out), scores, summary)
     write_report(out)
     return summary
 
 
-def _held_out(
-    folder: str | Path, model_folder: str | Path, config: dict, all_references: bool
-) -> tuple[pd.DataFrame, list[str], list[str]]:
-    from rankiqa.ranked_set import RankedSet
+def _score_jobs(plan: Plan, loaded: dict, **options) -> tuple[pd.DataFrame, list[dict[str, str]], int]:
+    """The scores of all jobs one below the other, what was left out, and the side of a crop in pixels."""
+    from rankiqa.models import load_model
 
-    ranks = RankedSet.read(folder)
-    if all_references:
-        return ranked_items(ranks), [], []
-    held_out, left_out, doubt = leave_out_training(ranks, config)
-    if len(left_out) == len(ranks.references):
-        raise InputError(
-            f"{folder}: {model_folder} was trained on all of its {len(left_out)} photos; make a ranked "
-            "set from other photos (data_gen/make_ranks.py), or score them all the same with --all-references"
-        )
-    return ranked_items(held_out), left_out, doubt
+    tables, skipped, crop = [], [], 0
+    for job in plan.jobs:
+        model, _ = loaded.pop(job.folder, None) or load_model(job.folder, device=options["device"])
+        scores, left_out = score_items(model, job.items, **options)
+        if job.repeat is not None:
+            scores.insert(0, "repeat", job.repeat)
+        tables.append(scores)
+        skipped += [entry for entry in left_out if entry not in skipped]
+        crop = model.crop
+    return pd.concat(tables, ignore_index=True), skipped, crop
 
 
-def _tell_left_out(left_out: list[str], doubt: list[str], unknown: bool) -> None:
-    if left_out:
-        count = f"left out {len(left_out)} photos that the model was trained on"
+def _with_thumbnails(scores: pd.DataFrame, plan: Plan) -> list[dict]:
+    """`rankiqa.report.worst_placed` with a small picture of each, lest the report need the images."""
+    from rankiqa.report import worst_placed
+
+    files = {path: file for job in plan.jobs for path, file in zip(job.items["path"], job.items["file"], strict=True)}
+    worst = worst_placed(scores, WORST)
+    for image in worst:
+        image["level"] = None if pd.isna(image["level"]) else int(image["level"])
+        image["thumbnail"] = _thumbnail(files[image["path"]])
+    return worst
+
+
+def _thumbnail(file: Path) -> str | None:
+    """The image as a data: address of a small JPEG; None where it cannot be read any more."""
+    import base64
+    import io
+
+    from PIL import Image
+
+    from rankiqa.images import read_image
+
+    try:
+        image = Image.fromarray(read_image(file, convert=True))
+    except InputError:
+        return None
+    image.thumbnail((THUMBNAIL, THUMBNAIL))
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=85)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _write(out: Path, scores: pd.DataFrame, summary: dict) -> None:
+    from rankiqa.images import write_atomically
+
+    write_atomically(out / "scores.csv", scores.to_csv(index=False, lineterminator="\n").encode())
+    text = json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False)
+    write_atomically(out / "summary.json", (text + "\n").encode())
+
+
+def _trained_on(config) -> str:
+    """What a model learned from, in a few words."""
+    parts = []
+    photos = config.get("training_photos") or config.get("training_references")
+    if photos:
+        parts.append(f"ranks of {len(photos)} photos")
+    if tuned := config.get("finetuned_on"):
+        parts.append(f"human scores of {tuned.get('dataset')} ({len(tuned.get('paths') or ())} images)")
+    return ", then ".join(parts) or "unknown"
+
+
+def _tell(plan: Plan) -> None:
+    if left_out := plan.training["left_out"]:
+        count = f"left out {left_out} photos that the model was trained on"
         print(f"{count} (--all-references keeps them)", flush=True)
-    if doubt:
-        print(
-            f"warning: {len(doubt)} photos bear the name of a training photo but are other files, "
-            f"the first is {doubt[0]}; if they are the same pictures the numbers are too good",
-            file=sys.stderr,
-        )
-    if unknown:
-        print("warning: the model does not say what it was trained on; no photo is left out", file=sys.stderr)
+    lines = list(plan.warnings)
+    if missing := plan.data.get("left_out", {}).get("count"):
+        first = plan.data["left_out"]["images"][0]
+        lines.append(f"{missing} listed images are left out, the first is {first['path']}: {first['reason']}")
+    for line in lines:
+        print(f"warning: {line}", file=sys.stderr)
 
 
-def _check_writable(out: Path) -> None:
+def check_writable(out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=out):
             pass
     except OSError as error:
         raise explain_os_error(error, out) from error
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _describe(device) -> str:
@@ -352,12 +369,12 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _valid_json(value):
+def valid_json(value):
     """`value` with null for NaN and infinity, which JSON does not have."""
     if isinstance(value, dict):
-        return {key: _valid_json(v) for key, v in value.items()}
+        return {key: valid_json(v) for key, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_valid_json(v) for v in value]
+        return [valid_json(v) for v in value]
     if isinstance(value, np.generic):
         value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value

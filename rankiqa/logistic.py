@@ -161,16 +161,20 @@ class _Projection:
         centre, width = place
         inside = (np.array([centre / (1 + width), np.log(width)]) - self.middle) / self.half
         angle = np.arcsin(np.clip(inside, -0.999, 0.999))
-        found = optimize.least_squares(
-            lambda t: self._residual(t)[0],
-            angle,
-            lambda t: self._jacobian(t),
-            method="lm",
-            ftol=tolerance,
-            xtol=1e-10,
-            gtol=1e-14,
-            max_nfev=EVALUATIONS,
-        )
+        for share in (tolerance, ROUGH):  # a long flat valley does not end at the fine tolerance
+            found = optimize.least_squares(
+                lambda t: self._residual(t)[0],
+                angle,
+                lambda t: self._jacobian(t),
+                method="lm",
+                ftol=share,
+                xtol=1e-10,
+                gtol=1e-14,
+                max_nfev=EVALUATIONS,
+            )
+            angle = found.x
+            if found.success:
+                break
         return found.cost, self._place(found.x), found.success
 
     def curve(self, centre: float, width: float) -> tuple[np.ndarray, float, float, float]:

@@ -152,6 +152,24 @@ def test_a_start_nearby_finds_the_same_curve(parameters):
     assert again.rmse == pytest.approx(fit.rmse, rel=1e-5)
 
 
+def test_a_long_flat_valley_ends_at_six_digits():
+    # the best logistic of a cubic curve lies near the straight line, where many are as good
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=120)
+    y = x**3 + 0.1 * rng.normal(size=240)[120:] * np.std(x**3)
+    fit = logistic_fit(x, y)
+    line = np.polyval(np.polyfit(x, y, 1), x)
+    assert fit.reason == ""
+    assert fit.rmse < np.sqrt(np.mean((line - y) ** 2))
+
+
+def test_the_search_starts_from_several_places(monkeypatch):
+    x, y = noisy(6)
+    several = logistic_fit(x, y, 5)
+    monkeypatch.setattr("rankiqa.logistic.STARTS", 1)
+    assert several.rmse < logistic_fit(x, y, 5).rmse - 1e-4
+
+
 def test_a_fit_without_numbers_is_no_start():
     x, y = noisy(5)
     nothing = logistic_fit(x[:3], y[:3])

@@ -18,6 +18,7 @@ COMMANDS = {
     "make-finetune-list": ("make_finetune_list", "lists of images with human scores, split by reference"),
     "train-rank": ("train_rank", "train a network on ranked images"),
     "finetune": ("finetune", "fine-tune one branch on human scores"),
+    "verify": ("verify", "is a copy of a data set whole?"),
     "eval": ("eval_all", "score images and report SROCC, LCC, KROCC and RMSE"),
     "eval-experiments": ("eval_experiments", "the three experiments of the paper, with their figures"),
 }

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-import math
 import os
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
+from rankiqa.datasets.label_file import Entry, make_table, number, read_csv_rows
+from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.errors import InputError
 
 NAME_COLUMNS = ("name", "path", "image")
 SCORE_COLUMNS = {"mos": "higher", "dmos": "lower", "score": None}  # which is better; None: must be said
 DIRECTIONS = ("higher", "lower")
+PARTS = {"train": "train", "val": "test", "test": "test"}
 
 
 def read_labels(
@@ -47,7 +48,54 @@ def read_labels(
     labels, images = Path(labels), Path(images)
     if not images.is_dir():
         raise InputError(f"{images}: no such folder of images")
-    header, rows = _read_rows(labels)
+    direction, entries, _ = _read(labels, images, name_column, score_column, direction)
+    if absent := [entry.name for entry in entries if entry.path is None]:
+        raise InputError(
+            f"{labels}: {len(absent)} of {len(entries)} images are not in {images}, the first is {absent[0]}; "
+            "give the folder that the names start from"
+        )
+    sign = 1.0 if direction == "higher" else -1.0
+    table = [(e.name, images / e.path, e.reference, e.distortion, pd.NA, sign * e.score) for e in entries]
+    frame = pd.DataFrame(table, columns=["path", "file", "reference", "distortion", "level", "truth"])
+    return frame.astype({"level": "Int64", "truth": "float64"})
+
+
+def read(
+    root: Path,
+    missing: str = "error",
+    labels: str | os.PathLike[str] | None = None,
+    name_column: str | None = None,
+    score_column: str | None = None,
+    direction: str | None = None,
+    score_range: tuple[float, float] | None = None,
+) -> ScoredSet:
+    """Images under `root` with the scores in the file `labels`; the further arguments as for `read_labels`.
+
+    Columns `group` or `block` (kept whole by splits) and `split` (train, test, or val, which is tested on: the split
+    "column") are taken too. `score_range` is the declared scale; None takes the lowest and the highest score.
+    """
+    if labels is None:
+        raise InputError("the data set csv needs the file with the scores: --labels FILE")
+    labels = Path(labels)
+    direction, entries, parts = _read(labels, root, name_column, score_column, direction)
+    table, left_out = make_table(labels, root, entries, missing)
+    scores = table["score"]
+    if score_range is None:
+        if scores.min() == scores.max():
+            raise InputError(
+                f"{labels}: every score is {scores[0]:g}; without a spread there is nothing to learn or test"
+            )
+        score_range = (float(scores.min()), float(scores.max()))
+    parts = {path: part for path, part in parts.items() if path in set(table["path"])}
+    splits = {"column": parts} if parts else {}
+    return ScoredSet("csv", root, score_range, direction == "higher", table, splits=splits, left_out=left_out)
+
+
+def _read(
+    labels: Path, images: Path, name_column: str | None, score_column: str | None, direction: str | None
+) -> tuple[str, list[Entry], dict[str, str]]:
+    """The direction, an entry a row, and path → part of the column `split`."""
+    header, rows = read_csv_rows(labels)
     name_at = _column(labels, header, name_column, NAME_COLUMNS, "--name-column")
     score_at = _column(labels, header, score_column, tuple(SCORE_COLUMNS), "--score-column")
     direction = direction or SCORE_COLUMNS.get(header[score_at].lower())
@@ -55,10 +103,8 @@ def read_labels(
         raise InputError(
             f"{labels}: is a higher {header[score_at]} better? say --direction higher or --direction lower"
         )
-    sign = 1.0 if direction == "higher" else -1.0
     known = {column.lower(): k for k, column in enumerate(header)}
-    extra = [known.get(column) for column in ("reference", "type")]
-    table, first_line, absent = [], {}, []
+    entries, parts, first_line = [], {}, {}
     for line, row in rows:
         name = row[name_at]
         where = f"{labels}, line {line}"
@@ -68,44 +114,21 @@ def read_labels(
         if pure in first_line:
             raise InputError(f"{where}: {name} is there twice, first in line {first_line[pure]}; keep one")
         first_line[pure] = line
-        truth = sign * _number(row[score_at], f"{where}: the {header[score_at]} of {name}")
-        if not (images / pure).is_file():
-            absent.append(name)
-        table.append([name, images / pure, *("" if k is None else row[k] for k in extra), pd.NA, truth])
-    if absent:
-        raise InputError(
-            f"{labels}: {len(absent)} of {len(table)} images are not in {images}, the first is {absent[0]}; "
-            "give the folder that the names start from"
+        score = number(row[score_at], f"{where}: the {header[score_at]} of {name}")
+        path = pure.as_posix() if (images / pure).is_file() else None
+        cell = {
+            key: row[known[key]] if key in known else "" for key in ("reference", "type", "group", "block", "split")
+        }
+        entries.append(
+            Entry(line, name, path, score, cell["reference"], cell["type"], group=cell["group"] or cell["block"])
         )
-    if not table:
+        if cell["split"] not in ("", *PARTS):
+            raise InputError(f"{where}: the split must be {', '.join(PARTS)}, not {cell['split']!r}")
+        if cell["split"]:
+            parts[pure.as_posix()] = PARTS[cell["split"]]
+    if not entries:
         raise InputError(f"{labels}: no rows below the header")
-    frame = pd.DataFrame(table, columns=["path", "file", "reference", "distortion", "level", "truth"])
-    return frame.astype({"level": "Int64", "truth": "float64"})
-
-
-def _read_rows(labels: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """The header and (line number, cells) of each row that is not blank, cells without spaces around them."""
-    rows = []
-    try:
-        with open(labels, encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            for cells in reader:
-                cells = [cell.strip() for cell in cells]
-                if any(cells):
-                    rows.append((reader.line_num, cells))
-    except OSError as error:
-        raise InputError(f"{labels}: cannot be read: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{labels}: not UTF-8 text; save it as UTF-8") from error
-    except csv.Error as error:
-        raise InputError(f"{labels}, line {reader.line_num}: not CSV ({error})") from error
-    if not rows:
-        raise InputError(f"{labels}: empty; a header and one row an image are needed")
-    (_, header), *rows = rows
-    for line, cells in rows:
-        if len(cells) != len(header):
-            raise InputError(f"{labels}, line {line}: {len(cells)} cells, but the header has {len(header)}")
-    return header, rows
+    return direction, entries, parts
 
 
 def _column(labels: Path, header: list[str], wanted: str | None, known: tuple[str, ...], option: str) -> int:
@@ -118,13 +141,3 @@ def _column(labels: Path, header: list[str], wanted: str | None, known: tuple[st
         both = " and ".join(header[k] for k in found)
         raise InputError(f"{labels}: has the columns {both}; say which one with {option}")
     raise InputError(f"{labels}: no column {' or '.join(candidates)}, only {', '.join(header)}; name it with {option}")
-
-
-def _number(text: str, what: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise InputError(f"{what} is {text or 'empty'}, not a finite number; correct or remove the row")
-    return value

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rankiqa.datasets.csv import _read_rows
+from rankiqa.datasets.label_file import read_csv_rows
 from rankiqa.datasets.neighbours import content_groups
 from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.errors import InputError
@@ -137,7 +137,7 @@ def read_split(path: str | os.PathLike[str], dataset: ScoredSet) -> Split:
     `InputError`, with the line, for other columns, an image twice or without a group, and an unknown part; and for
     images that the data set does not have.
     """
-    header, rows = _read_rows(Path(path))
+    header, rows = read_csv_rows(Path(path))
     if tuple(header) != COLUMNS:
         raise InputError(f"{path}, line 1: the columns must be {','.join(COLUMNS)}, not {','.join(header)}")
     found: dict[str, tuple[int, str, str]] = {}

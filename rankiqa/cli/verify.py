@@ -1,0 +1,67 @@
+"""verify: is a copy of a data set whole?"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from rankiqa.cli import guarded
+
+SHOWN = 20  # problems of a kind
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return guarded(_run, argv)
+
+
+def _parser() -> argparse.ArgumentParser:
+    from rankiqa.datasets.registry import DATASETS
+
+    parser = argparse.ArgumentParser(
+        prog="rankiqa verify",
+        description="Count the images of a data set, decode each, and say what is missing, damaged or surplus. "
+        "Status 0 where it is whole, 2 otherwise.",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("dataset", help=", ".join(DATASETS))
+    add("--root", required=True, help="its folder, as it is distributed")
+    add("--labels", help="csv: the file with the scores")
+    add("--name-column", help="csv: column with the names of the images")
+    add("--score-column", help="csv: column with the scores")
+    add("--direction", choices=("higher", "lower"), help="csv: which scores are better")
+    add("--report", metavar="FILE.csv", help="write every problem there")
+    return parser
+
+
+def _run(argv: Sequence[str]) -> int:
+    options = _parser().parse_args(argv)
+    from rankiqa.datasets.verify import verify
+
+    keys = ("labels", "name_column", "score_column", "direction")
+    found = verify(options.dataset, options.root, **{key: getattr(options, key) for key in keys})
+    print(found.summary)
+    for kind in dict.fromkeys(problem.kind for problem in found.problems):
+        some = [problem for problem in found.problems if problem.kind == kind]
+        for problem in some[:SHOWN]:
+            print(f"{kind}: {problem.path}{': ' if problem.path else ''}{problem.what}")
+        if len(some) > SHOWN:
+            print(f"{kind}: and {len(some) - SHOWN} more{'' if options.report else ' (--report FILE.csv for all)'}")
+    if options.report:
+        _write(options.report, found.problems)
+    faults = sum(problem.is_fault for problem in found.problems)
+    print("the data set is whole" if not faults else f"{faults} faults")
+    return 0 if found.is_whole else 2
+
+
+def _write(path: str, problems: Sequence) -> None:
+    import csv
+    import io
+
+    from rankiqa.images import write_atomically
+
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(("kind", "path", "what"))
+    writer.writerows(problems)
+    write_atomically(path, buffer.getvalue().encode())

@@ -1,0 +1,97 @@
+"""CSIQ: 30 references, six types, DMOS 0–1, lower is better.
+
+Larson, Chandler, "Most apparent distortion", Journal of Electronic Imaging 19(1), 2010.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from rankiqa.datasets.label_file import Entry, Files, make_table, number, read_csv_rows, read_lines
+from rankiqa.datasets.scored_set import ScoredSet
+from rankiqa.errors import InputError
+
+SCORE_RANGE = (0.0, 1.0)
+SHEET = "all_by_image"
+# As the table calls a type → type, folder; a file is called IMAGE.TYPE.LEVEL.png.
+TYPES = {
+    "noise": ("AWGN", "awgn"),
+    "awgn": ("AWGN", "awgn"),
+    "blur": ("BLUR", "blur"),
+    "contrast": ("CONTRAST", "contrast"),
+    "fnoise": ("FNOISE", "fnoise"),
+    "jpeg": ("JPEG", "jpeg"),
+    "jpeg2000": ("JPEG2000", "jpeg2000"),
+}
+NEEDED = ("image", "dst_type", "dst_lev", "dmos")
+
+
+def read(root: Path, missing: str = "error") -> ScoredSet:
+    """Read the table `csiq.DMOS.xlsx` (its sheet all_by_image), `dst_imgs/` and `src_imgs/`.
+
+    A copy of the table as csiq.DMOS.csv, with the sheet's columns, or as csiq_label.txt ("1600.AWGN.1.png 0.062") is taken
+    where the Excel file is not there. The images may lie in a folder a type, or all in dst_imgs or dst_imgs_all.
+    """
+    files = Files(root)
+    labels = files.require("csiq.DMOS.xlsx", "csiq.DMOS.csv", "csiq_label.txt")
+    rows = {".xlsx": _from_excel, ".csv": _from_csv, ".txt": _from_list}[labels.suffix.lower()](labels)
+    entries = []
+    for line, image, kind, level, score in rows:
+        where = f"{labels}, line {line}"
+        key = str(kind).lower().replace(" ", "").replace("_", "")
+        if key not in TYPES:
+            raise InputError(f"{where}: unknown type {str(kind)!r}; known: {', '.join(TYPES)}")
+        name, folder = TYPES[key]
+        # A number in an Excel cell may come as 1600.0.
+        reference = str(image).strip().removesuffix(".0")
+        level = int(number(level, f"{where}: the level"))
+        score = number(score, f"{where}: the DMOS")
+        file = f"{reference}.{name}.{level}.png"
+        path = files(f"dst_imgs/{folder}/{file}", f"dst_imgs/{file}", f"dst_imgs_all/{file}", f"{folder}/{file}")
+        entries.append(Entry(line, file, path, score, reference, name, level))
+    table, left_out = make_table(labels, root, entries, missing)
+    references = {Path(path).stem: root / path for path in files.under("src_imgs") if path.lower().endswith(".png")}
+    return ScoredSet("csiq", root, SCORE_RANGE, False, table, references, left_out=left_out)
+
+
+def _from_excel(labels: Path) -> Iterator[tuple]:
+    from openpyxl import load_workbook
+
+    try:
+        book = load_workbook(labels, read_only=True, data_only=True)
+    except Exception as error:  # openpyxl raises whatever it met in a damaged file
+        raise InputError(f"{labels}: not a readable Excel file ({error}); copy it again") from error
+    try:
+        if SHEET not in book.sheetnames:
+            raise InputError(f"{labels}: no sheet {SHEET}, only {', '.join(book.sheetnames)}")
+        columns = None
+        for line, cells in enumerate(book[SHEET].iter_rows(values_only=True), start=1):
+            names = ["" if cell is None else str(cell).strip().lower() for cell in cells]
+            if columns is None:
+                if set(NEEDED) <= set(names):  # a title stands above the header
+                    columns = [names.index(name) for name in NEEDED]
+            elif any(names[k] for k in columns):
+                yield line, *(cells[k] for k in columns)
+        if columns is None:
+            raise InputError(f"{labels}: no row with the columns {', '.join(NEEDED)} in the sheet {SHEET}")
+    finally:
+        book.close()
+
+
+def _from_csv(labels: Path) -> Iterator[tuple]:
+    header, rows = read_csv_rows(labels)
+    names = [name.lower() for name in header]
+    if absent := [name for name in NEEDED if name not in names]:
+        raise InputError(f"{labels}: no column {absent[0]}, only {', '.join(header)}")
+    for line, cells in rows:
+        yield line, *(cells[names.index(name)] for name in NEEDED)
+
+
+def _from_list(labels: Path) -> Iterator[tuple]:
+    for line, text in read_lines(labels):
+        parts = text.split()
+        name = Path(parts[0]).name.split(".")
+        if len(parts) != 2 or len(name) != 4:
+            raise InputError(f"{labels}, line {line}: must be IMAGE.TYPE.LEVEL.png and a score, not {text[:80]!r}")
+        yield line, name[0], name[1], name[2], parts[1]

@@ -1,0 +1,89 @@
+"""LIVE release 2: 29 references, five types, DMOS 0–100, lower is better.
+
+Sheikh, Sabir, Bovik, "A statistical evaluation of recent full reference image quality assessment algorithms", IEEE TIP
+15(11), 2006.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rankiqa.datasets.label_file import Entry, Files, make_table, number, split_by
+from rankiqa.datasets.scored_set import PRISTINE, ScoredSet
+from rankiqa.errors import InputError
+
+SCORE_RANGE = (0.0, 100.0)
+# Folder → type as the paper calls it, and images; in the order of the score files.
+FOLDERS = {
+    "jp2k": ("JP2K", 227),
+    "jpeg": ("JPEG", 233),
+    "wn": ("GN", 174),
+    "gblur": ("GB", 174),
+    "fastfading": ("FF", 174),
+}
+TEST_REFERENCES = ("lighthouse", "sailing1", "sailing3", "statue", "stream", "woman")  # of RankIQA's released lists
+
+
+def read(root: Path, missing: str = "error") -> ScoredSet:
+    """Read `dmos.mat`, `refnames_all.mat`, the five folders of img1.bmp …, and `refimgs/`.
+
+    Where `dmos_realigned.mat` is there, its scores are taken (after the database's second study, which its authors
+    recommend), otherwise those of dmos.mat; a realigned score may lie outside of 0–100. The 982 images hold 203 undistorted
+    copies of the references (`orgs`): they are kept as distortion "pristine", and 779 remain without them. The split
+    "rankiqa" tests on lighthouse, sailing1, sailing3, statue, stream and woman.
+    """
+    files = Files(root)
+    labels, names_file = files.require("dmos.mat"), files.require("refnames_all.mat")
+    scores, copies = _vector(labels, "dmos"), _vector(labels, "orgs")
+    if realigned := files("dmos_realigned.mat"):
+        labels = root / realigned
+        scores, copies = _vector(labels, "dmos_new"), _vector(labels, "orgs")
+    names = [str(np.ravel(cell)[0]) if np.size(cell) else "" for cell in _vector(names_file, "refnames_all")]
+    if not len(scores) == len(copies) == len(names):
+        raise InputError(
+            f"{labels}: {len(scores)} scores and {len(copies)} orgs, but {names_file.name} has {len(names)} names"
+        )
+    entries = []
+    for place, (folder, index) in enumerate(_images(files, len(scores), labels)):
+        name = f"{folder}/img{index}.bmp"
+        score = number(scores[place], f"{labels}, number {place + 1}: the DMOS of {name}")
+        kind = PRISTINE if copies[place] else FOLDERS[folder][0]
+        entries.append(Entry(place + 1, name, files(name), score, Path(names[place]).stem.lower(), kind))
+    table, left_out = make_table(labels, root, entries, missing)
+    references = {Path(p).stem.lower(): root / p for p in files.under("refimgs") if p.lower().endswith(".bmp")}
+    split = split_by(table["path"], table["reference"], TEST_REFERENCES)
+    return ScoredSet("live", root, SCORE_RANGE, False, table, references, {"rankiqa": split}, left_out)
+
+
+def _images(files: Files, total: int, labels: Path) -> list[tuple[str, int]]:
+    """(folder, number) of each score. A part of the database has as many images as its folders' highest numbers say."""
+    counts = {folder: count for folder, (_, count) in FOLDERS.items()}
+    if total != sum(counts.values()):
+        for folder in counts:
+            found = (re.fullmatch(r"img(\d+)\.bmp", Path(path).name, re.IGNORECASE) for path in files.under(folder))
+            counts[folder] = max((int(match[1]) for match in found if match), default=0)
+        if total != sum(counts.values()):
+            folders = ", ".join(f"{folder} {count}" for folder, count in counts.items())
+            raise InputError(
+                f"{labels}: {total} scores, but the folders hold {sum(counts.values())} images ({folders})"
+            )
+    return [(folder, index) for folder, count in counts.items() for index in range(1, count + 1)]
+
+
+def _vector(path: Path, name: str) -> np.ndarray:
+    from scipy.io import loadmat
+
+    try:
+        found: dict[str, Any] = loadmat(path)
+    except Exception as error:  # SciPy raises whatever it met in a damaged file
+        raise InputError(
+            f"{path}: not a readable MATLAB file ({type(error).__name__}: {error}); copy it again"
+        ) from error
+    if name not in found:
+        has = ", ".join(key for key in found if not key.startswith("__"))
+        raise InputError(f"{path}: no variable {name}, only {has}")
+    return np.ravel(found[name])

@@ -1,0 +1,82 @@
+"""The data sets by name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from rankiqa.datasets import ava, biq2021, csiq, csv, kadid10k, live, tid2013
+from rankiqa.datasets.scored_set import PRISTINE, ScoredSet
+from rankiqa.errors import InputError
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A data set: how it is read, and what a whole copy of it holds (None: not known beforehand).
+
+    `images` are those in the label file, `references` the pristine photos.
+    """
+
+    read: Callable[..., ScoredSet]
+    title: str
+    score_range: tuple[float, float] | None
+    higher_is_better: bool | None
+    images: int | None = None
+    references: int | None = None
+
+
+DATASETS: dict[str, Entry] = {
+    "tid2013": Entry(tid2013.read, "TID2013, MOS 0–9", tid2013.SCORE_RANGE, True, 3000, 25),
+    "live": Entry(live.read, "LIVE release 2, DMOS 0–100, lower is better", live.SCORE_RANGE, False, 982, 29),
+    "csiq": Entry(csiq.read, "CSIQ, DMOS 0–1, lower is better", csiq.SCORE_RANGE, False, 866, 30),
+    "kadid10k": Entry(kadid10k.read, "KADID-10k, ratings 1–5", kadid10k.SCORE_RANGE, True, 10125, 81),
+    "ava": Entry(ava.read, "AVA, mean of the votes 1–10", ava.SCORE_RANGE, True, 255530),
+    "biq2021": Entry(biq2021.read, "BIQ2021, MOS 0–1", biq2021.SCORE_RANGE, True, 12000),
+    "csv": Entry(csv.read, "images of your own, scores in a CSV file", None, None),
+}
+
+
+def open_dataset(
+    name: str,
+    root: str | os.PathLike[str],
+    *,
+    missing: str = "error",
+    labels: str | os.PathLike[str] | None = None,
+    name_column: str | None = None,
+    score_column: str | None = None,
+    direction: str | None = None,
+    score_range: tuple[float, float] | None = None,
+    pristine: bool = True,
+) -> ScoredSet:
+    """Read a data set.
+
+    Args:
+        name: one of `DATASETS`.
+        root: its folder, as it is distributed; of csv the folder of the images.
+        missing: what becomes of an image that is listed but not there: "error", or "record" (left out, and listed in
+            `left_out`). AVA's are always recorded.
+        labels, name_column, score_column, direction, score_range: of csv only, see `rankiqa.datasets.csv.read`.
+        pristine: keep the undistorted copies.
+
+    Raises:
+        InputError: an unknown name, a folder or file that is not there, a fault of a label file, an option of csv for
+            another data set.
+    """
+    if name not in DATASETS:
+        raise InputError(f"dataset: unknown {name!r}; known: {', '.join(DATASETS)}")
+    if missing not in ("error", "record"):
+        raise InputError(f"missing must be error or record, not {missing!r}")
+    root = Path(root)
+    if not root.is_dir():
+        raise InputError(f"{root}: no such folder; give that of the data set {name}")
+    own = {"labels": labels, "name_column": name_column, "score_column": score_column, "direction": direction}
+    own["score_range"] = score_range
+    given = {key: value for key, value in own.items() if value is not None}
+    if name != "csv" and given:
+        raise InputError(f"{next(iter(given)).replace('_', '-')} is for the data set csv; {name} declares its own")
+    if score_range is not None and not score_range[0] < score_range[1]:
+        raise InputError(f"score-range must rise, from the lowest score to the highest, not {list(score_range)}")
+    dataset = DATASETS[name].read(root, missing, **given)
+    return dataset if pristine else dataset.select(dataset.table["distortion"] != PRISTINE)

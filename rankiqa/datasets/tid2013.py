@@ -1,0 +1,70 @@
+"""TID2013: 25 references × 24 types × 5 levels, MOS 0–9.
+
+Ponomarenko et al., "Image database TID2013", Signal Processing: Image Communication 30, 2015.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from rankiqa.datasets.label_file import Entry, Files, make_table, number, read_lines, split_by
+from rankiqa.datasets.scored_set import ScoredSet
+from rankiqa.errors import InputError
+
+SCORE_RANGE = (0.0, 9.0)
+TYPES = (
+    "additive Gaussian noise",
+    "noise in colour components",
+    "spatially correlated noise",
+    "masked noise",
+    "high-frequency noise",
+    "impulse noise",
+    "quantization noise",
+    "Gaussian blur",
+    "image denoising",
+    "JPEG",
+    "JPEG 2000",
+    "JPEG transmission errors",
+    "JPEG 2000 transmission errors",
+    "non-eccentricity pattern noise",
+    "local block-wise distortions",
+    "mean shift",
+    "contrast change",
+    "colour saturation",
+    "multiplicative Gaussian noise",
+    "comfort noise",
+    "lossy compression of noisy images",
+    "colour quantization with dither",
+    "chromatic aberrations",
+    "sparse sampling and reconstruction",
+)
+# Of RankIQA's released lists, which have neither part of I25, the synthetic image.
+TEST_REFERENCES, NEITHER = ("I04", "I11", "I13", "I17", "I19"), ("I25",)
+
+
+def read(root: Path, missing: str = "error") -> ScoredSet:
+    """Read `mos_with_names.txt` ("5.51429 I01_01_1.bmp"), `distorted_images/` and `reference_images/`.
+
+    The names' letters may differ in case from the file's. Types are "01"…"24", levels 1…5 as in the names; they are no
+    ranks in the types 15, 16 and 17. The split "rankiqa" tests on I04, I11, I13, I17 and I19.
+    """
+    files = Files(root)
+    labels = files.require("mos_with_names.txt")
+    entries = []
+    for line, text in read_lines(labels):
+        where = f"{labels}, line {line}"
+        parts = text.split()
+        if len(parts) != 2:
+            raise InputError(f"{where}: {len(parts)} columns, but a score and a name are needed: {text[:80]!r}")
+        score = number(parts[0], f"{where}: the MOS of {parts[1]}")
+        found = re.fullmatch(r"(i\d\d)_(\d\d)_(\d)\.bmp", parts[1], re.IGNORECASE)
+        if not found or not 1 <= int(found[2]) <= len(TYPES):
+            raise InputError(f"{where}: {parts[1]} is no name of TID2013, such as I01_01_1.bmp")
+        path = files(f"distorted_images/{parts[1]}")
+        entries.append(Entry(line, parts[1], path, score, found[1].upper(), found[2], int(found[3])))
+    table, left_out = make_table(labels, root, entries, missing)
+    references = {Path(p).stem.upper(): root / p for p in files.under("reference_images") if p.lower().endswith(".bmp")}
+    split = split_by(table["path"], table["reference"], TEST_REFERENCES, NEITHER)
+    names = {f"{k:02d}": name for k, name in enumerate(TYPES, start=1)}
+    return ScoredSet("tid2013", root, SCORE_RANGE, True, table, references, {"rankiqa": split}, left_out, names)
