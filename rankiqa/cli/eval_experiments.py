@@ -46,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--config", required=True, help="ranking recipe: model, loss, optimizer (its batch is not used)")
     add("--ranks", required=True, help="ranked set to train on")
     add("--test", required=True, help="ranked set of other photos, of the same types")
+    add("--network", help="in place of the recipe's model.name")
     add("--weights", help="in place of the recipe's model.weights")
     add("--steps", type=int, default=200, help="of each training")
     add("--every", type=int, default=20, help="steps between two tests")
@@ -101,7 +102,11 @@ def _sampling(options: argparse.Namespace, command: str) -> None:
     config = replace(
         config,
         data=replace(config.data, ranks=options.ranks, source="ranks", holdout=0, holdout_names=[], val=None),
-        model=replace(config.model, weights=options.weights or config.model.weights),
+        model=replace(
+            config.model,
+            name=options.network or config.model.name,
+            weights=options.weights or config.model.weights,
+        ),
         optim=replace(config.optim, lr=options.lr or config.optim.lr, schedule="constant"),
         steps=options.steps,
         seed=options.seed,

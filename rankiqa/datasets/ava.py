@@ -24,10 +24,10 @@ PLACES = ("images", "images/images", "image", ".")
 def read(root: Path, missing: str = "record") -> ScoredSet:
     """Read `AVA.txt`, `images/ID.jpg` and, where they are there, the lists in `aesthetics_image_lists/`.
 
-    The score is the mean of the votes; the table has the counts, vote1 … vote10, and the standard deviation of the votes,
-    std, too. AVA.txt lists photos that no copy has: they are always recorded in `left_out`, whatever `missing` says.
-    The split "official" trains on the large list of the generic task and tests on its test list, "official-small" trains on
-    the small one.
+    The score is the mean of the votes; the table has their counts, vote1 … vote10, and their standard deviation, std,
+    too. AVA.txt lists photos that no copy has: they are always recorded in `left_out`, whatever `missing` says. The
+    split "official" trains on the large list of the generic task and tests on its test list, "official-small" trains
+    on the small one.
     """
     labels = next((root / name for name in ("AVA.txt", "ava.txt") if (root / name).is_file()), root / "AVA.txt")
     lines = read_lines(labels)

@@ -1,6 +1,6 @@
 """BIQ2021: 12,000 photos with real distortions and no references, MOS 0–1.
 
-Ahmed, Asif, "BIQ2021: a large-scale blind image quality assessment database", Journal of Electronic Imaging 31(5), 2022.
+Ahmed, Asif, "BIQ2021: a large-scale blind image quality assessment database", J. Electronic Imaging 31(5), 2022.
 """
 
 from __future__ import annotations

@@ -30,8 +30,8 @@ NEEDED = ("image", "dst_type", "dst_lev", "dmos")
 def read(root: Path, missing: str = "error") -> ScoredSet:
     """Read the table `csiq.DMOS.xlsx` (its sheet all_by_image), `dst_imgs/` and `src_imgs/`.
 
-    A copy of the table as csiq.DMOS.csv, with the sheet's columns, or as csiq_label.txt ("1600.AWGN.1.png 0.062") is taken
-    where the Excel file is not there. The images may lie in a folder a type, or all in dst_imgs or dst_imgs_all.
+    A copy of the table as csiq.DMOS.csv, with the sheet's columns, or as csiq_label.txt ("1600.AWGN.1.png 0.062") is
+    taken where the Excel file is not there. The images lie in a folder a type, or all in dst_imgs or dst_imgs_all.
     """
     files = Files(root)
     labels = files.require("csiq.DMOS.xlsx", "csiq.DMOS.csv", "csiq_label.txt")

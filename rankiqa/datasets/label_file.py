@@ -47,7 +47,7 @@ def read_text(path: str | os.PathLike[str]) -> str:
 
 
 def read_lines(path: str | os.PathLike[str]) -> list[tuple[int, str]]:
-    r"""(number, text) of each line that is not blank; \n, \r\n and \r all end a line. `InputError` for an empty file."""
+    r"""(number, text) of each line that is not blank; \n, \r\n and \r end one. `InputError` for an empty file."""
     text = read_text(path).replace("\r\n", "\n").replace("\r", "\n")
     lines = [(number, line.strip()) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
     if not lines:
@@ -133,8 +133,8 @@ def make_table(
 ) -> tuple[pd.DataFrame, tuple[Mapping[str, str], ...]]:
     """The table of a `ScoredSet` from checked entries, and what is left out of it.
 
-    Raises `InputError` for an image that is listed twice, for none at all, and, unless `missing` is "record", for images
-    that are not there.
+    Raises `InputError` for an image that is listed twice, for none at all, and, unless `missing` is "record", for
+    images that are not there.
     """
     rows, lines, absent = [], {}, []
     for entry in entries:

@@ -31,10 +31,10 @@ TEST_REFERENCES = ("lighthouse", "sailing1", "sailing3", "statue", "stream", "wo
 def read(root: Path, missing: str = "error") -> ScoredSet:
     """Read `dmos.mat`, `refnames_all.mat`, the five folders of img1.bmp …, and `refimgs/`.
 
-    Where `dmos_realigned.mat` is there, its scores are taken (after the database's second study, which its authors
-    recommend), otherwise those of dmos.mat; a realigned score may lie outside of 0–100. The 982 images hold 203 undistorted
-    copies of the references (`orgs`): they are kept as distortion "pristine", and 779 remain without them. The split
-    "rankiqa" tests on lighthouse, sailing1, sailing3, statue, stream and woman.
+    Where `dmos_realigned.mat` is there, its scores are taken (of the database's second study, which its authors
+    recommend), otherwise those of dmos.mat; a realigned score may lie outside of 0–100. The 982 images hold 203
+    undistorted copies of the references (`orgs`): they are kept as distortion "pristine"; 779 remain without them. The
+    split "rankiqa" tests on lighthouse, sailing1, sailing3, statue, stream and woman.
     """
     files = Files(root)
     labels, names_file = files.require("dmos.mat"), files.require("refnames_all.mat")

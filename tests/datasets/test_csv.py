@@ -75,7 +75,7 @@ def test_faults_of_a_label_file_are_one_clear_line(text, message, images, tmp_pa
 def test_label_files_that_cannot_be_read(images, tmp_path):
     with pytest.raises(InputError, match="not UTF-8 text"):
         read_labels(label_file(tmp_path, "name,mos\none.png,1\n", "utf-16"), images)
-    with pytest.raises(InputError, match=r"absent.csv: cannot be read"):
+    with pytest.raises(InputError, match=r"absent.csv: no such file"):
         read_labels(tmp_path / "absent.csv", images)
     with pytest.raises(InputError, match="absent: no such folder"):
         read_labels(label_file(tmp_path, "name,mos\none.png,1\n"), tmp_path / "absent")
