@@ -23,6 +23,7 @@ TYPES = {
     "fnoise": ("FNOISE", "fnoise"),
     "jpeg": ("JPEG", "jpeg"),
     "jpeg2000": ("JPEG2000", "jpeg2000"),
+    "jp2k": ("JPEG2000", "jpeg2000"),
 }
 NEEDED = ("image", "dst_type", "dst_lev", "dmos")
 
