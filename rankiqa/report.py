@@ -14,7 +14,7 @@ from rankiqa.errors import InputError
 from rankiqa.evaluation_tables import ALL, OVER, is_ranked
 from rankiqa.logistic import logistic_fit
 from rankiqa.metrics import linear_fit
-from rankiqa.report_plots import data_address, draw_levels, draw_scatter, draw_types, from_memory, name_of, png_of
+from rankiqa.report_plots import data_address, draw_levels, draw_scatter, draw_types, name_of, png_of
 
 TEMPLATE = "report_template.html.j2"
 WORST = 8
@@ -236,7 +236,7 @@ def number(value: float | None, digits: int = 3) -> str:
     """Fixed decimals with a true minus sign; large values lose decimals, not digits; "–" for none."""
     if value is None or not np.isfinite(value):
         return "–"
-    if digits and (abs(value) >= 1e4 or digits > 2 and 0 < abs(value) < 1e-3):
+    if digits and (abs(value) >= 1e4 or (digits > 2 and 0 < abs(value) < 1e-3)):
         return f"{value:.{digits}g}".replace("-", "−")
     return f"{value:.{digits}f}".replace("-", "−")
 
@@ -266,7 +266,7 @@ def _published_table(rows: Sequence) -> list[dict]:
     for row in rows:
         entry = found.setdefault(row.label, {"label": row.label, "network": row.network, "protocol": row.protocol})
         value = row.values.get(ALL)
-        entry[row.metric] = number(value) + (" *" if value is not None and from_memory(row, ALL) else "")
+        entry[row.metric] = number(value) + (" *" if ALL in row.from_memory else "")
         entry["source"] = row.source
         entry["memory"] = entry.get("memory", False) or bool(row.from_memory)
     return [{"srocc": "–", "lcc": "–", **entry} for entry in found.values()]

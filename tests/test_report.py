@@ -11,7 +11,7 @@ from PIL import Image
 
 from rankiqa import report
 from rankiqa.errors import InputError
-from rankiqa.evaluation import COLUMNS, _valid_json, measure
+from rankiqa.evaluation import measure, valid_json
 
 SUMMARY = {
     "command": "python eval/eval_all.py --ranks 'a <b>&'",
@@ -38,7 +38,7 @@ def ranked(types=("GB", "GN"), photos=3, levels=3):
         for p in range(photos)
         for d, k in [("pristine", 0), *((d, k) for d in types for k in range(1, levels + 1))]
     ]
-    table = pd.DataFrame(rows, columns=list(COLUMNS[:5])).astype({"level": "Int64"})
+    table = pd.DataFrame(rows, columns=["path", "reference", "distortion", "level", "truth"]).astype({"level": "Int64"})
     score = 2 * table["truth"] + np.random.default_rng(0).normal(size=len(table))
     return table.assign(score=score, median=score, std=0.5, patches=30)
 
@@ -52,7 +52,7 @@ def labelled(n=12):
 
 def write(folder, scores, **changes):
     scores.to_csv(folder / "scores.csv", index=False)
-    tables = _valid_json(measure(scores))
+    tables = valid_json(measure(scores))
     summary = {**SUMMARY, "images": len(scores), "tables": tables, **changes}
     (folder / "summary.json").write_text(json.dumps(summary))
     return report.write_report(folder).read_text(encoding="utf-8")
