@@ -325,7 +325,8 @@ def _tell(plan: Plan) -> None:
         print(f"warning: {line}", file=sys.stderr)
 
 
-def check_writable(out: Path) -> None:
+def check_writable(out: str | Path) -> None:
+    out = Path(out)
     try:
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=out):

@@ -26,12 +26,31 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = parse.add_argument
-    add("--model", default=MODEL, help="folder of a model or of a training run")
+    add("--model", nargs="+", default=[MODEL], help="folders of models or of training runs; with {repeat} in it, one "
+        "model for each split: runs/ft-{repeat}")  # fmt: skip
+    add("--names", nargs="+", help="what tables call the models (default: the last part of each folder)")
     truth = parse.add_mutually_exclusive_group()
     truth.add_argument("--ranks", default=RANKS, help="folder of a ranked set; truth is minus the level")
     truth.add_argument(
         "--labels", help="CSV of human scores in place of --ranks; columns name, mos or dmos, maybe type"
     )
+    truth.add_argument("--dataset", nargs="+", help="data sets with human scores: tid2013, live, csiq, kadid10k, ava, "
+        "biq2021; scores of your own: --labels")  # fmt: skip
+    add("--root", nargs="+", help="folder of each --dataset, as it is distributed")
+    add("--split", nargs="+", help="one for all or one each: all, random, a published one (rankiqa, official) or "
+        "a split.csv; the test part is scored (default: that of the model's run, else all)")  # fmt: skip
+    add("--split-seed", type=int, default=0, help="of random splits")
+    add("--repeats", type=int, help="random splits; of {repeat}, models (default: as many as there are)")
+    add("--test-fraction", type=float, default=0.2, help="of the references in a random split")
+    add(
+        "--missing",
+        choices=("error", "record"),
+        default="error",
+        help="what to do about listed images that are not there",
+    )
+    add("--no-pristine", action="store_true", help="leave out the undistorted copies (LIVE's)")
+    add("--score-range", type=float, nargs=2, metavar=("LOW", "HIGH"), help="scale of the scores in --labels")
+    add("--bootstrap", type=int, default=1000, help="resamples for the 95 %% intervals; 0: none")
     add("--images", help="folder that the names in --labels start from")
     add("--name-column", help="column with the image names, if not name, path or image")
     add("--score-column", help="column with the human scores, if not mos, dmos or score")
@@ -75,26 +94,33 @@ def run(argv: Sequence[str]) -> int:
     args = parse.parse_args(argv)
     if (args.labels is None) != (args.images is None):
         parse.error("--labels and --images go together")
-    for option in ("name_column", "score_column", "direction"):
+    for option in ("name_column", "score_column", "direction", "score_range"):
         if args.labels is None and getattr(args, option) is not None:
             parse.error(f"--{option.replace('_', '-')} needs --labels")
-    out = Path(args.out or (REPORT if args.model == MODEL else Path(args.model) / "report"))
+    if len(args.dataset or ()) != len(args.root or ()):
+        parse.error("--dataset and --root go together, a folder each")
+    human = args.labels is not None or args.dataset is not None
+    if args.split is not None and not human:
+        parse.error("--split needs --dataset, or --labels and --images")
+    if args.split is not None and len(args.split) not in (1, len(args.dataset or [None])):
+        parse.error("--split: give one for all data sets, or one each")
+    single = args.model[0].replace("{repeat}", "all")
+    out = Path(args.out or (REPORT if args.model == [MODEL] else Path(single) / "report"))
 
-    from rankiqa.evaluation import evaluate
+    from rankiqa.comparison import as_text as compared_as_text
+    from rankiqa.comparison import differences, evaluate_all
     from rankiqa.report import as_text
 
-    summary = evaluate(
+    pairs = evaluate_all(
         args.model,
+        _sources(args),
         out,
-        ranks=None if args.labels else args.ranks,
-        labels=args.labels,
-        images=args.images,
-        label_options={
-            "name_column": args.name_column,
-            "score_column": args.score_column,
-            "direction": args.direction,
-        },
+        names=args.names,
+        split_seed=args.split_seed,
+        repeats=args.repeats,
+        test_fraction=args.test_fraction,
         all_references=args.all_references,
+        bootstrap=args.bootstrap,
         patches=args.patches,
         mode=args.mode,
         seed=args.seed,
@@ -106,8 +132,34 @@ def run(argv: Sequence[str]) -> int:
         progress=True,
         command=shlex.join(["python", "eval/eval_all.py", *argv]),
     )
+    if len(pairs) > 1:
+        print(compared_as_text(pairs, differences(pairs, args.seed, args.bootstrap)))
+        print(f"comparison: {out / 'comparison.html'}")
+        return 0
+    summary = pairs[0].summary
     print(as_text(summary["tables"]))
     if skipped := summary["skipped"]["count"]:
         print(f"{skipped} images could not be scored and are not in the table")
     print(f"report: {out / 'report.html'}")
     return 0
+
+
+def _sources(args: argparse.Namespace) -> list:
+    """What to measure against, in the order of the command line."""
+    from rankiqa.errors import InputError
+    from rankiqa.evaluation_items import open_source
+
+    if args.bootstrap < 0:
+        raise InputError(f"--bootstrap must be at least 0, not {args.bootstrap}")
+    if args.dataset is None and args.labels is None:
+        return [open_source(ranks=args.ranks)]
+    common = {"missing": args.missing, "pristine": not args.no_pristine}
+    if args.labels is not None:
+        keys = {key: getattr(args, key) for key in ("name_column", "score_column", "direction")}
+        keys["score_range"] = tuple(args.score_range) if args.score_range else None
+        split = args.split[0] if args.split else None
+        return [open_source(dataset="csv", root=args.images, labels=args.labels, split=split, **common, **keys)]
+    splits = args.split or [None]
+    splits = splits * len(args.dataset) if len(splits) == 1 else splits
+    chosen = zip(args.dataset, args.root, splits, strict=True)
+    return [open_source(dataset=name, root=root, split=split, **common) for name, root, split in chosen]

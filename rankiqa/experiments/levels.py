@@ -73,8 +73,8 @@ def run(models: Sequence[str], ranks: str | Path, out: str | Path, *, command: s
     head = ["network", "type", *(f"level {k} from {k - 1}" for k in levels)]
     text = (
         f"# Levels\n\n    {command}\n\n"
-        "How well the scores tell two neighbouring levels apart: of all pairs of images, one of each level, the share in "
-        "the right order\n(1: the histograms do not touch; 0.5: chance).\n\n"
+        "How well the scores tell two neighbouring levels apart: of all pairs of images, one of each level, the share "
+        "in the right order\n(1: the histograms do not touch; 0.5: chance).\n\n"
     )
     write_atomically(out / "levels.md", (text + markdown_table(head, rows)).encode())
     return table
