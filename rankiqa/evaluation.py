@@ -306,8 +306,11 @@ def _trained_on(config) -> str:
     """What a model learned from, in a few words."""
     parts = []
     photos = config.get("training_photos") or config.get("training_references")
+    init = ((config.get("provenance") or {}).get("settings") or {}).get("init")
     if photos:
         parts.append(f"ranks of {len(photos)} photos")
+    elif init:
+        parts.append(f"what {init} was")
     if tuned := config.get("finetuned_on"):
         parts.append(f"human scores of {tuned.get('dataset')} ({len(tuned.get('paths') or ())} images)")
     return ", then ".join(parts) or "unknown"
