@@ -1,231 +1,310 @@
-"""Several models on several data sets, side by side: from the results of each pair to one page."""
+"""Several models on several data sets: a report of each pair, and one page that compares them."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
+from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from rankiqa import metrics
 from rankiqa.errors import InputError
-from rankiqa.evaluation_items import REPEAT, Source, default_splits, make_plan
+from rankiqa.evaluation import BOOTSTRAP, carry_out, check_writable, valid_json
+from rankiqa.evaluation_items import REPEAT, Source, default_splits, make_plan, tuned_on
 from rankiqa.evaluation_tables import ALL
-from rankiqa.intervals import paired_difference
-from rankiqa.report import environment, number, read_results
+from rankiqa.intervals import over_splits, paired_difference
+from rankiqa.logistic import logistic_fit
+from rankiqa.metrics import LEAST_VALUES
+from rankiqa.report import environment, headline, number, read_results
+from rankiqa.report_plots import name_of
+from rankiqa.scoring import PATCHES, crop_positions, pick_device
+from rankiqa.seeding import generator
 
 TEMPLATE = "comparison_template.html.j2"
-NUMBERS = ("srocc", "krocc", "lcc", "lcc_fitted", "rmse_fitted", "lcc_fitted5", "rmse_fitted5", "srocc_median")
+COMPARED = {"srocc": "SROCC", "lcc_fitted": "LCC, logistic fit"}
+COLUMNS = ("n", "srocc", "krocc", "lcc", "lcc_fitted", "rmse_fitted")
 
 
-@dataclass(frozen=True)
-class Pair:
-    """The results of one model on one data set, as its folder has them."""
+def model_names(folders: Sequence[str], names: Sequence[str] | None = None) -> dict[str, str]:
+    """What tables call each model → its folder: `names`, or the folders' own.
 
-    model: str
-    dataset: str
-    folder: Path
-    scores: pd.DataFrame
-    summary: dict
-
-    @property
-    def tables(self) -> list[dict]:
-        return self.summary["tables"]
-
-
-def names_of(models: Sequence[str], names: Sequence[str] | None) -> list[str]:
-    """What tables call the models: `names`, or the last part of each folder. `InputError` for two of one name."""
-    if names is not None and len(names) != len(models):
-        raise InputError(f"--names has {len(names)} names for {len(models)} models; give one each")
-    found = list(names or (Path(model).resolve().name for model in models))
-    for k, name in enumerate(found):
-        if name in found[:k]:
-            raise InputError(f"two models are called {name}; tell them apart with --names")
+    `InputError` for another number of names, a name that is no folder's, and one name for two models.
+    """
+    if names and len(names) != len(folders):
+        raise InputError(f"--names: {len(names)} names for {len(folders)} models; give one each, in the same order")
+    found: dict[str, str] = {}
+    for name, folder in zip(names or map(_own_name, folders), folders, strict=True):
+        if not name or name.startswith(".") or "/" in name or "\\" in name:
+            raise InputError(f"--names: {name!r} cannot be the name of a folder; leave out / and a leading dot")
+        if name in found:
+            raise InputError(f"two models are called {name}: {found[name]} and {folder}; tell them apart with --names")
+        found[name] = folder
     return found
 
 
-def folder_name(name: str) -> str:
-    """A name as a part of a path."""
-    return re.sub(r"[^\w.+-]+", "_", name).strip("._") or "model"
-
-
-def evaluate_all(
-    models: Sequence[str],
+def compare(
+    models: Mapping[str, str],
     sources: Sequence[Source],
     out: str | Path,
     *,
-    names: Sequence[str] | None = None,
-    device: str = "auto",
     split_seed: int = 0,
     repeats: int | None = None,
     test_fraction: float = 0.2,
     all_references: bool = False,
+    bootstrap: int = BOOTSTRAP,
+    device: str = "auto",
+    strict: bool = False,
+    progress: bool = False,
+    thumbnails: bool = True,
     command: str = "",
-    **options,
-) -> list[Pair]:
-    """Evaluate every model on every source, and compare them.
+    patches: int = PATCHES,
+    mode: str = "random",
+    seed: int = 0,
+    small: str = "error",
+    convert: bool = False,
+    workers: int = 2,
+) -> dict:
+    """Evaluate every model (name → folder) on every source, and compare them.
 
-    A pair's report is in `out`/MODEL/DATASET; the comparison, from these results alone, in `out`. Whatever is wrong
-    with a model, a split or a folder is found before the first image is scored. One model on one source: its report is
-    in `out` itself, and there is nothing to compare.
-
-    Args:
-        models: folders, as `rankiqa.evaluation.evaluate` takes them.
-        sources: of `rankiqa.evaluation_items.open_source`, with different labels.
-        names: what tables call the models; None: the last part of their folders.
-        options: further arguments of `rankiqa.evaluation.carry_out`.
+    Everything is checked before the first image is scored. Each pair has its folder `out`/NAME/LABEL as
+    `rankiqa.evaluation.evaluate` writes it; the arguments are those of `evaluate`. Where no split is given, a model
+    that was fine-tuned on a set takes the split.csv of its run, and the others that of the first such model: so all
+    are compared on the same images. Returns what `write_comparison` returns.
     """
-    from rankiqa.evaluation import carry_out, check_writable
     from rankiqa.models import load_model
-    from rankiqa.scoring import pick_device
 
-    out, place, names = Path(out), pick_device(device), names_of(models, names)
+    out, place = Path(out), pick_device(device)
     labels = [source.label for source in sources]
-    for k, label in enumerate(labels):
-        if label in labels[:k]:
-            raise InputError(f"two data sets are called {label}; evaluate them one after the other")
-    check_writable(out)
-    several = len(models) * len(sources) > 1
-    configs = {}
+    if twice := [label for k, label in enumerate(labels) if label in labels[:k]]:
+        raise InputError(f"two data sets are called {twice[0]}; give their folders other names, or compare one by one")
+    if bootstrap < 0 or workers < 0:
+        raise InputError(f"bootstrap and workers must be at least 0, not {min(bootstrap, workers)}")
+    crop_positions(1, 1, 1, patches, mode, generator(seed))
+    configs: dict[str, dict] = {}
 
-    def load(folder: str) -> Mapping:
+    def load(folder: str) -> dict:
         if folder not in configs:
-            configs[folder] = load_model(folder)[1]
+            configs[folder] = load_model(folder, device="cpu")[1]
         return configs[folder]
 
-    plans = []
+    options = {"split_seed": split_seed, "repeats": repeats, "test_fraction": test_fraction}
+    plans = {}
     for source in sources:
-        plain = [(model, load(model)) for model in models if REPEAT not in model]
-        if source.dataset is not None and source.split is None and len(models) > 1 and plain:
-            # One test part for all: that of the model which was fine-tuned on this very set.
-            object.__setattr__(source, "split", default_splits(plain, source))
-        for name, model in zip(names, models, strict=True):
-            folder = out / folder_name(name) / folder_name(source.label) if several else out
-            keys = {"split_seed": split_seed, "repeats": repeats, "test_fraction": test_fraction}
-            plan = make_plan(model, source, load, **keys, all_references=all_references)
-            plans.append((name, source.label, folder, plan))
-    folders = [folder for _, _, folder, _ in plans]
-    if len(set(folders)) < len(folders):
-        raise InputError("two names differ in signs that a folder cannot have; give other --names")
-    for name, label, folder, plan in plans:
-        check_writable(folder)
-        if several and options.get("progress"):
-            print(f"{name} on {label}:", flush=True)
-        carry_out(plan, folder, name=name, command=command, device=place, **options)
-    pairs = [Pair(name, label, folder, *read_results(folder)) for name, label, folder, _ in plans]
-    if several:
-        write_comparison(pairs, out, command, options.get("seed", 0), options.get("bootstrap", 0))
-    return pairs
+        known = [(folder, load(folder)) for folder in models.values() if REPEAT not in folder]
+        shared = default_splits(known, source) if source.dataset is not None and source.split is None else None
+        for name, folder in models.items():
+            own = shared is None or REPEAT in folder or tuned_on(load(folder), source.dataset)
+            given = source if own else replace(source, split=shared)
+            plans[name, source.label] = make_plan(folder, given, load, all_references=all_references, **options)
+    for pair in plans:
+        check_writable(out.joinpath(*pair))
+    for (name, label), plan in plans.items():
+        if progress:
+            print(f"{name} on {label}", flush=True)
+        carry_out(
+            plan,
+            out / name / label,
+            name=name,
+            bootstrap=bootstrap,
+            strict=strict,
+            progress=progress,
+            thumbnails=thumbnails,
+            command=command,
+            patches=patches,
+            mode=mode,
+            seed=seed,
+            small=small,
+            device=place,
+            convert=convert,
+            workers=workers,
+        )
+    return write_comparison(out, [out / name / label for name, label in plans], bootstrap, seed, command)
 
 
-def differences(pairs: Sequence[Pair], seed: int, repeats: int) -> list[dict]:
-    """Of each data set, the SROCC of every further model less that of the first, on the images that both scored.
+def write_comparison(
+    out: str | Path, folders: Sequence[str | Path], bootstrap: int = BOOTSTRAP, seed: int = 0, command: str = ""
+) -> dict:
+    """Write comparison.html, comparison.json and comparison.csv from the scores.csv and summary.json of each folder.
 
-    Rows: dataset, first, second, n, difference, low and high (95 %, the same resamples of groups for both), above_zero
-    (share of the resamples where the second is better), reason.
+    The first folder's model is the one that the others are compared with, image by image. Nothing here is an absolute
+    value: a model that is upside down on a set shows a negative number.
+
+    Returns what comparison.json holds: `models`, `datasets`, `cells` (numbers of each model on each set; over several
+    splits the means) and `differences` (of each further model less the first, with intervals over groups).
     """
-    rows = []
-    for label in dict.fromkeys(pair.dataset for pair in pairs):
-        of = [pair for pair in pairs if pair.dataset == label and "repeat" not in pair.scores]
-        for second in of[1:]:
-            both = of[0].scores.merge(second.scores[["path", "score"]], on="path", suffixes=("", "_second"))
-            group = both["group"].astype(str).to_numpy() if "group" in both else None
-            if repeats < 1 or both.empty:
-                continue
-            found = paired_difference(
-                both["score_second"].to_numpy(),
-                both["score"].to_numpy(),
-                both["truth"].to_numpy(),
-                group,
-                repeats,
-                seed,
-            )
-            numbers = {key: getattr(found, key) for key in ("difference", "low", "high", "above_zero", "reason")}
-            rows.append({"dataset": label, "first": of[0].model, "second": second.model, "n": len(both), **numbers})
-    return rows
-
-
-def rows_of(pairs: Sequence[Pair]) -> pd.DataFrame:
-    """A row a model, data set and type: model, dataset, type, n, `NUMBERS`, and the ends of the intervals."""
-    rows = []
-    for pair in pairs:
-        for table in pair.tables:
-            row = {"model": pair.model, "dataset": pair.dataset, "type": table["type"], "n": table["n"]}
-            row |= {key: table.get(key) for key in NUMBERS}
-            for key, (low, high) in (table.get("intervals") or {}).items():
-                row |= {f"{key}_low": low, f"{key}_high": high}
-            rows.append(row | {"reason": table["reason"]})
-    return pd.DataFrame(rows)
-
-
-def write_comparison(pairs: Sequence[Pair], out: Path, command: str, seed: int, bootstrap: int) -> Path:
-    """comparison.csv, comparison.json and comparison.html, which opens without a network."""
-    from rankiqa.evaluation import valid_json
     from rankiqa.images import write_atomically
 
-    rows, found = rows_of(pairs), differences(pairs, seed, bootstrap)
-    write_atomically(out / "comparison.csv", rows.to_csv(index=False, lineterminator="\n").encode())
-    records = json.loads(rows.to_json(orient="records"))
-    summary = valid_json({"command": command, "rows": records, "differences": found})
-    text = json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False)
-    write_atomically(out / "comparison.json", (text + "\n").encode())
-    page = (
-        environment()
-        .get_template(TEMPLATE)
-        .render(
-            command=command,
-            models=list(dict.fromkeys(pair.model for pair in pairs)),
-            datasets=list(dict.fromkeys(pair.dataset for pair in pairs)),
-            pairs={(pair.model, pair.dataset): pair for pair in pairs},
-            links={
-                (pair.model, pair.dataset): (pair.folder / "report.html").relative_to(out).as_posix() for pair in pairs
-            },
-            total={(pair.model, pair.dataset): pair.tables[-1] for pair in pairs},
-            types=_types(pairs),
-            differences=found,
-            number=number,
-        )
-    )
-    write_atomically(out / "comparison.html", page.encode())
-    return out / "comparison.html"
-
-
-def _types(pairs: Sequence[Pair]) -> dict[str, list[dict]]:
-    """Data set → a row a type: its name, and each model's row of numbers (or none)."""
-    found = {}
-    for label in dict.fromkeys(pair.dataset for pair in pairs):
-        of = [pair for pair in pairs if pair.dataset == label]
-        by_model = {pair.model: {row["type"]: row for row in pair.tables} for pair in of}
-        kinds = dict.fromkeys(row["type"] for pair in of for row in pair.tables)
-        names = of[0].summary["data"].get("type_names") or {}
-        found[label] = [
+    out = Path(out)
+    pairs = [(Path(folder), *read_results(Path(folder))) for folder in folders]
+    models, cells = {}, []
+    for folder, _, summary in pairs:
+        model, data = summary["model"], summary["data"]
+        keys = ("name", "folder", "architecture", "trained_on")
+        models.setdefault(model["name"], {key: model.get(key) for key in keys})
+        place = folder.relative_to(out) if folder.is_relative_to(out) else folder
+        total, splits = headline(summary["tables"], summary.get("splits")), summary.get("splits")
+        cells.append(
             {
-                "name": f"{kind} {names[kind]}" if kind in names else kind,
-                "all": kind == ALL,
-                "rows": {model: rows.get(kind) for model, rows in by_model.items()},
+                "model": model["name"],
+                "dataset": data["label"],
+                "report": str(place / "report.html"),
+                "split": (data.get("split") or {}).get("spec"),
+                "splits": len(splits["runs"]) if splits else None,
+                "own": bool(summary["training_references"].get("same_set")),
+                "tables": summary["tables"],
+                **{key: total.get(key) for key in (*COLUMNS, "intervals", "reason")},
             }
-            for kind in kinds
-        ]
+        )
+    comparison = {
+        "command": command,
+        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "bootstrap": bootstrap,
+        "seed": seed,
+        "models": list(models.values()),
+        "datasets": list(dict.fromkeys(cell["dataset"] for cell in cells)),
+        "cells": cells,
+        "differences": _differences(pairs, bootstrap, seed),
+    }
+    comparison = valid_json(comparison)
+    text = json.dumps(comparison, indent=1, ensure_ascii=False, allow_nan=False)
+    write_atomically(out / "comparison.json", (text + "\n").encode())
+    write_atomically(out / "comparison.csv", _table(cells).to_csv(index=False, lineterminator="\n").encode())
+    names = {summary["data"]["label"]: summary["data"].get("type_names") or {} for *_, summary in pairs}
+    write_atomically(out / "comparison.html", _render(comparison, names).encode())
+    return comparison
+
+
+def as_text(comparison: Mapping[str, Any]) -> str:
+    """The cross table, SROCC (LCC after the logistic), and the differences, as aligned text."""
+    lines = [["model", *comparison["datasets"]]]
+    for model in comparison["models"]:
+        found = [_cell(comparison, model["name"], label) for label in comparison["datasets"]]
+        lines.append([model["name"], *(_pair_text(cell) for cell in found)])
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    text = [
+        "  ".join([line[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(line[1:], widths[1:], strict=True))])
+        for line in lines
+    ]
+    text += [
+        f"{c['model']} on {c['dataset']}: no correlation: {c['reason']}" for c in comparison["cells"] if c["reason"]
+    ]
+    for found in comparison["differences"]:
+        if found["statistic"] == "srocc":
+            what = f"{found['second']} less {found['first']} on {found['dataset']}"
+            text.append(f"{what}: SROCC {difference_text(found)} ({found['n']} images)")
+    return "\n".join(text)
+
+
+def difference_text(found: Mapping[str, Any]) -> str:
+    """A difference with its sign and its interval, or why there is none."""
+    value = found["difference"]
+    sign = "+" if value is not None and value > 0 else ""
+    text = sign + number(value)
+    if found["low"] is not None:
+        text += f" ({number(found['low'])} to {number(found['high'])})"
+    return f"{text}: {found['reason']}" if found["reason"] else text
+
+
+def _differences(pairs: Sequence[tuple[Path, pd.DataFrame, dict]], repeats: int, seed: int) -> list[dict]:
+    first = pairs[0][2]["model"]["name"]
+    by_set: dict[str, dict[str, pd.DataFrame]] = {}
+    for _, scores, summary in pairs:
+        by_set.setdefault(summary["data"]["label"], {})[summary["model"]["name"]] = scores
+    found = []
+    for label, tables in by_set.items():
+        for name, scores in tables.items():
+            if name == first or first not in tables:
+                continue
+            for statistic in COMPARED:
+                numbers = difference(tables[first], scores, statistic, repeats, seed)
+                found.append({"dataset": label, "first": first, "second": name, "statistic": statistic, **numbers})
     return found
 
 
-def as_text(pairs: Sequence[Pair], found: Sequence[dict]) -> str:
-    """SROCC and fitted LCC of ALL, a line a model and data set, and the differences."""
-    width = max(len(pair.model) for pair in pairs)
-    lines = []
-    for pair in pairs:
-        row = pair.tables[-1]
-        low, high = (row.get("intervals") or {}).get("srocc", (None, None))
-        between = f" [{number(low)}, {number(high)}]" if low is not None else ""
-        lines.append(
-            f"{pair.model:{width}s}  {pair.dataset}: SROCC {number(row['srocc'])}{between}, LCC {number(row['lcc'])}, "
-            f"after the logistic {number(row['lcc_fitted'])}{'  ' + row['reason'] if row['reason'] else ''}"
-        )
-    for row in found:
-        lines.append(
-            f"{row['dataset']}: SROCC of {row['second']} less that of {row['first']}: {number(row['difference'])} "
-            f"[{number(row['low'])}, {number(row['high'])}]"
-        )
-    return "\n".join(lines)
+def difference(first: pd.DataFrame, second: pd.DataFrame, statistic: str, repeats: int, seed: int) -> dict:
+    """How much better the second model agrees with the truth than the first, on the images that both scored.
+
+    Returns n, difference, low, high, reason, `over`: "groups" for an interval of 95 % by the bootstrap; "splits" where
+    a model is another one in each split: the mean over the splits, from the lowest to the highest.
+    """
+    nan = float("nan")
+    keys = ["repeat", "path"] if "repeat" in first and "repeat" in second else ["path"]
+    if "repeat" in first and "repeat" not in second:
+        both = first.merge(second[["path", "score"]], on=keys, suffixes=("_first", ""))
+    else:
+        both = second.merge(first[[*keys, "score"]], on=keys, suffixes=("", "_first"))
+    found = {"n": len(both), "difference": nan, "low": nan, "high": nan, "reason": "", "over": "groups"}
+    if len(both) < LEAST_VALUES:
+        return found | {"reason": f"{len(both)} images in common, at least {LEAST_VALUES} are needed"}
+    if "repeat" in both:
+        values = [_statistic(part, statistic) for _, part in both.groupby("repeat")]
+        known = [value for value in values if value == value] or [nan]
+        reason = "" if known[0] == known[0] else "in no split do both models have a correlation"
+        mean = over_splits(values)["mean"]
+        return found | {"difference": mean, "low": min(known), "high": max(known), "reason": reason, "over": "splits"}
+    arrays = [both[key] for key in ("score", "score_first", "truth")]
+    group = both["group" if "group" in both else "reference"].to_numpy(str)
+    if not repeats:
+        return found | {"difference": _statistic(both, statistic)}
+    paired = paired_difference(*arrays, group, repeats=repeats, seed=seed, statistic=statistic)
+    return found | {key: getattr(paired, key) for key in ("difference", "low", "high", "reason")}
+
+
+def _statistic(both: pd.DataFrame, statistic: str) -> float:
+    """The second model's less the first's."""
+    if statistic == "lcc_fitted":
+        values = [logistic_fit(both[key], both["truth"]).lcc for key in ("score", "score_first")]
+    else:
+        values = [getattr(metrics, statistic)(both[key], both["truth"]) for key in ("score", "score_first")]
+    return values[0] - values[1]
+
+
+def _table(cells: Sequence[dict]) -> pd.DataFrame:
+    """A row a model, data set and type."""
+    rows = []
+    for cell in cells:
+        for row in cell["tables"]:
+            low, high = (row.get("intervals") or {}).get("srocc", (None, None))
+            numbers = {**{key: row.get(key) for key in COLUMNS}, "srocc_low": low, "srocc_high": high}
+            rows.append({"model": cell["model"], "dataset": cell["dataset"], "type": row["type"], **numbers})
+    return pd.DataFrame(rows)
+
+
+def _cell(comparison: Mapping[str, Any], model: str, label: str) -> dict | None:
+    return next((c for c in comparison["cells"] if (c["model"], c["dataset"]) == (model, label)), None)
+
+
+def _pair_text(row: Mapping[str, Any] | None) -> str:
+    return "" if row is None else f"{number(row['srocc'])} ({number(row['lcc_fitted'])})"
+
+
+def _render(comparison: dict, type_names: Mapping[str, Mapping[str, str]]) -> str:
+    names = [model["name"] for model in comparison["models"]]
+    cross = [[_cell(comparison, name, label) for label in comparison["datasets"]] for name in names]
+    types = {}
+    for label in comparison["datasets"]:
+        cells = [_cell(comparison, name, label) for name in names]
+        found = [{row["type"]: row for row in cell["tables"]} if cell else {} for cell in cells]
+        kinds = sorted(dict.fromkeys(kind for rows in found for kind in rows), key=lambda kind: kind == ALL)
+        if len(kinds) > 1:
+            called = type_names[label]
+            types[label] = [(kind, name_of(kind, called), [rows.get(kind) for rows in found]) for kind in kinds]
+    template = environment().get_template(TEMPLATE)
+    return template.render(
+        comparison=comparison,
+        cross=list(zip(comparison["models"], cross, strict=True)),
+        types=types,
+        names=names,
+        compared=COMPARED,
+        pair_text=_pair_text,
+        difference_text=difference_text,
+    )
+
+
+def _own_name(folder: str) -> str:
+    path = Path(folder)
+    return (path.parent if path.name == "model" else path).resolve().name if REPEAT not in folder else path.name

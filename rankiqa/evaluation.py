@@ -19,7 +19,7 @@ from torch import nn
 
 from rankiqa.datasets.scored_set import PRISTINE, ScoredSet
 from rankiqa.errors import InputError, explain_os_error
-from rankiqa.evaluation_items import Plan, leave_out_training, make_plan, open_source, ranked_items
+from rankiqa.evaluation_items import Plan, Source, leave_out_training, make_plan, open_source, ranked_items
 from rankiqa.evaluation_tables import mean_tables, measure, measure_splits, split_parts
 from rankiqa.scoring import PATCHES, pick_device, score_files
 
@@ -99,6 +99,7 @@ def evaluate(
     device: str = "auto",
     workers: int = 2,
     progress: bool = False,
+    thumbnails: bool = True,
     command: str = "",
 ) -> dict:
     """Evaluate a model on a ranked set or on human scores, and write the report.
@@ -124,6 +125,8 @@ def evaluate(
         strict: an image that cannot be scored is an error, not a warning.
         device: auto, cpu, cuda or cuda:N.
         progress: show a bar and what is left out on stderr.
+        thumbnails: show the worst-placed images in the report; without, their names alone, for images that may not be
+            passed on.
         command: the command line, for the summary.
 
     Returns:
@@ -135,14 +138,53 @@ def evaluate(
     human = labels is not None or dataset is not None
     if (ranks is None) != human or (labels is None) != (images is None) or (labels is not None and dataset is not None):
         raise InputError("give a ranked set, or a label file together with its folder of images, or a data set")
-    if bootstrap < 0:
-        raise InputError(f"bootstrap must be at least 0, not {bootstrap}")
-    place = pick_device(device)
     check_writable(out)
     options = {**(label_options or {}), **(dataset_options or {})}
     if labels is not None:
         dataset, root = "csv", images
     source = open_source(ranks, dataset, root, None if split is None else str(split), labels, **options)
+    return evaluate_source(
+        model_folder,
+        source,
+        out,
+        split_seed=split_seed,
+        repeats=repeats,
+        test_fraction=test_fraction,
+        all_references=all_references,
+        bootstrap=bootstrap,
+        strict=strict,
+        progress=progress,
+        thumbnails=thumbnails,
+        command=command,
+        patches=patches,
+        mode=mode,
+        seed=seed,
+        small=small,
+        device=device,
+        convert=convert,
+        workers=workers,
+    )
+
+
+def evaluate_source(
+    model_folder: str | Path,
+    source: Source,
+    out: str | Path,
+    *,
+    name: str | None = None,
+    split_seed: int = 0,
+    repeats: int | None = None,
+    test_fraction: float = 0.2,
+    all_references: bool = False,
+    bootstrap: int = BOOTSTRAP,
+    device: str = "auto",
+    **options,
+) -> dict:
+    """`evaluate` on a source that is open; `name` is what tables call the model, by default its folder."""
+    if bootstrap < 0:
+        raise InputError(f"bootstrap must be at least 0, not {bootstrap}")
+    place = pick_device(device)
+    check_writable(out)
     loaded: dict = {}
 
     def load(folder: str) -> dict:
@@ -161,23 +203,8 @@ def evaluate(
         test_fraction=test_fraction,
         all_references=all_references,
     )
-    return carry_out(
-        plan,
-        out,
-        name=str(model_folder),
-        bootstrap=bootstrap,
-        loaded=loaded,
-        strict=strict,
-        progress=progress,
-        command=command,
-        patches=patches,
-        mode=mode,
-        seed=seed,
-        small=small,
-        device=place,
-        convert=convert,
-        workers=workers,
-    )
+    name = name or str(model_folder)
+    return carry_out(plan, out, name=name, bootstrap=bootstrap, loaded=loaded, device=place, **options)
 
 
 def carry_out(
@@ -189,6 +216,7 @@ def carry_out(
     strict: bool,
     progress: bool,
     command: str,
+    thumbnails: bool = True,
     loaded: dict | None = None,
     **scoring,
 ) -> dict:
@@ -240,7 +268,7 @@ def carry_out(
         "splits": splits,
     }
     if plan.data["kind"] != "ranks":
-        summary["worst"] = _with_thumbnails(scores, plan)
+        summary["worst"] = _worst(scores, plan, thumbnails)
     summary = valid_json(summary)
     _write(Path(out), scores, summary)
     write_report(out)
@@ -263,7 +291,7 @@ def _score_jobs(plan: Plan, loaded: dict, **options) -> tuple[pd.DataFrame, list
     return pd.concat(tables, ignore_index=True), skipped, crop
 
 
-def _with_thumbnails(scores: pd.DataFrame, plan: Plan) -> list[dict]:
+def _worst(scores: pd.DataFrame, plan: Plan, thumbnails: bool) -> list[dict]:
     """`rankiqa.report.worst_placed` with a small picture of each, lest the report need the images."""
     from rankiqa.report import worst_placed
 
@@ -271,7 +299,7 @@ def _with_thumbnails(scores: pd.DataFrame, plan: Plan) -> list[dict]:
     worst = worst_placed(scores, WORST)
     for image in worst:
         image["level"] = None if pd.isna(image["level"]) else int(image["level"])
-        image["thumbnail"] = _thumbnail(files[image["path"]])
+        image["thumbnail"] = _thumbnail(files[image["path"]]) if thumbnails else None
     return worst
 
 

@@ -287,7 +287,8 @@ class _Draw:
 
     def training(self, config: Mapping[str, Any]) -> dict:
         known = any(config.get(key) is not None for key in ("training_photos", "finetuned_on"))
-        return {"known": known, "left_out": 0, "same_name": [], "all_references": self.lenient}
+        same = tuned_on(config, self.source.dataset)
+        return {"known": known, "left_out": 0, "same_name": [], "all_references": self.lenient, "same_set": same}
 
 
 def _refuse_leak(folder: str, config: Mapping[str, Any], dataset: ScoredSet, split: Split, spec: str) -> None:

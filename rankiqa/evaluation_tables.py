@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from rankiqa.datasets.scored_set import PRISTINE
+from rankiqa.intervals import STATISTICS, over_splits
 from rankiqa.intervals import bootstrap as bootstrap_intervals
-from rankiqa.intervals import over_splits
 from rankiqa.logistic import logistic_fit
 from rankiqa.metrics import agreement, lcc, ordered_across, ordered_within, srocc
 
@@ -38,7 +38,7 @@ def measure(scores: pd.DataFrame, bootstrap: int = 0, seed: int = 0) -> list[dic
     Human scores: pristine images count in ALL only; where there are some, a row before it is "ALL without pristine".
 
     With `bootstrap` repeats, `intervals` has [low, high] of 95 % for srocc, krocc, lcc, lcc_fitted over the groups,
-    drawn with `seed`, and `interval_reason` why one is missing.
+    drawn with `seed` (of ranks without lcc_fitted), and `interval_reason` why one is missing.
     """
     ranked = is_ranked(scores)
     pristine = scores["distortion"] == PRISTINE
@@ -119,7 +119,9 @@ def _numbers(scores: pd.DataFrame, repeats: int, seed: int) -> dict:
     numbers |= {"srocc_median": srocc(scores["median"], y), "lcc_median": lcc(scores["median"], y)}
     if repeats:
         group = scores["group" if "group" in scores else "reference"].to_numpy(str)
-        found = bootstrap_intervals(x, y, group if (group != "").all() else None, repeats=repeats, seed=seed)
+        # of ranks no logistic is reported, and it takes most of the time
+        statistics = STATISTICS[:3] if is_ranked(scores) else STATISTICS
+        found = bootstrap_intervals(x, y, group, repeats=repeats, seed=seed, statistics=statistics)
         numbers["intervals"] = {key: [interval.low, interval.high] for key, interval in found.items()}
         numbers["interval_reason"] = next((i.reason for i in found.values() if i.reason), "")
     return {**numbers, "reason": reason}

@@ -215,7 +215,7 @@ def render(scores: pd.DataFrame, summary: dict, images: dict[str, str], publishe
         .get_template(TEMPLATE)
         .render(
             summary=summary,
-            total=_headline(tables, splits),
+            total=headline(tables, splits),
             ranked=data["kind"] == "ranks",
             sign=1 if data.get("higher_is_better", True) else -1,
             groups=groups if len(groups) > 1 else [],
@@ -245,7 +245,7 @@ def _shares(tables: Sequence[dict]) -> dict[str, str]:
     return {heading: key for heading, key in SHARES.items() if f"{key}_pairs" in tables[-1]}
 
 
-def _headline(tables: Sequence[dict], splits: dict | None) -> dict:
+def headline(tables: Sequence[dict], splits: dict | None) -> dict:
     """The row for all images; over several splits with the means."""
     if not splits:
         return tables[-1]

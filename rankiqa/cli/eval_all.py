@@ -50,6 +50,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--no-pristine", action="store_true", help="leave out the undistorted copies (LIVE's)")
     add("--score-range", type=float, nargs=2, metavar=("LOW", "HIGH"), help="scale of the scores in --labels")
+    add("--no-thumbnails", action="store_true", help="name the worst-placed images and do not show them")
     add("--bootstrap", type=int, default=1000, help="resamples for the 95 %% intervals; 0: none")
     add("--images", help="folder that the names in --labels start from")
     add("--name-column", help="column with the image names, if not name, path or image")
@@ -107,37 +108,25 @@ def run(argv: Sequence[str]) -> int:
     single = args.model[0].replace("{repeat}", "all")
     out = Path(args.out or (REPORT if args.model == [MODEL] else Path(single) / "report"))
 
-    from rankiqa.comparison import as_text as compared_as_text
-    from rankiqa.comparison import differences, evaluate_all
-    from rankiqa.report import as_text
+    keys = ("split_seed", "repeats", "test_fraction", "all_references", "bootstrap", "patches", "mode", "seed", "small")
+    keys += ("convert", "strict", "device", "workers")
+    options = {key: getattr(args, key) for key in keys}
+    options |= {"thumbnails": not args.no_thumbnails, "progress": True}
+    options["command"] = shlex.join(["python", "eval/eval_all.py", *argv])
+    if len(args.model) > 1 or len(args.dataset or ()) > 1:
+        from rankiqa.comparison import as_text, compare, model_names
 
-    pairs = evaluate_all(
-        args.model,
-        _sources(args),
-        out,
-        names=args.names,
-        split_seed=args.split_seed,
-        repeats=args.repeats,
-        test_fraction=args.test_fraction,
-        all_references=args.all_references,
-        bootstrap=args.bootstrap,
-        patches=args.patches,
-        mode=args.mode,
-        seed=args.seed,
-        small=args.small,
-        convert=args.convert,
-        strict=args.strict,
-        device=args.device,
-        workers=args.workers,
-        progress=True,
-        command=shlex.join(["python", "eval/eval_all.py", *argv]),
-    )
-    if len(pairs) > 1:
-        print(compared_as_text(pairs, differences(pairs, args.seed, args.bootstrap)))
+        names = model_names(args.model, args.names)
+        print(as_text(compare(names, _sources(args), out, **options)))
         print(f"comparison: {out / 'comparison.html'}")
         return 0
-    summary = pairs[0].summary
-    print(as_text(summary["tables"]))
+
+    from rankiqa.evaluation import evaluate_source
+    from rankiqa.report import as_text
+
+    (source,) = _sources(args)
+    summary = evaluate_source(args.model[0], source, out, name=(args.names or args.model)[0], **options)
+    print(as_text(summary["tables"], source.data.get("type_names")))
     if skipped := summary["skipped"]["count"]:
         print(f"{skipped} images could not be scored and are not in the table")
     print(f"report: {out / 'report.html'}")
