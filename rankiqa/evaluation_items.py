@@ -299,7 +299,7 @@ def _refuse_leak(folder: str, config: Mapping[str, Any], dataset: ScoredSet, spl
     # Published lists are known to divide scenes; there, and in the run's own list, the very images decide.
     own = own_split(folder)
     if spec not in dataset.splits and not (own and Path(spec) == own):
-        seen |= pd.Series(split.groups).isin(tuned.get("groups") or ()).to_numpy()
+        seen = seen | pd.Series(split.groups).isin(tuned.get("groups") or ()).to_numpy()
     leaking = dataset.table["path"][seen & test]
     if len(leaking):
         raise InputError(

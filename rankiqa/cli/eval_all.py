@@ -113,20 +113,20 @@ def run(argv: Sequence[str]) -> int:
     options = {key: getattr(args, key) for key in keys}
     options |= {"thumbnails": not args.no_thumbnails, "progress": True}
     options["command"] = shlex.join(["python", "eval/eval_all.py", *argv])
-    if len(args.model) > 1 or len(args.dataset or ()) > 1:
-        from rankiqa.comparison import as_text, compare, model_names
+    from rankiqa.comparison import as_text, compare, model_names
 
-        names = model_names(args.model, args.names)
+    names = model_names(args.model, args.names)
+    if len(args.model) > 1 or len(args.dataset or ()) > 1:
         print(as_text(compare(names, _sources(args), out, **options)))
         print(f"comparison: {out / 'comparison.html'}")
         return 0
 
     from rankiqa.evaluation import evaluate_source
-    from rankiqa.report import as_text
+    from rankiqa.report import as_text as table_as_text
 
     (source,) = _sources(args)
     summary = evaluate_source(args.model[0], source, out, name=(args.names or args.model)[0], **options)
-    print(as_text(summary["tables"], source.data.get("type_names")))
+    print(table_as_text(summary["tables"], source.data.get("type_names")))
     if skipped := summary["skipped"]["count"]:
         print(f"{skipped} images could not be scored and are not in the table")
     print(f"report: {out / 'report.html'}")
