@@ -27,7 +27,7 @@ from rankiqa.training import Batch, Rows, Trainer
 
 HEAD_IMAGES, HEAD_PATCHES = 256, 3  # what the last layer is fitted to
 # Below this correlation on the training images a ranking model is taken for one that was trained the other way round.
-UPSIDE_DOWN = -0.3
+UPSIDE_DOWN = -0.15
 
 
 def open_scores(config: FinetuneConfig) -> tuple[ScoredSet, dict[str, Photo]]:
