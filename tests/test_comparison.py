@@ -13,6 +13,7 @@ from torch import nn
 
 from rankiqa.cli.eval_all import main
 from rankiqa.errors import InputError
+from rankiqa.evaluation import measure
 from rankiqa.images import read_image
 
 
@@ -175,3 +176,47 @@ def test_a_missing_data_set_is_named(roots, models, tmp_path):
         from rankiqa.evaluation import evaluate
 
         evaluate("up", tmp_path / "out", dataset="tid2013")
+
+
+def test_undistorted_copies_count_in_all_only_and_all_is_told_without_them_too():
+    rng = np.random.default_rng(0)
+    kinds = ["JP2K"] * 8 + ["GB"] * 8 + ["pristine"] * 4
+    table = pd.DataFrame({"distortion": kinds, "reference": "r", "group": [f"g{k % 5}" for k in range(20)]})
+    table["level"] = pd.array([pd.NA] * 20, dtype="Int64")
+    table["native"], table["score"] = rng.normal(size=20), rng.normal(size=20)
+    table["truth"], table["median"], table["path"] = table["native"], table["score"], [str(k) for k in range(20)]
+    rows = {row["type"]: row for row in measure(table)}
+    assert list(rows) == ["JP2K", "GB", "ALL without pristine", "ALL"]
+    for name, of in (("GB", table[8:16]), ("ALL without pristine", table[:16]), ("ALL", table)):
+        assert rows[name]["n"] == len(of)
+        assert rows[name]["srocc"] == pytest.approx(stats.spearmanr(of["score"], of["truth"]).statistic)
+
+
+def test_a_model_a_split_is_tested_on_the_split_of_its_own_run(roots, models, tmp_path, monkeypatch):
+    import rankiqa.models
+
+    tid, _ = roots
+    tests = (["I01", "I02"], ["I11", "I25"])
+    for repeat, references in enumerate(tests):
+        place = tmp_path / f"ft-{repeat}"
+        place.mkdir()
+        rows = [
+            (
+                f"distorted_images/i{r:02d}_{k:02d}_{n}.bmp",
+                f"I{r:02d}",
+                "test" if f"I{r:02d}" in references else "train",
+            )
+            for r in (1, 2, 3, 4, 11, 25)
+            for k in (1, 2)
+            for n in (1, 2)
+        ]
+        pd.DataFrame(rows, columns=["path", "group", "part"]).to_csv(place / "split.csv", index=False)
+    known = {str(tmp_path / f"ft-{k}"): (Brightness(1, 0.3 * k), {"architecture": {"name": "x"}}) for k in range(2)}
+    monkeypatch.setattr(rankiqa.models, "load_model", lambda folder, device="cpu": known[str(folder)])
+    out = tmp_path / "out"
+    assert run("--model", tmp_path / "ft-{repeat}", "--dataset", "tid2013", "--root", tid, "--out", out) == 0
+    scores = pd.read_csv(out / "scores.csv")
+    assert [sorted(set(scores[scores["repeat"] == k]["reference"])) for k in range(2)] == [list(t) for t in tests]
+    summary = json.loads((out / "summary.json").read_text())
+    values = [stats.spearmanr(part["score"], part["truth"]).statistic for _, part in scores.groupby("repeat")]
+    assert summary["splits"]["over"][-1]["srocc"]["mean"] == pytest.approx(np.mean(values))
