@@ -5,6 +5,7 @@ Larson, Chandler, "Most apparent distortion", Journal of Electronic Imaging 19(1
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,8 +32,9 @@ NEEDED = ("image", "dst_type", "dst_lev", "dmos")
 def read(root: Path, missing: str = "error") -> ScoredSet:
     """Read the table `csiq.DMOS.xlsx` (its sheet all_by_image), `dst_imgs/` and `src_imgs/`.
 
-    A copy of the table as csiq.DMOS.csv, with the sheet's columns, or as csiq_label.txt ("1600.AWGN.1.png 0.062") is
-    taken where the Excel file is not there. The images lie in a folder a type, or all in dst_imgs or dst_imgs_all.
+    A copy of the table as csiq.DMOS.csv, with the sheet's columns, or as csiq_label.txt ("1600.AWGN.1.png 0.062", with
+    or without ".png") is taken where the Excel file is not there. The images lie in a folder a type, or all in dst_imgs
+    or dst_imgs_all.
     """
     files = Files(root)
     labels = files.require("csiq.DMOS.xlsx", "csiq.DMOS.csv", "csiq_label.txt")
@@ -44,9 +46,12 @@ def read(root: Path, missing: str = "error") -> ScoredSet:
         if key not in TYPES:
             raise InputError(f"{where}: unknown type {str(kind)!r}; known: {', '.join(TYPES)}")
         name, folder = TYPES[key]
+        if image is None or not str(image).strip():
+            raise InputError(f"{where}: no image; correct or remove the row")
         # A number in an Excel cell may come as 1600.0.
         reference = str(image).strip().removesuffix(".0")
-        level = int(number(level, f"{where}: the level"))
+        if (value := number(level, f"{where}: the level")) != (level := int(value)):
+            raise InputError(f"{where}: the level {value:g} is no whole number")
         score = number(score, f"{where}: the DMOS")
         file = f"{reference}.{name}.{level}.png"
         path = files(f"dst_imgs/{folder}/{file}", f"dst_imgs/{file}", f"dst_imgs_all/{file}", f"{folder}/{file}")
@@ -67,7 +72,7 @@ def _from_excel(labels: Path) -> Iterator[tuple]:
         if SHEET not in book.sheetnames:
             raise InputError(f"{labels}: no sheet {SHEET}, only {', '.join(book.sheetnames)}")
         columns = None
-        for line, cells in enumerate(book[SHEET].iter_rows(values_only=True), start=1):
+        for line, cells in enumerate(_cells(labels, book[SHEET]), start=1):
             names = ["" if cell is None else str(cell).strip().lower() for cell in cells]
             if columns is None:
                 if set(NEEDED) <= set(names):  # a title stands above the header
@@ -78,6 +83,14 @@ def _from_excel(labels: Path) -> Iterator[tuple]:
             raise InputError(f"{labels}: no row with the columns {', '.join(NEEDED)} in the sheet {SHEET}")
     finally:
         book.close()
+
+
+def _cells(labels: Path, sheet) -> Iterator[tuple]:
+    """The rows of a sheet, which openpyxl unpacks as they are asked for."""
+    try:
+        yield from sheet.iter_rows(values_only=True)
+    except Exception as error:  # as above
+        raise InputError(f"{labels}: not a readable Excel file ({error}); copy it again") from error
 
 
 def _from_csv(labels: Path) -> Iterator[tuple]:
@@ -92,7 +105,7 @@ def _from_csv(labels: Path) -> Iterator[tuple]:
 def _from_list(labels: Path) -> Iterator[tuple]:
     for line, text in read_lines(labels):
         parts = text.split()
-        name = Path(parts[0]).name.split(".")
-        if len(parts) != 2 or len(name) != 4:
+        name = re.sub(r"\.png$", "", Path(parts[0]).name, flags=re.IGNORECASE).split(".")
+        if len(parts) != 2 or len(name) != 3:
             raise InputError(f"{labels}, line {line}: must be IMAGE.TYPE.LEVEL.png and a score, not {text[:80]!r}")
         yield line, name[0], name[1], name[2], parts[1]

@@ -39,11 +39,17 @@ def read_text(path: str | os.PathLike[str]) -> str:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = len(data[: error.start].replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n"))
+        line = _line_of(data, error.start)
         raise InputError(f"{path}, line {line}: not UTF-8 text; save it as UTF-8") from error
-    if "\0" in text:
-        raise InputError(f"{path}: not UTF-8 text (it has zero bytes); save it as UTF-8")
+    if (place := data.find(0)) >= 0:  # UTF-16 without a byte order mark
+        line = _line_of(data, place)
+        raise InputError(f"{path}, line {line}: not UTF-8 text (it has zero bytes); save it as UTF-8")
     return text
+
+
+def _line_of(data: bytes, place: int) -> int:
+    """The line, from 1, of the byte at `place`."""
+    return len(data[:place].replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n"))
 
 
 def read_lines(path: str | os.PathLike[str]) -> list[tuple[int, str]]:
