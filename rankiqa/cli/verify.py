@@ -30,15 +30,24 @@ def _parser() -> argparse.ArgumentParser:
     add("--name-column", help="csv: column with the names of the images")
     add("--score-column", help="csv: column with the scores")
     add("--direction", choices=("higher", "lower"), help="csv: which scores are better")
+    add("--score-range", nargs=2, type=float, metavar=("LOW", "HIGH"), help="csv: ends of the scale of the scores")
+    add("--workers", type=_positive, metavar="N", help="threads that decode; without it as many as cores, 8 at most")
     add("--report", metavar="FILE.csv", help="write every problem there")
     return parser
+
+
+def _positive(text: str) -> int:
+    if (value := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, not {value}")
+    return value
 
 
 def _run(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
     from rankiqa.datasets.verify import verify
 
-    keys = ("labels", "name_column", "score_column", "direction")
+    keys = ("workers", "labels", "name_column", "score_column", "direction", "score_range")
+    options.score_range = tuple(options.score_range) if options.score_range else None
     found = verify(options.dataset, options.root, **{key: getattr(options, key) for key in keys})
     print(found.summary)
     for kind in dict.fromkeys(problem.kind for problem in found.problems):

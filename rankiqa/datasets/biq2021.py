@@ -37,9 +37,14 @@ def read(root: Path, missing: str = "error") -> ScoredSet:
             for part, file in lists.items()
             for file, line, cells in _rows(file, {"image name": None, "mos": None})
         ]
+    first: dict[str, str] = {}  # in either list
     for file, line, cells in rows:
         where = f"{file}, line {line}"
         name = cells.get("name") or cells.get("image name")
+        if not name:
+            raise InputError(f"{where}: no name of an image; correct or remove the row")
+        if (before := first.setdefault(name.lower(), where)) is not where:
+            raise InputError(f"{where}: {name} is there twice, first in {before.removeprefix(f'{file}, ')}; keep one")
         if cells["split"] not in ("", *PARTS):
             raise InputError(f"{where}: the split must be train, val or test, not {cells['split']!r}")
         path = files(f"images/{name}", name)
@@ -50,6 +55,11 @@ def read(root: Path, missing: str = "error") -> ScoredSet:
     table, left_out = make_table(labels, root, entries, missing)
     splits = {"official": parts} if parts else {}
     return ScoredSet("biq2021", root, SCORE_RANGE, True, table, splits=splits, left_out=left_out)
+
+
+def is_part(root: Path) -> bool:
+    """Whether `read` takes a part of the database, from labels.csv."""
+    return Files(root)("labels.csv") is not None
 
 
 def _rows(file: Path, columns: dict[str, str | None]) -> list[tuple[Path, int, dict[str, str]]]:
