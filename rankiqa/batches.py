@@ -54,6 +54,12 @@ class RankedBatches(Dataset):
 
 def make_loader(batches: RankedBatches, first: int, last: int, workers: int) -> DataLoader:
     """Batches `first` … `last` − 1 in order, read ahead by `workers` processes."""
+    if workers:
+        import cv2
+
+        # Here and not in the workers: OpenCV's pool of threads does not outlive a fork, and a worker that touches it, if
+        # only to set its size, may wait for ever.
+        cv2.setNumThreads(1)
     return DataLoader(
         batches,
         batch_size=None,
@@ -66,7 +72,4 @@ def make_loader(batches: RankedBatches, first: int, last: int, workers: int) -> 
 
 
 def _one_thread(worker: int) -> None:
-    import cv2
-
     torch.set_num_threads(1)
-    cv2.setNumThreads(1)
