@@ -57,7 +57,7 @@ def make_loader(batches: RankedBatches, first: int, last: int, workers: int) -> 
     if workers:
         import cv2
 
-        # Here and not in the workers: OpenCV's pool of threads does not outlive a fork, and a worker that touches it, if
+        # Here and not in the workers: OpenCV's threads do not outlive a fork, and a worker that touches their pool, if
         # only to set its size, may wait for ever.
         cv2.setNumThreads(1)
     return DataLoader(
