@@ -67,7 +67,8 @@ ARCHITECTURES: dict[str, Architecture] = {
 }
 
 
-def _timm_backbone(name: str, dropout: float | None) -> tuple[nn.Module, str, Preprocessing]:
+def timm_backbone(name: str, dropout: float | None, outputs: int = 1) -> tuple[nn.Module, str, Preprocessing]:
+    """A network of timm with `outputs` outputs, the name of its last layer, and the preprocessing of its weights."""
     import timm
 
     if not timm.is_model(name):
@@ -77,7 +78,7 @@ def _timm_backbone(name: str, dropout: float | None) -> tuple[nn.Module, str, Pr
             f"model.name: unknown network {name!r}; known: {', '.join(ARCHITECTURES)}, and any of timm's{hint}"
         )
     extra = {} if dropout is None else {"drop_rate": dropout}
-    net = timm.create_model(name, pretrained=False, num_classes=1, **extra)
+    net = timm.create_model(name, pretrained=False, num_classes=outputs, **extra)
     cfg = net.pretrained_cfg
     head = cfg.get("classifier")
     if not isinstance(head, str):
@@ -93,7 +94,7 @@ def _no_download(name: str, error: Exception) -> InputError:
     )
 
 
-def _download(name: str, backbone: nn.Module) -> dict[str, torch.Tensor]:
+def download(name: str, backbone: nn.Module) -> dict[str, torch.Tensor]:
     """ImageNet weights, from torchvision or from timm's place on the Hugging Face hub."""
     if name not in ARCHITECTURES:
         return _download_timm(name, backbone.pretrained_cfg)
@@ -168,11 +169,27 @@ def load_backbone(backbone: nn.Module, head: str, tensors: dict[str, torch.Tenso
     return head_fits
 
 
-def _initialise_head(backbone: nn.Module, head: str) -> None:
+def initialise_head(backbone: nn.Module, head: str) -> None:
     """The original's new last layer: small Gaussian weights, no bias."""
     layer = backbone.get_submodule(head)
     nn.init.normal_(layer.weight, std=0.01)
     nn.init.zeros_(layer.bias)
+
+
+def check_dropout(dropout: float | None) -> None:
+    if dropout is not None and not 0 <= dropout < 1:
+        raise InputError(f"model.dropout must be in [0, 1), got {dropout}")
+
+
+def choose_preprocessing(asked: str | dict | None, default: Preprocessing) -> Preprocessing:
+    """A preprocessing by its name in `PREPROCESSING`, from its fields, or the default."""
+    if asked is None:
+        return default
+    if isinstance(asked, dict):
+        return Preprocessing(**asked)
+    if asked not in PREPROCESSING:
+        raise InputError(f"model.preprocessing: unknown {asked!r}; known: {', '.join(PREPROCESSING)}")
+    return Preprocessing(**PREPROCESSING[asked])
 
 
 def build_model(
@@ -195,27 +212,19 @@ def build_model(
     Raises:
         InputError: unknown name or preprocessing, weights that cannot be had or are of another network.
     """
-    if dropout is not None and not 0 <= dropout < 1:
-        raise InputError(f"model.dropout must be in [0, 1), got {dropout}")
+    check_dropout(dropout)
     if name in ARCHITECTURES:
         architecture = ARCHITECTURES[name]
         backbone, head = architecture.make(dropout), architecture.head
         default = Preprocessing(**PREPROCESSING[architecture.preprocessing])
         crop = crop or architecture.crop
     else:
-        backbone, head, default = _timm_backbone(name, dropout)
+        backbone, head, default = timm_backbone(name, dropout)
         crop = crop or 224
-    if preprocessing is None:
-        steps = default
-    elif isinstance(preprocessing, dict):
-        steps = Preprocessing(**preprocessing)
-    elif preprocessing in PREPROCESSING:
-        steps = Preprocessing(**PREPROCESSING[preprocessing])
-    else:
-        raise InputError(f"model.preprocessing: unknown {preprocessing!r}; known: {', '.join(PREPROCESSING)}")
-    _initialise_head(backbone, head)
+    steps = choose_preprocessing(preprocessing, default)
+    initialise_head(backbone, head)
     if weights == "imagenet":
-        load_backbone(backbone, head, _download(name, backbone), "model.weights imagenet")
+        load_backbone(backbone, head, download(name, backbone), "model.weights imagenet")
     elif weights != "none":
         load_backbone(backbone, head, read_weights(weights), weights)
     return RankModel(name, backbone, head, steps, crop, dropout)

@@ -12,7 +12,9 @@ import torch
 
 from rankiqa.errors import InputError
 from rankiqa.models.build import build_model, read_weights
+from rankiqa.models.nima import Nima, build_nima
 from rankiqa.models.rank_model import RankModel
+from rankiqa.votes import VOTES
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 FORMAT = 1
@@ -73,10 +75,13 @@ def write_model_files(
     # Contiguous copies in float32: the memory layout of the training is no business of the file.
     tensors = {k: v.detach().cpu().contiguous() for k, v in model.backbone.state_dict().items()}
     save_file(tensors, folder / WEIGHTS)
+    votes = isinstance(model, Nima)
     config = {
         "format": FORMAT,
-        "architecture": {"name": model.name, "dropout": model.dropout},
-        "preprocessing": {"crop": model.crop, **model.preprocessing.config()},
+        "architecture": {"name": model.name, "dropout": model.dropout} | ({"votes": VOTES} if votes else {}),
+        "preprocessing": {"crop": model.crop}
+        | ({"resize": model.resize} if votes else {})
+        | model.preprocessing.config(),
         "higher_is_better": True,
         "score_range": score_range,
         "weights_sha256": hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest(),
@@ -111,11 +116,14 @@ def load_model(folder: str | Path, device: str | torch.device = "cpu") -> tuple[
         config = json.loads(path.read_text(encoding="utf-8"))
         name, dropout = config["architecture"]["name"], config["architecture"].get("dropout")
         preprocessing = dict(config["preprocessing"])
-        crop = preprocessing.pop("crop")
+        crop, resize = preprocessing.pop("crop"), preprocessing.pop("resize", None)
+        votes = config["architecture"].get("votes")
         expected = config["weights_sha256"]
         version = config["format"]
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise InputError(f"{path}: not a model's config ({type(error).__name__}: {error})") from error
+    if votes not in (None, VOTES):
+        raise InputError(f"{path}: a model of {votes} votes, but this version reads {VOTES}")
     if version != FORMAT:
         raise InputError(f"{path}: format {version}, but this version reads {FORMAT}; update rankiqa")
     if config.get("higher_is_better", True) is not True:
@@ -129,7 +137,10 @@ def load_model(folder: str | Path, device: str | torch.device = "cpu") -> tuple[
     if hashlib.sha256(weights.read_bytes()).hexdigest() != expected:
         raise InputError(f"{weights}: is not the file that {CONFIG} describes (SHA-256 differs); copy both again")
     try:
-        model = build_model(name, "none", preprocessing, crop, dropout)
+        if votes:
+            model = build_nima(name, "none", preprocessing, crop, dropout, resize)
+        else:
+            model = build_model(name, "none", preprocessing, crop, dropout)
     except TypeError as error:
         raise InputError(f"{path}: preprocessing: {error}") from error
     tensors = read_weights(weights)

@@ -20,6 +20,9 @@ class RankModel(nn.Module):
         dropout: probability, as it was built (None: the architecture's own).
     """
 
+    # How an image becomes inputs when it is scored: a mode of `rankiqa.scoring.score_image`.
+    view = "random"
+
     def __init__(
         self,
         name: str,
