@@ -21,8 +21,7 @@ from rankiqa.logistic import logistic_fit
 from rankiqa.metrics import LEAST_VALUES
 from rankiqa.report import environment, headline, number, read_results
 from rankiqa.report_plots import name_of
-from rankiqa.scoring import PATCHES, crop_positions, pick_device
-from rankiqa.seeding import generator
+from rankiqa.scoring import PATCHES, check_view, pick_device
 
 TEMPLATE = "comparison_template.html.j2"
 COMPARED = {"srocc": "SROCC", "lcc_fitted": "LCC, logistic fit"}
@@ -62,7 +61,7 @@ def compare(
     thumbnails: bool = True,
     command: str = "",
     patches: int = PATCHES,
-    mode: str = "random",
+    mode: str | None = None,
     seed: int = 0,
     small: str = "error",
     convert: bool = False,
@@ -83,7 +82,7 @@ def compare(
         raise InputError(f"two data sets are called {twice[0]}; give their folders other names, or compare one by one")
     if bootstrap < 0 or workers < 0:
         raise InputError(f"bootstrap and workers must be at least 0, not {min(bootstrap, workers)}")
-    crop_positions(1, 1, 1, patches, mode, generator(seed))
+    check_view(patches, mode)
     configs: dict[str, dict] = {}
 
     def load(folder: str) -> dict:

@@ -91,7 +91,7 @@ def evaluate(
     all_references: bool = False,
     bootstrap: int = BOOTSTRAP,
     patches: int = PATCHES,
-    mode: str = "random",
+    mode: str | None = None,
     seed: int = 0,
     small: str = "error",
     convert: bool = False,

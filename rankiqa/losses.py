@@ -1,11 +1,11 @@
-"""The ranking losses: each image passes the network once, then all ordered pairs of the batch are compared.
+"""The losses. Of the ranking losses: each image passes the network once, then all ordered pairs of the batch are compared.
 
 A pair is ordered when both images belong to one group (a distortion type, say) and their levels differ;
 the lower level is the better image. The pairs come from `group` and `level` alone, so any order and any
 size of the batch will do.
 
 Source: Liu, van de Weijer, Bagdanov, "RankIQA", ICCV 2017, eq. 1 and section 3.3 (efficient Siamese
-back-propagation).
+back-propagation). The two losses of NIMA and Siamese NIMA, below, say their own.
 """
 
 from __future__ import annotations
@@ -113,3 +113,64 @@ def pair_statistics(scores: Tensor, group: Tensor, level: Tensor, margin: float)
         float((mask & (difference > 0)).sum()) / pairs,
         float((mask & (difference < margin)).sum()) / pairs,
     )
+
+
+def emd(prediction: Tensor, target: Tensor, r: float = 2.0) -> Tensor:
+    """The earth mover's distance between two distributions of votes, an image each.
+
+    (mean over the bins of |CDF − CDF|^r)^(1/r). Where both are equal, the derivative is zero: that of the root alone
+    would be infinite.
+
+    Args:
+        prediction, target: (N, K) shares that sum to 1, of the votes 1 … K.
+        r: ≥ 1. NIMA trains with 2, which is smooth, and reports 1.
+
+    Returns:
+        (N,) distances in [0, 1]; 0 is the same distribution.
+
+    Source: Talebi, Milanfar, "NIMA: Neural Image Assessment", IEEE TIP 2018, eq. 1.
+
+    >>> emd(torch.tensor([[1.0, 0.0, 0.0]]), torch.tensor([[0.0, 0.0, 1.0]]), r=1)
+    tensor([0.6667])
+    """
+    if prediction.ndim != 2 or prediction.shape != target.shape:
+        raise ValueError(
+            f"prediction and target must both be (N, K), got {tuple(prediction.shape)} and {tuple(target.shape)}"
+        )
+    if not r >= 1:
+        raise ValueError(f"r must be ≥ 1, got {r}")
+    difference = (prediction.cumsum(1) - target.cumsum(1)).abs()
+    if r == 1:
+        return difference.mean(1)
+    mean = (difference**r).mean(1)
+    away = mean > 0
+    # The root never sees a zero, not even in the branch that is thrown away: 0 · ∞ would be NaN in the gradient.
+    return torch.where(away, torch.where(away, mean, 1.0) ** (1 / r), 0.0)
+
+
+def contrastive(first: Tensor, second: Tensor, same: Tensor, margin: float = 1.0, eps: float = 1e-7) -> Tensor:
+    """Contrastive loss of pairs of scores: near each other where the pair is the same, `margin` apart where not.
+
+    mean of y·d² + (1 − y)·max(0, margin − d)², where d = sqrt(max((first − second)², eps)). It tells apart, but does
+    not say which is better; see `pairwise_hinge` for that.
+
+    Args:
+        first, second: (P,) scores.
+        same: (P,) 1 where both images are of one bucket, 0 where not.
+        margin: in the unit of the scores, ≥ 0.
+        eps: keeps the root's derivative finite; below it there is none.
+
+    Source: Hadsell, Chopra, LeCun, "Dimensionality reduction by learning an invariant mapping", CVPR 2006; as used by
+    Siamese NIMA on the mean votes.
+    """
+    if not first.shape == second.shape == same.shape or first.ndim != 1:
+        raise ValueError("first, second and same must all be (P,)")
+    if not margin >= 0:
+        raise ValueError(f"margin must be ≥ 0, got {margin}")
+    d = distance(first, second, eps)
+    return (same * d**2 + (1 - same) * (margin - d).clamp(min=0) ** 2).mean()
+
+
+def distance(first: Tensor, second: Tensor, eps: float = 1e-7) -> Tensor:
+    """(P,) sqrt(max((first − second)², eps)) of two (P,) scores."""
+    return ((first - second) ** 2).clamp(min=eps).sqrt()

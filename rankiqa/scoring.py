@@ -1,7 +1,7 @@
 """From a network that scores crops to one score of an image.
 
-The paper scores 30 random crops of an image and averages them. Crops are never resized: interpolation would
-change the distortion that is to be judged.
+RankIQA scores 30 random crops of an image and averages them. Crops are never resized: interpolation would
+change the distortion that is to be judged. NIMA judges the picture: it sees the whole image, resized to its input.
 """
 
 from __future__ import annotations
@@ -19,9 +19,13 @@ import torch
 from torch import nn
 
 from rankiqa.errors import InputError
+from rankiqa.models.nima import Nima
 from rankiqa.seeding import generator
+from rankiqa.votes import mean_of
 
-MODES = ("random", "grid")
+CROPS = ("random", "grid")  # parts of the image
+WHOLE = ("resize", "native")  # the image itself, once
+MODES = CROPS + WHOLE
 SMALL = ("error", "reflect", "resize")
 PATCHES = 30  # of the paper
 # Most crops in one pass. A GPU takes the paper's 30 at once; on a CPU the activations of so many fit no cache,
@@ -29,11 +33,19 @@ PATCHES = 30  # of the paper
 CPU_PASS, GPU_PASS = 8, 128
 
 
+class ImageTooSmall(InputError):
+    """An image that a network cannot take at its native size."""
+
+
 @dataclass(frozen=True)
 class PatchScores:
-    """The scores of an image's crops, (P,) float64, higher is better; the image's score is their mean."""
+    """The scores of an image's crops, (P,) float64, higher is better; the image's score is their mean.
+
+    `votes`: (P, 10) shares of the votes from 1 to 10, of a network that predicts them.
+    """
 
     scores: np.ndarray
+    votes: np.ndarray | None = None
 
     @property
     def mean(self) -> float:
@@ -47,6 +59,21 @@ class PatchScores:
     def std(self) -> float:
         """Standard deviation over the crops (divided by P): how much the score hangs on the place."""
         return float(self.scores.std())
+
+
+def check_view(patches: int, mode: str | None) -> None:
+    """Raise `InputError` for a number of patches, or a mode, that there is not; None is the model's own mode."""
+    if patches < 1:
+        raise InputError(f"patches must be at least 1, not {patches}")
+    if mode is not None and mode not in MODES:
+        raise InputError(f"mode must be one of {', '.join(MODES)}, not {mode!r}")
+
+
+def view_of(model: nn.Module, patches: int, mode: str | None) -> tuple[int, str]:
+    """How many inputs an image gives at most, and the mode: the given one, or the model's own."""
+    mode = mode or getattr(model, "view", "random")
+    check_view(patches, mode)
+    return (1 if mode in WHOLE else patches), mode
 
 
 def crop_positions(height: int, width: int, crop: int, patches: int, mode: str, rng: np.random.Generator) -> np.ndarray:
@@ -67,8 +94,8 @@ def crop_positions(height: int, width: int, crop: int, patches: int, mode: str, 
     """
     if patches < 1:
         raise InputError(f"patches must be at least 1, not {patches}")
-    if mode not in MODES:
-        raise InputError(f"mode must be one of {', '.join(MODES)}, not {mode!r}")
+    if mode not in CROPS:
+        raise InputError(f"mode must be one of {', '.join(CROPS)}, not {mode!r}")
     if min(height, width) < crop:
         raise InputError(
             f"the image ({width}×{height}) is smaller than the {crop}×{crop} crop; "
@@ -107,7 +134,7 @@ def score_image(
     model: nn.Module,
     image: np.ndarray,
     patches: int = PATCHES,
-    mode: str = "random",
+    mode: str | None = None,
     seed: int = 0,
     small: str = "error",
     device: str | torch.device | None = None,
@@ -121,7 +148,10 @@ def score_image(
         model: (N, 3, H, W) float RGB in [0, 1] → (N,), higher is better; `model.crop` is the side of its
             input. Evaluated in evaluation mode, and left in the mode it came in.
         image: uint8 H×W×3, RGB.
-        patches, mode: see `crop_positions`.
+        patches: see `crop_positions`.
+        mode: "random" or "grid" (see `crop_positions`); "resize": the whole image, resized to the square of the crop's
+            side whatever its shape (bilinear); "native": the whole image as it is. None: the model's own, which is
+            random for one that was trained on ranks, resize for NIMA.
         seed: of the random places; the grid does not use it.
         small: what to do with an image smaller than the crop: "error"; "reflect" continues it beyond its
             borders as in a mirror; "resize" enlarges it (bicubic) until it holds one crop, which softens it
@@ -131,6 +161,7 @@ def score_image(
     Raises:
         InputError: not such an image, smaller than the crop with small="error", or a bad argument.
     """
+    _, mode = view_of(model, patches, mode)
     crops = _cut(image, _crop_side(model), patches, mode, seed, small)
     return _score(model, crops, _place(model, device))
 
@@ -139,7 +170,7 @@ def score_files(
     model: nn.Module,
     paths: Iterable[str | os.PathLike[str]],
     patches: int = PATCHES,
-    mode: str = "random",
+    mode: str | None = None,
     seed: int = 0,
     small: str = "error",
     device: str | torch.device | None = None,
@@ -156,24 +187,31 @@ def score_files(
     if workers < 0:
         raise InputError(f"workers must be at least 0, not {workers}")
     crop, device = _crop_side(model), _place(model, device)
-    crop_positions(crop, crop, crop, patches, mode, generator(seed))
+    _, mode = view_of(model, patches, mode)
     _check_small(small)
 
-    def read(path: str | os.PathLike[str]) -> torch.Tensor | InputError:
+    def read(path: str | os.PathLike[str]) -> tuple[str, torch.Tensor | InputError]:
         from rankiqa.images import read_image
 
+        name = os.fspath(path)
         try:
             image = read_image(path, convert=convert)
         except InputError as error:
-            return error
+            return name, error
         try:
-            return _cut(image, crop, patches, mode, seed, small)
+            return name, _cut(image, crop, patches, mode, seed, small)
         except InputError as error:
-            return InputError(f"{os.fspath(path)}: {error}")
+            return name, InputError(f"{name}: {error}")
 
     def results() -> Iterator[PatchScores | InputError]:
-        for crops in _ahead(read, paths, workers):
-            yield crops if isinstance(crops, InputError) else _score(model, crops, device)
+        for name, crops in ahead(read, paths, workers):
+            if isinstance(crops, InputError):
+                yield crops
+                continue
+            try:
+                yield _score(model, crops, device)
+            except ImageTooSmall as error:
+                yield InputError(f"{name}: {error}")
 
     return results()
 
@@ -194,7 +232,7 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
-def _ahead(function, items: Iterable, workers: int) -> Iterator:
+def ahead(function, items: Iterable, workers: int) -> Iterator:
     """`map(function, items)` in threads, in order, with at most `workers` + 1 results waiting."""
     if not workers:
         yield from map(function, items)
@@ -240,6 +278,9 @@ def _cut(image: np.ndarray, crop: int, patches: int, mode: str, seed: int, small
         what = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
         raise InputError(f"an image must be a uint8 array of height × width × 3 (RGB), not {what}")
     _check_small(small)
+    if mode in WHOLE:
+        whole = squeeze(image, crop) if mode == "resize" else np.ascontiguousarray(image)
+        return torch.from_numpy(whole.transpose(2, 0, 1)[None].copy())
     image = np.ascontiguousarray(image)
     pixels = hashlib.sha256(image).hexdigest()
     rng = generator(seed, pixels, *image.shape)
@@ -248,6 +289,13 @@ def _cut(image: np.ndarray, crop: int, patches: int, mode: str, seed: int, small
     places = crop_positions(*image.shape[:2], crop, patches, mode, rng)
     crops = np.stack([image[top : top + crop, left : left + crop] for top, left in places])
     return torch.from_numpy(crops).permute(0, 3, 1, 2).contiguous()
+
+
+def squeeze(image: np.ndarray, side: int) -> np.ndarray:
+    """An H×W×3 image resized to side×side (bilinear, smoothed where it shrinks), whatever its shape: NIMA's input."""
+    from PIL import Image
+
+    return np.array(Image.fromarray(np.ascontiguousarray(image)).resize((side, side), Image.Resampling.BILINEAR))
 
 
 def enlarge(image: np.ndarray, crop: int, how: str) -> np.ndarray:
@@ -280,7 +328,16 @@ def _score(model: nn.Module, crops: torch.Tensor, device: torch.device) -> Patch
     with _evaluating(model):
         # Channels last: convolutions are about twice as fast so on a CPU.
         images = (part.to(device, memory_format=torch.channels_last).float().div_(255) for part in parts)
-        scores = torch.cat([model(part) for part in images])
+        try:
+            if isinstance(model, Nima):
+                votes = torch.cat([model(part, distribution=True) for part in images]).double().cpu().numpy()
+                return PatchScores(mean_of(votes), votes)
+            scores = torch.cat([model(part) for part in images])
+        except RuntimeError as error:
+            if "size is too small" in str(error) or "can't be greater than actual input size" in str(error):
+                height, width = crops.shape[2:]
+                raise ImageTooSmall(f"{width}×{height} px is too small for the network; score it resized") from error
+            raise
     if scores.shape != (len(crops),):
         shape = tuple(scores.shape)
         raise InputError(f"the model gave scores of shape {shape} for {len(crops)} crops, not (N,)")
