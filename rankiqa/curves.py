@@ -14,12 +14,15 @@ from rankiqa.images import write_atomically
 PANELS = {
     "loss": "loss",
     "ordered": "ordered pairs of the batch",
+    "accuracy": "pairs told to be of one bucket or two",
     "active": "active pairs of the batch",
 }
 VAL_PANELS = {
     "srocc": "held-out SROCC",
     "lcc": "held-out LCC",
     "rmse": "held-out RMSE",
+    "emd": "held-out EMD",
+    "ordered_close": "held-out ordered close pairs",
     "ordered_within": "held-out ordered pairs, within a photo",
     "ordered_across": "held-out ordered pairs, between photos",
 }
@@ -50,7 +53,7 @@ def write_curves(run: str | Path, path: str | Path | None = None) -> Path:
         axis.plot(log["step"], log[column], color="C0", alpha=0.25, linewidth=0.8)
         axis.plot(log["step"], log[column].rolling(20, min_periods=1).mean(), color="C0")
         axis.set_title(title, fontsize=10)
-        if column != "ordered":
+        if column not in ("ordered", "accuracy"):
             axis.set_yscale("log" if (log[column] > 0).all() else "linear")
     for axis, (column, title) in zip(axes[-1] if val_panels else (), val_panels.items(), strict=True):
         for name, rows in val.groupby("distortion", sort=False):

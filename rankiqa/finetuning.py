@@ -2,91 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 
 from rankiqa.config import FinetuneConfig
-from rankiqa.datasets.leakage import check_leakage
-from rankiqa.datasets.registry import open_dataset
 from rankiqa.datasets.scored_set import ScoredSet
-from rankiqa.datasets.splits import Split, make_split, write_split
+from rankiqa.datasets.splits import Split
 from rankiqa.errors import InputError
 from rankiqa.metrics import agreement, srocc
 from rankiqa.models import RankModel, build_model, load_model
-from rankiqa.ranked_set import Photo, read_photos
+from rankiqa.models.nima import Nima
+from rankiqa.ranked_set import Photo
 from rankiqa.scored_batches import ScoredBatches
-from rankiqa.scoring import score_files
-from rankiqa.seeding import derive_seed, generator
-from rankiqa.training import Batch, Rows, Trainer
+from rankiqa.scored_training import ScoredTrainer, divide, open_scores
+from rankiqa.seeding import generator
+from rankiqa.training import Batch, Rows
 
 HEAD_IMAGES, HEAD_PATCHES = 256, 3  # what the last layer is fitted to
 # Below this correlation on the training images a ranking model is taken for one that was trained the other way round.
 UPSIDE_DOWN = -0.15
-
-
-def open_scores(config: FinetuneConfig) -> tuple[ScoredSet, dict[str, Photo]]:
-    """The data set with what can be decoded of it, and the size and hash of each image by its path.
-
-    `InputError` for a missing or corrupt image, unless they are to be recorded.
-    """
-    data = config.data
-    dataset = open_dataset(
-        config.dataset,
-        config.root,
-        missing=data.missing,
-        labels=data.labels,
-        name_column=data.name_column,
-        score_column=data.score_column,
-        direction=data.direction,
-        score_range=tuple(data.score_range) if data.score_range else None,
-        pristine=data.pristine,
-    )
-    table = dataset.table
-    photos = read_photos(dict(zip(table["path"], table["file"], strict=True)), data.convert)
-    broken = {path: photo for path, photo in photos.items() if isinstance(photo, InputError)}
-    # AVA is known to hold images that cannot be decoded.
-    if broken and data.missing == "error" and dataset.name != "ava":
-        more = f" (and {len(broken) - 1} more)" if len(broken) > 1 else ""
-        raise InputError(f"{next(iter(broken.values()))}{more}; go on without them with --data.missing record")
-    left_out = [*dataset.left_out, *({"path": path, "reason": str(why)} for path, why in broken.items())]
-    if left_out:
-        first = left_out[0]
-        print(
-            f"warning: left out {len(left_out)} images, the first: {first['path']}: {first['reason']}", file=sys.stderr
-        )
-    kept = dataset.select(~table["path"].isin(broken)) if broken else dataset
-    return kept, {path: photo for path, photo in photos.items() if path not in broken}
-
-
-def divide(config: FinetuneConfig, dataset: ScoredSet) -> Split:
-    """The parts to train on, to validate on and to test on; `InputError` where there is nothing to train on."""
-    data = config.data
-    split = make_split(
-        dataset,
-        config.split,
-        seed=data.split_seed,
-        repeat=data.repeat,
-        test_fraction=data.test_fraction,
-        val_fraction=data.val_fraction,
-    )
-    train = split.mask("train")
-    if train.sum() < config.batch.images:
-        raise InputError(
-            f"split {config.split}: {train.sum()} images of {dataset.name} to train on, but a batch has "
-            f"{config.batch.images}; give another --split or a smaller --batch.images"
-        )
-    scores = dataset.table["score"].to_numpy()[train]
-    if scores.min() == scores.max():
-        raise InputError(
-            f"{dataset.name}: all {len(scores)} training images have the score {scores[0]:g}: no scale to learn"
-        )
-    return split
 
 
 def open_branch(config: FinetuneConfig) -> tuple[RankModel, dict[str, Any]]:
@@ -95,6 +31,8 @@ def open_branch(config: FinetuneConfig) -> tuple[RankModel, dict[str, Any]]:
     if not config.init:
         return build_model(m.name, m.weights, m.preprocessing, m.crop, m.dropout), {}
     model, origin = load_model(config.init)
+    if isinstance(model, Nima):
+        raise InputError(f"{config.init}: is a NIMA, with ten votes; train it on with train/train_nima.sh")
     given = build_model(m.name or model.name, "none", m.preprocessing, m.crop, m.dropout)
     for key, wanted, found in (
         ("name", m.name, model.name),
@@ -127,37 +65,31 @@ def fit_head(model: RankModel, scores: np.ndarray, target: np.ndarray) -> None:
         head.bias.mul_(slope).add_(offset)
 
 
-class FineTuner(Trainer):
-    """The fine-tuning stage; see `rankiqa.training.Trainer`."""
+class FineTuner(ScoredTrainer):
+    """The fine-tuning stage; see `rankiqa.scored_training.ScoredTrainer`."""
 
     stage = "finetune"
     train_columns = ()
     val_columns = ("srocc", "lcc", "krocc", "rmse")
     free_keys = ("root", "init", "data.labels")
+    config: FinetuneConfig
 
-    def __init__(self, config: FinetuneConfig) -> None:
-        config.check()
-        self.config = config
-        torch.manual_seed(derive_seed(config.seed, "weights"))
-        # The cheapest faults first: the run's model, the labels, the images.
-        model, self.origin = open_branch(config)
-        self.dataset, photos = open_scores(config)
-        self.split = divide(config, self.dataset)
-        self._check_sizes(model, photos)
-        trained = self.origin.get("training_photos")
-        accelerator = Accelerator(mixed_precision=config.precision)
-        for line in check_leakage(self.dataset, self.split, photos=photos, trained_photos=trained):
-            if accelerator.is_main_process:
-                print(f"warning: {line}", file=sys.stderr)
-        self.target = self.dataset.quality(config.loss.low, config.loss.high)
-        self.validates = bool(self.split.count("val"))
-        if not config.resume:
-            self._start(model, accelerator.device)
-        super().__init__(config, accelerator, model, self._fingerprint())
-        if accelerator.is_main_process:
-            write_split(self.split, self.dataset, Path(config.out) / "split.csv")
+    def open_model(self) -> tuple[RankModel, dict[str, Any]]:
+        return open_branch(self.config)
 
-    def _check_sizes(self, model: RankModel, photos: dict[str, Photo]) -> None:
+    def open_data(self) -> tuple[ScoredSet, Split, dict[str, Photo]]:
+        config = self.config
+        dataset, photos = open_scores(config.dataset, config.root, config.data, config.data.labels)
+        return dataset, divide(dataset, config.split, config.data, config.batch.images), photos
+
+    def prepare(self, model: RankModel) -> None:
+        loss = self.config.loss
+        self.score_range = (loss.low, loss.high)
+        self.target = self.dataset.quality(loss.low, loss.high)
+        self._check_sizes(model)
+
+    def _check_sizes(self, model: RankModel) -> None:
+        photos = self.photos
         used = [
             p for p, part in zip(self.dataset.table["path"], self.split.parts, strict=True) if part in ("train", "val")
         ]
@@ -169,7 +101,7 @@ class FineTuner(Trainer):
                 f"{model.crop} px ({len(small)} such images); give --data.small reflect or resize"
             )
 
-    def _start(self, model: RankModel, device: torch.device) -> None:
+    def start(self, model: RankModel, device: torch.device) -> None:
         """Look at how the branch scores some training images; refuse it upside down, and fit its last layer."""
         rows = np.flatnonzero(self.split.mask("train"))
         rows = np.sort(generator(self.config.seed, "head").permutation(rows)[:HEAD_IMAGES])
@@ -185,20 +117,8 @@ class FineTuner(Trainer):
             fit_head(model, scores, self.target[rows])
 
     def _score(self, model: RankModel, rows: np.ndarray, patches: int, device: torch.device) -> np.ndarray:
-        files = [self.dataset.table["file"].iloc[row] for row in rows]
-        data, found = self.config.data, []
-        options = {"patches": patches, "seed": self.config.seed, "small": data.small, "convert": data.convert}
-        for result in score_files(model, files, device=device, **options):
-            if isinstance(result, InputError):
-                raise result
-            found.append(result.mean)
-        return np.array(found)
-
-    def _fingerprint(self) -> dict[str, str]:
-        """What must be the same for a run to go on: the images, their scores and their parts."""
-        table = self.dataset.table
-        lines = zip(table["path"], table["score"].map(repr), self.split.parts, strict=True)
-        return {"labels": hashlib.sha256("\n".join(map("\t".join, lines)).encode()).hexdigest()}
+        options = {"patches": patches, "small": self.config.data.small, "convert": self.config.data.convert}
+        return np.array([result.mean for result in self.score(model, rows, device, **options)])
 
     def batches(self) -> ScoredBatches:
         train = self.split.mask("train")
@@ -216,15 +136,10 @@ class FineTuner(Trainer):
 
     def validate(self) -> Rows:
         """Agreement over the held-out part; the RMSE is of the scores as they are, in the unit of the human scores."""
-        accelerator = self.accelerator
-        rows = np.flatnonzero(self.split.mask("val"))
-        mine = np.arange(len(rows))[accelerator.process_index :: accelerator.num_processes]
-        scores = torch.zeros(len(rows), dtype=torch.float64, device=accelerator.device)
-        if len(mine):
-            values = self._score(self.model, rows[mine], self.config.val_patches, accelerator.device)
-            scores[mine] = torch.as_tensor(values, dtype=torch.float64, device=scores.device)
-        scores = accelerator.reduce(scores, "sum").cpu().numpy()
-        target = self.target[rows]
+        data = self.config.data
+        options = {"patches": self.config.val_patches, "small": data.small, "convert": data.convert}
+        rows, scores = self.score_part("val", **options)
+        scores, target = scores[:, 0], self.target[rows]
         numbers = agreement(scores, target)
         unit = np.ptp(self.dataset.score_range) / (self.config.loss.high - self.config.loss.low)
         numbers["rmse"] = float(np.sqrt(np.mean((scores - target) ** 2)) * unit)
@@ -232,22 +147,3 @@ class FineTuner(Trainer):
 
     def describe(self, row: dict[str, float]) -> str:
         return f"SROCC {row['srocc']:.3f}, LCC {row['lcc']:.3f}, RMSE {row['rmse']:.4g}"
-
-    def explain_other_data(self, key: str) -> str:
-        return f"root: the images, scores or split of {self.config.root} are not what the run began with"
-
-    def model_files(self) -> dict[str, Any]:
-        seen = self.split.mask("train") | self.split.mask("val")
-        dataset = self.dataset
-        return {
-            "training_photos": self.origin.get("training_photos"),
-            "score_range": (self.config.loss.low, self.config.loss.high),
-            "finetuned_on": {
-                "dataset": dataset.name,
-                "groups": sorted({g for g, s in zip(self.split.groups, seen, strict=True) if s}),
-                "paths": list(dataset.table["path"][seen]),
-                "native_range": list(dataset.score_range),
-                "native_higher_is_better": dataset.higher_is_better,
-            },
-            "provenance": self.provenance() | {"init": self.origin.get("weights_sha256")},
-        }

@@ -1,4 +1,4 @@
-"""The losses. Of the ranking losses: each image passes the network once, then all ordered pairs of the batch are compared.
+"""The losses. For ranking, each image passes the network once, then all ordered pairs of the batch are compared.
 
 A pair is ordered when both images belong to one group (a distortion type, say) and their levels differ;
 the lower level is the better image. The pairs come from `group` and `level` alone, so any order and any

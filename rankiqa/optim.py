@@ -13,7 +13,8 @@ from rankiqa.models.rank_model import RankModel
 def parameter_groups(model: RankModel, config: OptimConfig) -> list[dict]:
     """Four groups with their learning-rate factor `lr_factor` and weight decay, as Caffe's lr_mult and decay_mult.
 
-    Biases (and batch norm's scales, which are vectors too) are not decayed; the new last layer learns faster.
+    Biases (and batch norm's scales, which are vectors too) are not decayed; the new last layer learns faster. Frozen
+    parameters are in none.
     """
     factors = {
         (False, False): 1.0,
@@ -23,6 +24,8 @@ def parameter_groups(model: RankModel, config: OptimConfig) -> list[dict]:
     }
     groups = {key: [] for key in factors}
     for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
         groups[model.is_head(name), name.endswith("bias")].append(parameter)
     # A norm's scale is a weight by name, but decaying it has no meaning; it goes apart.
     scales = [p for p in groups[False, False] if p.ndim == 1]
@@ -41,7 +44,9 @@ def parameter_groups(model: RankModel, config: OptimConfig) -> list[dict]:
     return result
 
 
-def make_optimizer(model: RankModel, config: OptimConfig) -> torch.optim.SGD:
+def make_optimizer(model: RankModel, config: OptimConfig) -> torch.optim.Optimizer:
+    if config.kind == "adam":
+        return torch.optim.Adam(parameter_groups(model, config), lr=config.lr)
     return torch.optim.SGD(parameter_groups(model, config), lr=config.lr, momentum=config.momentum)
 
 

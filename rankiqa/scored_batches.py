@@ -1,4 +1,4 @@
-"""Batches of images with human scores: one random crop an image."""
+"""Batches of images with human scores or votes: one random crop an image."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from rankiqa.config import FinetuneConfig
+from rankiqa.config import FinetuneConfig, NimaConfig
 from rankiqa.errors import InputError
 from rankiqa.images import read_image
 from rankiqa.sampling import random_crop
-from rankiqa.scoring import enlarge
+from rankiqa.scoring import enlarge, squeeze
 from rankiqa.seeding import generator
 
 
 class ScoredBatches(Dataset):
-    """Batch `step`: images (n, 3, crop, crop) uint8 of this process, and target (N,) float32 of the whole batch.
+    """Batch `step`: images (n, 3, crop, crop) uint8 of this process, and target (N, …) float32 of the whole batch.
 
     Every image comes once in an epoch, in an order of its own; a batch that the end of an epoch cuts is filled from the
     next. What is drawn depends on the seed, the step and the place in the batch alone. With `processes` devices,
@@ -26,21 +26,24 @@ class ScoredBatches(Dataset):
 
     Args:
         files: (M,) images to train on.
-        target: (M,) what the network should say, higher is better.
+        target: (M,) what the network should say, higher is better; or (M, 10) the shares of the votes.
         config: the run's settings.
         crop: side of the square crop, pixels.
+        resize: None: crops are parts of an image as it is. Or the side of the square that it becomes before, whatever
+            its shape: NIMA judges the picture.
     """
 
     def __init__(
         self,
         files: Sequence[Path],
         target: np.ndarray,
-        config: FinetuneConfig,
+        config: FinetuneConfig | NimaConfig,
         crop: int,
         rank: int = 0,
         processes: int = 1,
+        resize: int | None = None,
     ) -> None:
-        self.files, self.target, self.config, self.crop = files, target, config, crop
+        self.files, self.target, self.config, self.crop, self.resize = files, target, config, crop, resize
         self.rank, self.processes = rank, processes
 
     def rows(self, step: int) -> list[int]:
@@ -66,7 +69,9 @@ class ScoredBatches(Dataset):
         data = self.config.data
         rng = generator(self.config.seed, "crop", step, place)
         image = read_image(file, data.convert)
-        if data.small != "error" and min(image.shape[:2]) < self.crop:
+        if self.resize is not None:
+            image = squeeze(image, self.resize)
+        elif data.small != "error" and min(image.shape[:2]) < self.crop:
             image = enlarge(image, self.crop, data.small)
         crop = random_crop(image, self.crop, rng)
         return crop[:, ::-1] if self.config.batch.flip and rng.random() < 0.5 else crop

@@ -163,7 +163,7 @@ def score_image(
     """
     _, mode = view_of(model, patches, mode)
     crops = _cut(image, _crop_side(model), patches, mode, seed, small)
-    return _score(model, crops, _place(model, device))
+    return score_inputs(model, crops, _place(model, device))
 
 
 def score_files(
@@ -209,7 +209,7 @@ def score_files(
                 yield crops
                 continue
             try:
-                yield _score(model, crops, device)
+                yield score_inputs(model, crops, device)
             except ImageTooSmall as error:
                 yield InputError(f"{name}: {error}")
 
@@ -291,11 +291,15 @@ def _cut(image: np.ndarray, crop: int, patches: int, mode: str, seed: int, small
     return torch.from_numpy(crops).permute(0, 3, 1, 2).contiguous()
 
 
-def squeeze(image: np.ndarray, side: int) -> np.ndarray:
-    """An H×W×3 image resized to side×side (bilinear, smoothed where it shrinks), whatever its shape: NIMA's input."""
+def squeeze(image: np.ndarray, height: int, width: int | None = None) -> np.ndarray:
+    """An H×W×3 image resized to height×width, a square without the latter, whatever its shape: NIMA's input.
+
+    Bilinear, and smoothed where it shrinks.
+    """
     from PIL import Image
 
-    return np.array(Image.fromarray(np.ascontiguousarray(image)).resize((side, side), Image.Resampling.BILINEAR))
+    size = height if width is None else width, height
+    return np.array(Image.fromarray(np.ascontiguousarray(image)).resize(size, Image.Resampling.BILINEAR))
 
 
 def enlarge(image: np.ndarray, crop: int, how: str) -> np.ndarray:
@@ -323,7 +327,8 @@ def _evaluating(model: nn.Module) -> Iterator[None]:
             module.training = True
 
 
-def _score(model: nn.Module, crops: torch.Tensor, device: torch.device) -> PatchScores:
+def score_inputs(model: nn.Module, crops: torch.Tensor, device: torch.device) -> PatchScores:
+    """The scores of (P, 3, H, W) uint8 inputs, in passes of a few; `model` is on `device`."""
     parts = crops.split(CPU_PASS if device.type == "cpu" else GPU_PASS)
     with _evaluating(model):
         # Channels last: convolutions are about twice as fast so on a CPU.

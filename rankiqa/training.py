@@ -1,6 +1,6 @@
 """The loop of every stage: one batch a step, on one device or many; checkpoints, exact resume, a log.
 
-A stage says what its batches, its loss and its validation are: see `rankiqa.ranking` and `rankiqa.finetuning`.
+A stage says what its batches, its loss and its validation are: see `rankiqa.ranking` and `rankiqa.scored_training`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Batch = dict[str, torch.Tensor]
 Rows = dict[str, dict[str, float]]  # distortion, or ALL → the numbers of a validation
 
 # What may change between the parts of one run without changing its weights; a stage adds its own.
-FREE_KEYS = ("data.workers", "out", "resume", "overwrite")
+FREE_KEYS = ("data.workers", "workers", "out", "resume", "overwrite")
 FREE_KEYS += ("log_every", "val_every", "val_patches", "checkpoint_every", "keep_checkpoints")
 
 
@@ -81,7 +81,7 @@ def _prepare_out(config: RunConfig, free_keys: tuple[str, ...]) -> Path | None:
 
 
 def all_scores(local: torch.Tensor, count: int, accelerator: Accelerator) -> torch.Tensor:
-    """The (count,) scores of the whole batch; only this process's own carry a gradient.
+    """The (count, …) outputs of the whole batch; only this process's own carry a gradient.
 
     Process r has images r, r + P, r + 2P, … of the batch. Each process computes the loss of the whole batch; the
     derivative by its own scores is exact with the others as constants, and the sum over processes is the gradient of
@@ -91,8 +91,10 @@ def all_scores(local: torch.Tensor, count: int, accelerator: Accelerator) -> tor
     if processes == 1:
         return local
     longest = -(-count // processes)
-    padded = torch.nn.functional.pad(local.detach(), (0, longest - len(local)))
-    gathered = accelerator.gather(padded).view(processes, longest).T.reshape(-1)[:count].clone()
+    padded = local.new_zeros((longest, *local.shape[1:]))
+    padded[: len(local)] = local.detach()
+    gathered = accelerator.gather(padded).view(processes, longest, *local.shape[1:])
+    gathered = gathered.transpose(0, 1).reshape(-1, *local.shape[1:])[:count].clone()
     gathered[rank::processes] = local
     return gathered
 
@@ -140,11 +142,18 @@ class Trainer(ABC):
 
     @abstractmethod
     def batches(self) -> Dataset:
-        """Step → the batch: "images" (n, 3, crop, crop) uint8 of this process, the rest of all N images of the step."""
+        """Step → the batch: "images" (n, 3, crop, crop) uint8 of this process, the rest of all N images of the step.
+
+        The first entry after "images" has N rows.
+        """
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """What the loss is computed from, a row an image; the (n,) scores."""
+        return self.network(images)
 
     @abstractmethod
     def loss(self, scores: torch.Tensor, batch: Batch) -> torch.Tensor:
-        """Of the (N,) scores of the whole batch; a scalar."""
+        """Of what `forward` gives, of the whole batch; a scalar."""
 
     @abstractmethod
     def statistics(self, scores: torch.Tensor, batch: Batch) -> dict[str, float]:
@@ -176,7 +185,7 @@ class Trainer(ABC):
         if config.model.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
         count = len(next(iter(batch.values())))
-        scores = all_scores(self.network(images).float(), count, accelerator)
+        scores = all_scores(self.forward(images).float(), count, accelerator)
         loss = self.loss(scores, batch)
         # Distributed training averages the gradients of the processes; their sum is what is wanted.
         accelerator.backward(loss * accelerator.num_processes)
@@ -213,7 +222,7 @@ class Trainer(ABC):
         """Train to the last step; returns the last validation (None where there is none)."""
         config, accelerator = self.config, self.accelerator
         out = Path(config.out)
-        loader = make_loader(self.batches(), self.step, config.steps, config.data.workers)
+        loader = make_loader(self.batches(), self.step, config.steps, config.loader_workers)
         columns = ("step", "loss", *self.train_columns, "lr", "images_per_s")
         log = None
         if accelerator.is_main_process:

@@ -15,20 +15,22 @@ MARGIN = 0.05
 def normalise(counts: np.ndarray, what: str = "votes") -> np.ndarray:
     """(n, 10) shares that sum to 1, of (n, 10) counts or shares.
 
-    `InputError` that begins with `what` and the row for another number of columns, a negative or no finite count, and
-    votes that sum to zero.
+    `InputError` that begins with `what`, and of several rows names the row, for another number of columns, a negative
+    or no finite count, and votes that sum to zero.
     """
     counts = np.asarray(counts, dtype=np.float64)
     if counts.ndim != 2 or counts.shape[1] != VOTES:
         shape = f"{counts.shape[1]} columns" if counts.ndim == 2 else f"shape {counts.shape}"
         raise InputError(f"{what}: {shape}, but votes from 1 to {VOTES} need {VOTES}")
-    bad = ~np.isfinite(counts).all(1) | (counts < 0).any(1)
-    if bad.any():
-        raise InputError(f"{what}, row {np.flatnonzero(bad)[0] + 1}: a count is negative or not finite")
-    total = counts.sum(1, keepdims=True)
-    if (total == 0).any():
-        raise InputError(f"{what}, row {np.flatnonzero(total[:, 0] == 0)[0] + 1}: the votes sum to zero")
-    return counts / total
+    total = counts.sum(1)
+    for bad, why in (
+        (~np.isfinite(total) | (counts < 0).any(1), "a count is negative or not finite"),
+        (total == 0, "they sum to zero"),
+    ):
+        if bad.any():
+            row = f", row {np.flatnonzero(bad)[0] + 1}" if len(counts) > 1 else ""
+            raise InputError(f"{what}{row}: {why}")
+    return counts / total[:, None]
 
 
 def mean_of(votes: np.ndarray) -> np.ndarray:

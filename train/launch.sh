@@ -23,3 +23,14 @@ launch() {
     rm -f "$status"
     exit "${code:-1}"
 }
+
+# launch_with RECIPE.yaml SCRIPT.py [flags]: the same, with that recipe where the flags name none and resume no run.
+launch_with() {
+    local recipe="$here/configs/$1" script="$2"
+    shift 2
+    case " $* " in
+    *" --config"* | *" --resume"* | *" --help "* | *" -h "*) ;;
+    *) set -- --config "$recipe" "$@" ;;
+    esac
+    launch "$script" "$@"
+}

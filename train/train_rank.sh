@@ -3,8 +3,4 @@
 # `bash train/train_rank.sh --help` tells all settings; launch.sh tells how to use several devices.
 set -u
 . "$(dirname "${BASH_SOURCE[0]}")/launch.sh"
-case " $* " in
-*" --config"* | *" --resume"* | *" --help "* | *" -h "*) ;;
-*) set -- --config "$here/configs/quick.yaml" "$@" ;;
-esac
-launch train_rank.py "$@"
+launch_with quick.yaml train_rank.py "$@"

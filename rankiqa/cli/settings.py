@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -25,10 +27,13 @@ def _parser(config: type, program: str, description: str):
 
 
 def _arguments(argv: Sequence[str]) -> list[str]:
-    """`--resume` alone means true; and without --config it takes the settings that the run was started with."""
+    """`--resume` alone means true; and without --config it takes the settings that the run was started with.
+
+    --freeze-until is --freeze_until.
+    """
     args = [
         f"{a}=true" if a in SWITCHES and (i + 1 == len(argv) or argv[i + 1].startswith("--")) else a
-        for i, a in enumerate(argv)
+        for i, a in enumerate(map(_underscored, argv))
     ]
     if "--resume=true" in args and not any(a.split("=")[0] == "--config" for a in args):
         for i, a in enumerate(args):
@@ -42,6 +47,13 @@ def _arguments(argv: Sequence[str]) -> list[str]:
             if out and (Path(out) / "config.yaml").is_file():
                 return ["--config", str(Path(out) / "config.yaml"), *args]
     return args
+
+
+def _underscored(argument: str) -> str:
+    if not argument.startswith("--"):
+        return argument
+    name, equals, value = argument[2:].partition("=")
+    return f"--{name.replace('-', '_')}{equals}{value}"
 
 
 def parse_settings(argv: Sequence[str], config: type, program: str, description: str) -> Any:
@@ -61,6 +73,35 @@ def parse_settings(argv: Sequence[str], config: type, program: str, description:
         named = not files or any(name in message for name in files)
         raise InputError(message if named else f"{message} (settings: {', '.join(files)} and flags)") from error
     return config(**{key: value for key, value in values.items() if key != "config"})
+
+
+@dataclass(frozen=True)
+class TrainingCommand:
+    """A command that trains: its settings from the command line, then its stage.
+
+    `config` is a class of `rankiqa.config`, `trainer` a module and the `rankiqa.training.Trainer` in it; both are
+    imported when they are needed.
+    """
+
+    program: str
+    description: str
+    config: str
+    trainer: str
+
+    def parse(self, argv: Sequence[str]) -> Any:
+        """The settings of a command line."""
+        config = getattr(importlib.import_module("rankiqa.config"), self.config)
+        return parse_settings(argv, config, self.program, self.description)
+
+    def main(self, argv: Sequence[str] | None = None) -> int:
+        from rankiqa.cli import guarded
+
+        return guarded(self._train, argv)
+
+    def _train(self, argv: Sequence[str]) -> int:
+        config = self.parse(argv)
+        module, name = self.trainer.split(":")
+        return train(getattr(importlib.import_module(module), name)(config))
 
 
 def train(trainer: Any) -> int:

@@ -1,27 +1,8 @@
 """train-rank: train a network on ranked images."""
 
-from __future__ import annotations
+from rankiqa.cli.settings import TrainingCommand
 
-from collections.abc import Sequence
-
-from rankiqa.cli import guarded
-
-
-def parse(argv: Sequence[str]):
-    """The `RankConfig` of a command line."""
-    from rankiqa.cli.settings import parse_settings
-    from rankiqa.config import RankConfig
-
-    return parse_settings(argv, RankConfig, "train_rank", "Train a network on ranked images.")
-
-
-def _train(argv: Sequence[str]) -> int:
-    config = parse(argv)
-    from rankiqa.cli.settings import train
-    from rankiqa.ranking import RankTrainer
-
-    return train(RankTrainer(config))
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    return guarded(_train, argv)
+command = TrainingCommand(
+    "train_rank", "Train a network on ranked images.", "RankConfig", "rankiqa.ranking:RankTrainer"
+)
+parse, main = command.parse, command.main

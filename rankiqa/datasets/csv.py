@@ -1,18 +1,25 @@
-"""Human scores of one's own images: a CSV file beside a folder."""
+"""Human scores or votes of one's own images: a CSV file beside a folder.
+
+Siamese NIMA's own files, "file_name label" with a space between, are read too.
+"""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path, PurePosixPath
 
+import numpy as np
 import pandas as pd
 
 from rankiqa.datasets.label_file import Entry, make_table, number, read_csv_rows
 from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.errors import InputError
+from rankiqa.votes import VOTES, mean_of, normalise
 
-NAME_COLUMNS = ("name", "path", "image")
-SCORE_COLUMNS = {"mos": "higher", "dmos": "lower", "score": None}  # which is better; None: must be said
+NAME_COLUMNS = ("name", "path", "image", "file_name")
+# Which is better; None: must be said. A label is that of Siamese NIMA's files.
+SCORE_COLUMNS = {"mos": "higher", "dmos": "lower", "score": None, "label": "higher"}
+VOTE_COLUMNS = tuple(f"vote{k}" for k in range(1, VOTES + 1))
 DIRECTIONS = ("higher", "lower")
 PARTS = {"train": "train", "val": "test", "test": "test"}
 
@@ -27,12 +34,13 @@ def read_labels(
     """Read a table of human scores and find its images.
 
     Args:
-        labels: CSV with a header and one row an image, UTF-8 with or without BOM, any line ends. Columns, in
-            any case: the image (name, path or image), its score (mos, dmos or score), and maybe `type` (of
+        labels: CSV with a header and one row an image, UTF-8 with or without BOM, any line ends; or the same with
+            spaces for commas. Columns, in any case: the image (name, path, image or file_name), its score (mos, dmos,
+            score or label; or ten counts of votes, vote1 … vote10, whose mean it then is), and maybe `type` (of
             distortion) and `reference`; others are passed over.
         images: folder in which the names are looked up; a name may hold folders, but not lead outside.
         name_column, score_column: columns of other names.
-        direction: which scores are better, "higher" or "lower". None: higher for mos and lower for dmos;
+        direction: which scores are better, "higher" or "lower". None: higher for mos, label and votes, lower for dmos;
             needed for any other column, and right where a file contradicts its own header (KADID-10k's dmos
             is a rating: higher).
 
@@ -48,7 +56,7 @@ def read_labels(
     labels, images = Path(labels), Path(images)
     if not images.is_dir():
         raise InputError(f"{images}: no such folder of images")
-    direction, entries, _ = _read(labels, images, name_column, score_column, direction)
+    direction, entries, *_ = _read(labels, images, name_column, score_column, direction)
     if absent := [entry.name for entry in entries if entry.path is None]:
         raise InputError(
             f"{labels}: {len(absent)} of {len(entries)} images are not in {images}, the first is {absent[0]}; "
@@ -72,14 +80,20 @@ def read(
     """Images under `root` with the scores in the file `labels`; the further arguments as for `read_labels`.
 
     Columns `group` or `block` (kept whole by splits) and `split` (train, test, or val, which is tested on: the split
-    "column") are taken too. `score_range` is the declared scale; None takes the lowest and the highest score.
+    "column") are taken too. `score_range` is the declared scale; None takes the lowest and the highest score, or 1 and
+    10 of scores that are means of votes. Votes stay in the table: vote1 … vote10.
     """
     if labels is None:
         raise InputError("the data set csv needs the file with the scores: --labels FILE")
     labels = Path(labels)
-    direction, entries, parts = _read(labels, root, name_column, score_column, direction)
+    direction, entries, parts, votes = _read(labels, root, name_column, score_column, direction)
     table, left_out = make_table(labels, root, entries, missing)
     scores = table["score"]
+    if votes:
+        counts = np.array([votes[path] for path in table["path"]])
+        table[list(VOTE_COLUMNS)] = counts
+        if score_range is None and np.array_equal(scores, mean_of(normalise(counts))):
+            score_range = (1.0, float(VOTES))
     if score_range is None:
         if scores.min() == scores.max():
             raise InputError(
@@ -93,18 +107,21 @@ def read(
 
 def _read(
     labels: Path, images: Path, name_column: str | None, score_column: str | None, direction: str | None
-) -> tuple[str, list[Entry], dict[str, str]]:
-    """The direction, an entry a row, and path → part of the column `split`."""
-    header, rows = read_csv_rows(labels)
+) -> tuple[str, list[Entry], dict[str, str], dict[str, np.ndarray]]:
+    """The direction, an entry a row, path → part of the column `split`, and path → counts of votes."""
+    header, rows = read_csv_rows(labels, spaces=True)
     name_at = _column(labels, header, name_column, NAME_COLUMNS, "--name-column")
-    score_at = _column(labels, header, score_column, tuple(SCORE_COLUMNS), "--score-column")
-    direction = direction or SCORE_COLUMNS.get(header[score_at].lower())
-    if direction not in DIRECTIONS:
-        raise InputError(
-            f"{labels}: is a higher {header[score_at]} better? say --direction higher or --direction lower"
-        )
     known = {column.lower(): k for k, column in enumerate(header)}
-    entries, parts, first_line = [], {}, {}
+    votes_at = _vote_columns(labels, known)
+    if votes_at and score_column is None and not set(SCORE_COLUMNS) & set(known):
+        score_at, score_name, direction = None, "mean vote", direction or "higher"
+    else:
+        score_at = _column(labels, header, score_column, tuple(SCORE_COLUMNS), "--score-column")
+        score_name = header[score_at]
+        direction = direction or SCORE_COLUMNS.get(score_name.lower())
+    if direction not in DIRECTIONS:
+        raise InputError(f"{labels}: is a higher {score_name} better? say --direction higher or --direction lower")
+    entries, parts, votes, first_line = [], {}, {}, {}
     for line, row in rows:
         name = row[name_at]
         where = f"{labels}, line {line}"
@@ -114,7 +131,14 @@ def _read(
         if pure in first_line:
             raise InputError(f"{where}: {name} is there twice, first in line {first_line[pure]}; keep one")
         first_line[pure] = line
-        score = number(row[score_at], f"{where}: the {header[score_at]} of {name}")
+        if votes_at:
+            counts = [number(row[k], f"{where}: {header[k]} of {name}") for k in votes_at]
+            shares = normalise(np.array([counts]), f"{where}: the votes of {name}")
+            votes[pure.as_posix()] = np.array(counts)
+        if score_at is None:
+            score = float(mean_of(shares)[0])
+        else:
+            score = number(row[score_at], f"{where}: the {score_name} of {name}")
         path = pure.as_posix() if (images / pure).is_file() else None
         cell = {
             key: row[known[key]] if key in known else "" for key in ("reference", "type", "group", "block", "split")
@@ -128,12 +152,28 @@ def _read(
             parts[pure.as_posix()] = PARTS[cell["split"]]
     if not entries:
         raise InputError(f"{labels}: no rows below the header")
-    return direction, entries, parts
+    return direction, entries, parts, votes
+
+
+def _vote_columns(labels: Path, known: dict[str, int]) -> list[int]:
+    """Where vote1 … vote10 are; [] for a file without votes."""
+    given = [name for name in known if name.startswith("vote") and name[4:].isdigit()]
+    if not given:
+        return []
+    if set(given) != set(VOTE_COLUMNS):
+        raise InputError(
+            f"{labels}: {len(given)} columns of votes ({', '.join(given)}); the votes need {VOTES}, "
+            f"{VOTE_COLUMNS[0]} … {VOTE_COLUMNS[-1]}"
+        )
+    return [known[name] for name in VOTE_COLUMNS]
 
 
 def _column(labels: Path, header: list[str], wanted: str | None, known: tuple[str, ...], option: str) -> int:
     names = [column.lower() for column in header]
-    candidates = [wanted.lower()] if wanted else list(known)
+    # The last of the known is that of Siamese NIMA's files, and counts where none of the others is there.
+    candidates = [wanted.lower()] if wanted else list(known[:-1])
+    if not wanted and not set(candidates) & set(names):
+        candidates = list(known)
     found = [k for k, name in enumerate(names) if name in candidates]
     if len(found) == 1:
         return found[0]

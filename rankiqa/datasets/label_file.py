@@ -61,14 +61,19 @@ def read_lines(path: str | os.PathLike[str]) -> list[tuple[int, str]]:
     return lines
 
 
-def read_csv_rows(path: str | os.PathLike[str]) -> tuple[list[str], list[tuple[int, list[str]]]]:
+def read_csv_rows(path: str | os.PathLike[str], spaces: bool = False) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """The header of a CSV file and (line, cells) of each row that is not blank, cells without spaces around them.
 
+    With `spaces`, a file whose header has no comma is divided at its spaces; a name that holds one stands in quotes.
     Columns at the right end that have neither name nor values are dropped. `InputError` for an empty file and a row of
     another length than the header.
     """
-    rows = []
-    reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
+    rows, text = [], read_text(path)
+    options = {}
+    if spaces and "," not in text.lstrip().split("\n", 1)[0]:
+        options = {"delimiter": " ", "skipinitialspace": True}
+        text = "\n".join(line.strip() for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n"))
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True, **options)
     try:
         for cells in reader:
             cells = [cell.strip() for cell in cells]

@@ -30,7 +30,7 @@ class Split:
     Attributes
     ----------
     name
-        "random", "all", "file", or that of a published split.
+        "random", "all", "none", "file", or that of a published split.
     parts
         "train", "val", "test" or "" (in no part), a row of the set's table each.
     seed, repeat
@@ -84,9 +84,9 @@ def make_split(
 
     Args:
         dataset: n images.
-        spec: "random": whole groups drawn for testing, the rest for training. "all": every image for testing. The name
-            of a published split in `dataset.splits`, whose parts are taken as they are. Or a file that `write_split`
-            wrote.
+        spec: "random": whole groups drawn for testing, the rest for training. "all": every image for testing. "none":
+            every image for training. The name of a published split in `dataset.splits`, whose parts are taken as they
+            are. Or a file that `write_split` wrote.
         seed, repeat: what is drawn depends on both: repeats 0, 1, 2, … of a seed are independent draws.
         test_fraction: (0, 1), share of the *groups*, rounded, that "random" draws for testing; at least one, and one
             is left.
@@ -105,7 +105,11 @@ def make_split(
     groups = None if groups is None else _check_groups(groups, dataset)
     if spec == "all":
         return Split("all", ("test",) * len(dataset), None, None, groups or _cheap_groups(dataset))
-    if spec == "random":
+    if spec == "none":
+        # Without a part to keep apart, nobody needs to know which images go together.
+        groups = groups or (groups_of(dataset) if val_fraction else _cheap_groups(dataset))
+        split = Split("none", ("train",) * len(dataset), None, None, groups)
+    elif spec == "random":
         groups = groups or groups_of(dataset)
         test = _draw(groups, test_fraction, generator(seed, "split", repeat), dataset, "test")
         split = Split("random", tuple("test" if g in test else "train" for g in groups), seed, repeat, groups)
@@ -117,7 +121,7 @@ def make_split(
         saved = read_split(spec, dataset)
         split = saved if groups is None else Split("file", saved.parts, None, None, groups)
     else:
-        has = ", ".join(["random", "all", *dataset.splits])
+        has = ", ".join(["random", "all", "none", *dataset.splits])
         raise InputError(f"{spec}: no such split of {dataset.name}; there are {has} or a file that a run has written")
     return _with_validation(split, val_fraction, seed, repeat, dataset) if val_fraction else split
 

@@ -38,9 +38,17 @@ class RankModel(nn.Module):
         self.name, self.head, self.crop, self.dropout = name, head, crop, dropout
         self.preprocessing = preprocessing
         self.backbone = backbone
+        # Modules that do not learn, and stay in evaluation mode while the others train (`rankiqa.models.freezing`).
+        self.frozen: tuple[nn.Module, ...] = ()
 
     def forward(self, images: Tensor) -> Tensor:
         return self.backbone(self.preprocessing(images)).squeeze(1)
+
+    def train(self, mode: bool = True) -> RankModel:
+        super().train(mode)
+        for module in self.frozen:
+            module.training = False
+        return self
 
     def is_head(self, parameter: str) -> bool:
         """Whether a name of `named_parameters()` belongs to the last layer."""

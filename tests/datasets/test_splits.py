@@ -195,7 +195,7 @@ def test_faults_of_a_split_file_are_one_clear_line(text, message, dataset, tmp_p
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"spec": "official"}, "official: no such split of toy; there are random, all, paper or a file"),
+        ({"spec": "official"}, "official: no such split of toy; there are random, all, none, paper or a file"),
         ({"test_fraction": 0.0}, "test_fraction must be above 0 and below 1, not 0"),
         ({"test_fraction": 1.0}, "test_fraction must be above 0 and below 1, not 1"),
         ({"val_fraction": 1.0}, "val_fraction must be at least 0 and below 1, not 1"),

@@ -1,0 +1,106 @@
+"""What the settings of all stages have in common: the optimizer, the length of a run, where it goes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from rankiqa.errors import InputError
+
+
+def one_of(key: str, value: str | None, allowed: tuple) -> None:
+    """Raise `InputError`, naming the key, for a value that is not `allowed`."""
+    if value not in allowed:
+        names = ", ".join("none" if a is None else a for a in allowed)
+        raise InputError(f"{key} must be one of {names}; got {value!r}")
+
+
+def at_least(key: str, value: float, least: float) -> None:
+    """Raise `InputError`, naming the key, for a value below `least`, or NaN."""
+    if not value >= least:
+        raise InputError(f"{key} must be at least {least}, got {value}")
+
+
+@dataclass
+class OptimConfig:
+    """The optimizer, and the course of its learning rate.
+
+    Args:
+        kind: sgd (mini-batch, with momentum) or adam.
+        lr: learning rate of the backbone's weights.
+        schedule: step (× gamma every step_size steps), cosine (to zero at the last step) or constant.
+        step_size: steps between two decays.
+        gamma: factor of a decay.
+        warmup: steps over which the learning rate rises linearly from zero.
+        momentum: of SGD.
+        weight_decay: of weights; biases have none.
+        bias_lr: factor on the learning rate of biases.
+        head_lr: factor on the learning rate of the new last layer's weights.
+        head_bias_lr: factor on the learning rate of the new last layer's bias.
+        clip: largest gradient norm; none: no clipping.
+    """
+
+    kind: str = "sgd"
+    lr: float = 1e-4
+    schedule: str = "step"
+    step_size: int = 10_000
+    gamma: float = 0.1
+    warmup: int = 0
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    bias_lr: float = 2.0
+    head_lr: float = 10.0
+    head_bias_lr: float = 20.0
+    clip: float | None = None
+
+
+@dataclass
+class RunConfig:
+    """What the runs of all stages have in common; see those of a stage for the meaning.
+
+    A stage adds at least `model`, with channels_last.
+    """
+
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    steps: int = 50_000
+    out: str = "results/demo/run"
+    seed: int = 0
+    precision: str | None = None
+    log_every: int = 10
+    val_every: int = 1000
+    val_first: bool = False
+    val_patches: int = 3
+    checkpoint_every: int = 1000
+    keep_checkpoints: int = 2
+    resume: bool = False
+    overwrite: bool = False
+
+    @property
+    def loader_workers(self) -> int:
+        """Processes that read beside each training process; 0: the process does it itself."""
+        return self.data.workers
+
+    def check(self) -> None:
+        """Raise `InputError`, naming the key, for a value that no run can have; before anything is read."""
+        one_of("optim.kind", self.optim.kind, ("sgd", "adam"))
+        one_of("optim.schedule", self.optim.schedule, ("step", "cosine", "constant"))
+        one_of("precision", self.precision, (None, "no", "bf16", "fp16"))
+        for key, value, least in (
+            ("steps", self.steps, 0 if hasattr(self, "epochs") else 1),
+            ("log_every", self.log_every, 1),
+            ("val_every", self.val_every, 1),
+            ("val_patches", self.val_patches, 1),
+            ("checkpoint_every", self.checkpoint_every, 1),
+            ("keep_checkpoints", self.keep_checkpoints, 1),
+            ("data.workers", self.loader_workers, 0),
+            ("optim.step_size", self.optim.step_size, 1),
+            ("optim.warmup", self.optim.warmup, 0),
+            ("optim.momentum", self.optim.momentum, 0),
+            ("optim.weight_decay", self.optim.weight_decay, 0),
+        ):
+            at_least(key, value, least)
+        if not self.optim.lr > 0:
+            raise InputError(f"optim.lr must be above 0, got {self.optim.lr}")
+        if self.optim.clip is not None and not self.optim.clip > 0:
+            raise InputError(f"optim.clip must be above 0, got {self.optim.clip}")
+        if self.resume and self.overwrite:
+            raise InputError("resume and overwrite exclude each other: give the one or the other")

@@ -1,0 +1,100 @@
+"""The settings of a fine-tuning run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from rankiqa.config.common import RunConfig, one_of
+from rankiqa.config.scores import ScoredBatchConfig, ScoredDataConfig, check_scores
+from rankiqa.errors import InputError
+
+
+@dataclass
+class BranchConfig:
+    """The network, where no ranking run is given; where one is, what is said here must be what it has.
+
+    Args:
+        name: shallow, alexnet, vgg16, squeezenet1_1, or any backbone of timm; none: that of `init`.
+        weights: without `init`: imagenet (a download), none, or the path of a .safetensors file.
+        preprocessing: imagenet, inception, raw_bgr (the original's), caffe; none: that of `init`, or the network's own.
+        crop: side of the square crop in pixels; none: that of `init`, or the network's own (224 or 227).
+        dropout: probability; none: that of `init`, or the network's own.
+        channels_last: memory layout, faster for most convolutional networks.
+    """
+
+    name: str | None = None
+    weights: str = "imagenet"
+    preprocessing: str | None = None
+    crop: int | None = None
+    dropout: float | None = None
+    channels_last: bool = True
+
+
+@dataclass
+class RegressionConfig:
+    """The loss of one branch against the human scores.
+
+    Args:
+        kind: mse (mean of the squared differences) or euclidean (half of it, as Caffe's layer).
+        low: where the worst end of the data set's scale lies in the network's output.
+        high: where its best end lies; higher is better whatever the direction of the scores.
+        head: fit (before the first step, scale and shift the last layer so that the scores of the training images lie
+            as near to the human ones as a line can bring them) or keep (start from the layer as it is).
+    """
+
+    kind: str = "mse"
+    low: float = 0.0
+    high: float = 1.0
+    head: str = "fit"
+
+
+@dataclass
+class FinetuneConfig(RunConfig):
+    """A fine-tuning run: one branch, the mean squared error to human scores.
+
+    Args:
+        init: ranking run, or model, to take the branch from; none: start from `model.weights` (the paper's baseline).
+        dataset: tid2013, live, csiq, kadid10k, ava, biq2021 or csv.
+        root: folder of the data set, as it is distributed.
+        split: random (by reference), a published one by its name (rankiqa, official, column), or a split.csv file.
+        data: how the images with human scores are read and divided.
+        model: the network, without `init`.
+        batch: the batch.
+        loss: the loss, and the scale of the network's scores.
+        optim: the optimizer.
+        steps: how many batches.
+        out: folder of the run: as a ranking run's, and split.csv.
+        seed: of weights, batches, crops and dropout.
+        precision: no, bf16 or fp16; none: as accelerate was launched.
+        log_every: steps between two lines of the log.
+        val_every: steps between two validations; the last step has one too.
+        val_first: also validate before the first step.
+        val_patches: crops of each image in a validation.
+        checkpoint_every: steps between two checkpoints.
+        keep_checkpoints: the newest to keep.
+        resume: go on from the newest checkpoint in `out`.
+        overwrite: start anew although `out` holds a run; it is moved aside, not deleted.
+    """
+
+    init: str | None = None
+    dataset: str | None = None
+    root: str | None = None
+    split: str = "random"
+    data: ScoredDataConfig = field(default_factory=ScoredDataConfig)
+    model: BranchConfig = field(default_factory=BranchConfig)
+    batch: ScoredBatchConfig = field(default_factory=ScoredBatchConfig)
+    loss: RegressionConfig = field(default_factory=RegressionConfig)
+    steps: int = 10_000
+    out: str = "runs/finetune"
+    val_first: bool = True
+
+    def check(self) -> None:
+        check_scores(self)
+        one_of("data.small", self.data.small, ("error", "reflect", "resize"))
+        one_of("loss.kind", self.loss.kind, ("mse", "euclidean"))
+        one_of("loss.head", self.loss.head, ("fit", "keep"))
+        super().check()
+        if not self.loss.low < self.loss.high:
+            raise InputError(f"loss.low must be below loss.high, got {self.loss.low} and {self.loss.high}")
+        if not self.init and not self.model.name:
+            raise InputError("give --init RUN, a ranking run to take the branch from, or --model.name for the baseline")

@@ -1,0 +1,239 @@
+"""The settings of NIMA's training on votes, and of the Siamese stage after it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from rankiqa.config.common import OptimConfig, RunConfig, at_least, one_of
+from rankiqa.config.scores import ScoredBatchConfig, ScoredDataConfig, ScoresConfig, check_scores
+from rankiqa.errors import InputError
+
+LOSSES = ("ranking", "contrastive")
+
+
+@dataclass
+class NimaModelConfig:
+    """The network: convolutions, mean over the places, dropout, ten votes.
+
+    Args:
+        name: inception_resnet_v2, vgg16, mobilenet, squeezenet1_1, alexnet, shallow, or any backbone of timm; none:
+            that of `init`, or inception_resnet_v2.
+        weights: without `init`: imagenet (a download), none, or the path of a .safetensors file.
+        preprocessing: imagenet, inception, raw_bgr, caffe; none: that of `init`, or the network's own.
+        crop: side of the square input in pixels; none: that of `init`, or 224.
+        resize: side of the square that an image is resized to before it is cropped; none: that of `init`, or 256.
+        dropout: probability; none: that of `init`, or 0.75.
+        channels_last: memory layout, faster for most convolutional networks.
+    """
+
+    name: str | None = None
+    weights: str = "imagenet"
+    preprocessing: str | None = None
+    crop: int | None = None
+    resize: int | None = None
+    dropout: float | None = None
+    channels_last: bool = True
+
+
+@dataclass
+class VotesConfig(ScoredDataConfig):
+    """How the images with votes are read and divided.
+
+    Args:
+        labels: csv: the file with the votes (vote1 … vote10) or scores; `root` is the folder of its images.
+        vote_std: where a data set has scores and no votes: the standard deviation of the votes that are made of a
+            score, 1–10; none: whatever gives the most even votes.
+        name_column: csv: column with the names of the images, if not name, path, image or file_name.
+        score_column: csv: column with the human scores, if not mos, dmos, score or label.
+        direction: csv: higher or lower, whichever scores are better; needed for a column called score or by a name of
+            its own.
+        score_range: csv: lowest and highest score of the scale; none: those of the file (of votes: 1 and 10).
+        missing: error, or record (go on without images that are missing or cannot be decoded, and list them).
+        pristine: keep the undistorted copies that a data set scores too (LIVE's).
+        split_seed: random: of the draw of the references.
+        repeat: random: which of the repeated draws.
+        test_fraction: random: share of the references to test on.
+        val_fraction: share of the training references to hold out for the validation while it trains.
+        small: not used; an image is resized, whatever its size.
+        convert: take greyscale, transparent, CMYK and 16-bit images too, converted to RGB.
+        workers: processes that read and crop beside each training process; 0: the process does it itself.
+    """
+
+    vote_std: float | None = None
+    small: str = "resize"
+
+
+@dataclass
+class EmdConfig:
+    """The earth mover's distance.
+
+    Args:
+        r: exponent; the paper trains with 2.
+    """
+
+    r: float = 2.0
+
+
+@dataclass
+class NimaConfig(RunConfig):
+    """A training of NIMA on the distribution of votes.
+
+    Args:
+        init: NIMA model, or run, to go on from; none: start from `model.weights`.
+        dataset: ava, csv (with columns vote1 … vote10), or any other; votes that a set lacks are made of its scores.
+        root: folder of the data set, as it is distributed.
+        split: random (by reference), none (train on all), a published one by its name (official), or a split.csv file.
+        data: how the images with votes are read and divided.
+        model: the network.
+        batch: the batch.
+        loss: the earth mover's distance.
+        optim: the optimizer.
+        steps: how many batches; 0: as many as `epochs` takes.
+        epochs: passes over the training images, where `steps` is 0.
+        out: folder of the run: as a ranking run's, and split.csv.
+        seed: of weights, batches, crops and dropout.
+        precision: no, bf16 or fp16; none: as accelerate was launched.
+        log_every: steps between two lines of the log.
+        val_every: steps between two validations; the last step has one too.
+        val_first: also validate before the first step.
+        val_patches: not used; an image is scored whole.
+        checkpoint_every: steps between two checkpoints.
+        keep_checkpoints: the newest to keep.
+        resume: go on from the newest checkpoint in `out`.
+        overwrite: start anew although `out` holds a run; it is moved aside, not deleted.
+    """
+
+    init: str | None = None
+    dataset: str | None = None
+    root: str | None = None
+    split: str = "random"
+    data: VotesConfig = field(default_factory=VotesConfig)
+    model: NimaModelConfig = field(default_factory=NimaModelConfig)
+    batch: ScoredBatchConfig = field(default_factory=ScoredBatchConfig)
+    loss: EmdConfig = field(default_factory=EmdConfig)
+    optim: OptimConfig = field(default_factory=lambda: OptimConfig(lr=3e-7, bias_lr=1.0, head_bias_lr=10.0))
+    steps: int = 0
+    epochs: int = 10
+    out: str = "runs/nima"
+
+    def check(self) -> None:
+        check_scores(self)
+        super().check()
+        if not self.loss.r >= 1:
+            raise InputError(f"loss.r must be at least 1, got {self.loss.r}")
+        if self.data.vote_std is not None and not 0 < self.data.vote_std <= 4.5:
+            raise InputError(f"data.vote_std must be above 0 and at most 4.5, got {self.data.vote_std}")
+        at_least("epochs", self.epochs, 1)
+
+
+@dataclass
+class PairBatchConfig:
+    """Pairs of images from buckets of scores; drawn anew in each epoch, each image of a batch passes the network once.
+
+    Args:
+        pairs: in a batch, over all devices together: half of them in one bucket, half in two.
+        buckets: how many, with about equally many images each; equal scores share one. Where there are no more
+            different scores than this, each score is a bucket.
+        edges: where a bucket ends and the next begins, in the unit of the scores, in place of `buckets`.
+        flip: mirror half of the images left to right.
+    """
+
+    pairs: int = 64
+    buckets: int = 5
+    edges: list[float] | None = None
+    flip: bool = False
+
+
+@dataclass
+class PairLossConfig:
+    """The loss of the mean votes.
+
+    Args:
+        kind: ranking (hinge over all pairs of the batch whose buckets differ: the better one should be ahead by the
+            margin) or contrastive (Siamese NIMA's: pairs of one bucket near each other, others a margin apart).
+        margin: in votes.
+    """
+
+    kind: str = "ranking"
+    margin: float = 1.0
+
+
+@dataclass
+class SiameseNimaConfig(RunConfig):
+    """A Siamese stage: a NIMA learns to tell images of different scores apart, and which of them is better.
+
+    Args:
+        init: NIMA model, or run, to start from; none: start from `model.weights`, as the original allows.
+        data: file of scores: CSV, or "file_name label" with a space between, as the original reads.
+        images: folder that the names in `data` start from.
+        dataset: in place of both: ava, biq2021, tid2013, live, csiq or kadid10k.
+        root: folder of the data set, as it is distributed.
+        split: none (train on all), random (by reference), a published one by its name (official, column), or a
+            split.csv file.
+        scores: how the scores are read and divided.
+        model: the network, without `init`.
+        batch: buckets and pairs.
+        loss: what is learned from the pairs.
+        optim: the optimizer.
+        freeze_until: the first layer that learns, by its name; or how many of Keras's layers do not, of
+            inception_resnet_v2; none: all learn; auto: 618 for inception_resnet_v2 with `init`, as the original, else
+            none.
+        steps: how many batches; 0: as many as `epochs` takes.
+        epochs: draws of the pairs, where `steps` is 0; in one, each image is the first of two pairs.
+        workers: processes that read beside each training process; 0: the process does it itself.
+        out: folder of the run: as a ranking run's, and split.csv.
+        seed: of weights, batches and dropout.
+        precision: no, bf16 or fp16; none: as accelerate was launched.
+        log_every: steps between two lines of the log.
+        val_every: steps between two validations; the last step has one too.
+        val_first: also validate before the first step.
+        val_patches: not used; an image is scored whole.
+        checkpoint_every: steps between two checkpoints.
+        keep_checkpoints: the newest to keep.
+        resume: go on from the newest checkpoint in `out`.
+        overwrite: start anew although `out` holds a run; it is moved aside, not deleted.
+    """
+
+    init: str | None = None
+    data: str | None = None
+    images: str | None = None
+    dataset: str | None = None
+    root: str | None = None
+    split: str = "none"
+    scores: ScoresConfig = field(default_factory=ScoresConfig)
+    model: NimaModelConfig = field(default_factory=NimaModelConfig)
+    batch: PairBatchConfig = field(default_factory=PairBatchConfig)
+    loss: PairLossConfig = field(default_factory=PairLossConfig)
+    optim: OptimConfig = field(
+        default_factory=lambda: OptimConfig(
+            kind="adam", lr=1e-3, schedule="constant", weight_decay=0.0, bias_lr=1.0, head_lr=1.0, head_bias_lr=1.0
+        )
+    )
+    freeze_until: str | int = "auto"
+    steps: int = 0
+    epochs: int = 20
+    workers: int = 1
+    out: str = "runs/siamese_nima"
+    val_first: bool = True
+
+    @property
+    def loader_workers(self) -> int:
+        return self.workers
+
+    def check(self) -> None:
+        if (self.data is None) != (self.images is None):
+            raise InputError("data and images go together: give --data FILE and --images DIR")
+        if (self.data is None) == (self.dataset is None):
+            raise InputError("give either --data FILE and --images DIR, or --dataset NAME and --root DIR")
+        if self.dataset is not None:
+            check_scores(self, "scores")
+        one_of("loss.kind", self.loss.kind, LOSSES)
+        super().check()
+        at_least("batch.pairs", self.batch.pairs, 1)
+        at_least("batch.buckets", self.batch.buckets, 2)
+        at_least("loss.margin", self.loss.margin, 0)
+        edges = self.batch.edges
+        if edges is not None and (not edges or any(not a < b for a, b in pairwise(edges))):
+            raise InputError(f"batch.edges must be rising numbers, got {edges}")
+        at_least("epochs", self.epochs, 1)

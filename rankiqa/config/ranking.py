@@ -1,0 +1,143 @@
+"""The settings of a ranking run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from rankiqa.config.common import RunConfig, at_least, one_of
+from rankiqa.errors import InputError
+
+SOURCES = ("ranks", "online")
+SAMPLERS = ("efficient", "random_pairs", "hard_negatives")
+
+
+@dataclass
+class DataConfig:
+    """Where the ranked images come from.
+
+    Args:
+        source: ranks (the images of a ranked set on disk) or online (pristine photos, distorted for each batch: no
+            space on disk, new noise at every step, more work for the processor).
+        ranks: ranks: folder of a ranked set (data_gen/make_ranks.py) to train on.
+        pristine: online: folder of photos; none: the five photographs of scikit-image.
+        distortions: online: a set (live, tid2013, tid2013-24, kadid10k, mlive) or names of types with commas.
+        levels: online: paper (the published strengths), or a YAML file with the strengths of some types.
+        convert: online: take greyscale, transparent, CMYK and 16-bit photos too, converted to RGB.
+        val: folder of another ranked set to validate on; none: photos to train on are held out.
+        holdout: how many photos to hold out where there is no `val`; drawn with the seed.
+        holdout_names: these photos (their paths in the photos' folder) in place of a draw.
+        workers: processes that read, distort and crop beside each training process; 0: the process does it itself.
+    """
+
+    source: str = "ranks"
+    ranks: str = "results/demo/ranks"
+    pristine: str | None = None
+    distortions: str = "live"
+    levels: str = "paper"
+    convert: bool = False
+    val: str | None = None
+    holdout: int = 0
+    holdout_names: list[str] = field(default_factory=list)
+    workers: int = 1
+
+
+@dataclass
+class ModelConfig:
+    """The network.
+
+    Args:
+        name: shallow, alexnet, vgg16, squeezenet1_1, or any backbone of timm.
+        weights: imagenet (a download), none, or the path of a .safetensors file.
+        preprocessing: imagenet, inception, raw_bgr (the original's), caffe; none: the network's own.
+        crop: side of the square crop in pixels; none: the network's own (224 or 227).
+        dropout: probability; none: the network's own.
+        channels_last: memory layout, faster for most convolutional networks.
+    """
+
+    name: str = "shallow"
+    weights: str = "none"
+    preprocessing: str | None = None
+    crop: int | None = None
+    dropout: float | None = None
+    channels_last: bool = True
+
+
+@dataclass
+class BatchConfig:
+    """Which images make a batch, over all devices together.
+
+    Args:
+        sampler: efficient (all ordered pairs of groups × levels × images), random_pairs (standard Siamese) or
+            hard_negatives (the `keep` hardest of random pairs).
+        groups: efficient: distortion types in a batch; none: all.
+        levels: efficient: levels drawn of each type; none: all.
+        images: efficient: photos of each type.
+        across: also compare different photos of one type.
+        pairs: random_pairs, hard_negatives: pairs in a batch.
+        keep: hard_negatives: pairs that are learned from.
+    """
+
+    sampler: str = "efficient"
+    groups: int | None = None
+    levels: int | None = None
+    images: int = 2
+    across: bool = True
+    pairs: int = 24
+    keep: int = 8
+
+
+@dataclass
+class LossConfig:
+    """The pairwise hinge.
+
+    Args:
+        margin: how far apart two scores should be.
+        reduction: pairs (mean over the ordered pairs) or images (the original: their sum over the number of images).
+    """
+
+    margin: float = 1.0
+    reduction: str = "pairs"
+
+
+@dataclass
+class RankConfig(RunConfig):
+    """A ranking run.
+
+    Args:
+        data: the images.
+        model: the network.
+        batch: the sampler.
+        loss: the hinge.
+        optim: the optimizer.
+        steps: how many batches.
+        out: folder of the run: config.yaml, log.csv, val.csv, curves.png, tensorboard/, checkpoints/, model/.
+        seed: of weights, batches, crops and dropout.
+        precision: no, bf16 or fp16; none: as accelerate was launched.
+        log_every: steps between two lines of the log.
+        val_every: steps between two validations; the last step has one too.
+        val_first: also validate before the first step.
+        val_patches: crops of each image in a validation.
+        checkpoint_every: steps between two checkpoints.
+        keep_checkpoints: the newest to keep.
+        resume: go on from the newest checkpoint in `out`.
+        overwrite: start anew although `out` holds a run; it is moved aside, not deleted.
+    """
+
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    batch: BatchConfig = field(default_factory=BatchConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+
+    def check(self) -> None:
+        one_of("data.source", self.data.source, SOURCES)
+        one_of("batch.sampler", self.batch.sampler, SAMPLERS)
+        one_of("loss.reduction", self.loss.reduction, ("pairs", "images"))
+        super().check()
+        if self.batch.sampler == "hard_negatives" and self.loss.reduction != "pairs":
+            raise InputError("loss.reduction must be pairs with batch.sampler hard_negatives")
+        at_least("data.holdout", self.data.holdout, 0)
+        at_least("batch.images", self.batch.images, 1)
+        at_least("batch.pairs", self.batch.pairs, 1)
+        at_least("loss.margin", self.loss.margin, 0)
+        if self.data.val and (self.data.holdout or self.data.holdout_names):
+            raise InputError("data.val and data.holdout exclude each other: give the one or the other")

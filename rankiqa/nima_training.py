@@ -1,0 +1,131 @@
+"""The training of NIMA: a network learns how people's votes are distributed, by the earth mover's distance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from rankiqa.config import NimaConfig, NimaModelConfig
+from rankiqa.datasets.csv import VOTE_COLUMNS
+from rankiqa.datasets.scored_set import ScoredSet
+from rankiqa.datasets.splits import Split
+from rankiqa.errors import InputError
+from rankiqa.losses import emd
+from rankiqa.metrics import agreement
+from rankiqa.models import Nima, RankModel, build_nima, load_model
+from rankiqa.models.nima import ALIASES, DEFAULT
+from rankiqa.ranked_set import Photo
+from rankiqa.scored_batches import ScoredBatches
+from rankiqa.scored_training import ScoredTrainer, divide, open_scores
+from rankiqa.training import Batch, Rows
+from rankiqa.votes import VOTES, maximum_entropy, mean_of, normalise
+
+
+def open_nima(config: NimaModelConfig, init: str | None) -> tuple[Nima, dict[str, Any]]:
+    """The NIMA of `init` and the config of it, or a new one."""
+    if not init:
+        name = config.name or DEFAULT
+        return (
+            build_nima(name, config.weights, config.preprocessing, config.crop, config.dropout, config.resize),
+            {},
+        )
+    model, origin = load_model(init)
+    if not isinstance(model, Nima):
+        raise InputError(
+            f"{init}: gives one score, not ten votes, so it is no NIMA; train one with train/train_nima.sh, or bring "
+            "one with rankiqa import-weights"
+        )
+    name = config.name and ALIASES.get(config.name, config.name)
+    for key, wanted, found in (
+        ("name", name, model.name),
+        ("crop", config.crop, model.crop),
+        ("resize", config.resize, model.resize),
+        ("preprocessing", config.preprocessing, None),
+    ):
+        if wanted is not None and wanted != found:
+            has = f"has {found}" if found is not None else "has its own"
+            raise InputError(f"model.{key} is {wanted}, but {init} {has}; leave it out with --init")
+    if config.dropout is not None and config.dropout != model.dropout:
+        given = build_nima(model.name, "none", model.preprocessing.config(), model.crop, config.dropout, model.resize)
+        given.backbone.load_state_dict(model.backbone.state_dict())
+        model = given
+    return model, origin
+
+
+def has_votes(dataset: ScoredSet) -> bool:
+    """Whether the table has counts of votes, vote1 … vote10."""
+    return VOTE_COLUMNS[0] in dataset.table
+
+
+def votes_of(dataset: ScoredSet, std: float | None = None) -> np.ndarray:
+    """(n, 10) shares of the votes, a higher vote is better.
+
+    Of a data set without votes, the most even ones whose mean is the score, carried from the data set's scale to 1–10,
+    and whose standard deviation is `std` (None: whatever it comes to). See `rankiqa.votes.maximum_entropy`.
+    """
+    if has_votes(dataset):
+        shares = normalise(dataset.table[list(VOTE_COLUMNS)].to_numpy(), dataset.name)
+        return shares if dataset.higher_is_better else shares[:, ::-1]
+    return maximum_entropy(np.clip(dataset.quality(1, VOTES), 1, VOTES), std)
+
+
+class NimaTrainer(ScoredTrainer):
+    """The training of NIMA; see `rankiqa.scored_training.ScoredTrainer`."""
+
+    stage = "nima"
+    train_columns = ()
+    free_keys = ("root", "init", "data.labels")
+    score_range = (1.0, float(VOTES))
+    config: NimaConfig
+
+    def open_model(self) -> tuple[RankModel, dict[str, Any]]:
+        return open_nima(self.config.model, self.config.init)
+
+    def open_data(self) -> tuple[ScoredSet, Split, dict[str, Photo]]:
+        config = self.config
+        dataset, photos = open_scores(config.dataset, config.root, config.data, config.data.labels)
+        return dataset, divide(dataset, config.split, config.data, config.batch.images), photos
+
+    def prepare(self, model: RankModel) -> None:
+        config = self.config
+        self.target = votes_of(self.dataset, config.data.vote_std)
+        self.voted = has_votes(self.dataset)
+        self.val_columns = ("srocc", "lcc", "emd", *(("srocc_std", "lcc_std", "accuracy") if self.voted else ()))
+        if not config.steps:
+            config.steps = config.epochs * -(-self.split.count("train") // config.batch.images)
+
+    def batches(self) -> ScoredBatches:
+        train = self.split.mask("train")
+        place = self.accelerator.process_index, self.accelerator.num_processes
+        files = list(self.dataset.table["file"][train])
+        return ScoredBatches(files, self.target[train], self.config, self.model.crop, *place, resize=self.model.resize)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.network(images, distribution=True)
+
+    def loss(self, scores: torch.Tensor, batch: Batch) -> torch.Tensor:
+        return emd(scores, batch["target"], self.config.loss.r).mean()
+
+    def statistics(self, scores: torch.Tensor, batch: Batch) -> dict[str, float]:
+        return {}
+
+    def validate(self) -> Rows:
+        """Of the held-out part: mean votes against the scores, the EMD with r = 1, and what real votes tell beside."""
+        rows, votes = self.score_part("val", VOTES, convert=self.config.data.convert)
+        if self.voted:
+            from rankiqa.vote_metrics import vote_numbers
+
+            numbers = vote_numbers(votes, self.target[rows])
+        else:
+            numbers = agreement(mean_of(votes), self.dataset.truth[rows])
+            numbers["emd"] = float(emd(torch.as_tensor(votes), torch.as_tensor(self.target[rows]), r=1).mean())
+        return {"ALL": {key: numbers[key] for key in self.val_columns}}
+
+    def describe(self, row: dict[str, float]) -> str:
+        text = f"SROCC {row['srocc']:.3f}, LCC {row['lcc']:.3f}, EMD {row['emd']:.4f}"
+        if self.voted:
+            text += f"; of the standard deviation {row['srocc_std']:.3f}, {row['lcc_std']:.3f}"
+            text += f"; accuracy at 5 {row['accuracy']:.2%}"
+        return text

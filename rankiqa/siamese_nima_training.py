@@ -1,0 +1,160 @@
+"""The Siamese stage: a NIMA learns to tell apart, and to order, images whose scores lie in different buckets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from rankiqa.bucket_pairs import BucketPairs, make_buckets
+from rankiqa.close_pairs import close_pairs
+from rankiqa.config import SiameseNimaConfig
+from rankiqa.datasets.scored_set import ScoredSet
+from rankiqa.datasets.splits import Split
+from rankiqa.errors import InputError
+from rankiqa.images import read_image
+from rankiqa.losses import contrastive, distance, pair_statistics, pairwise_hinge
+from rankiqa.metrics import agreement
+from rankiqa.models import Nima, RankModel
+from rankiqa.models.freezing import freeze_until
+from rankiqa.nima_training import open_nima
+from rankiqa.ranked_set import Photo
+from rankiqa.scored_training import ScoredTrainer, divide, open_scores
+from rankiqa.scoring import squeeze
+from rankiqa.seeding import generator
+from rankiqa.training import Batch, Rows
+from rankiqa.votes import VOTES
+
+KERAS_FROZEN = "618"  # layers of Keras's inception_resnet_v2 that the original keeps
+CLOSE = 0.1  # of the scale: pairs that a validation counts as close
+SAME = 0.5  # of the original's accuracy: a pair nearer than this is taken for one of one bucket
+
+
+class PairBatches(Dataset):
+    """Batch `step`: images (n, 3, crop, crop) uint8 of this process, and of the whole batch group, level, pairs.
+
+    level (N,) is 0 in the best bucket and rises with the worse ones; group (N,) is one for all, so that all images of
+    different buckets are compared. first, second, same (P,) are the drawn pairs, as places in the batch. An image is
+    resized to the input, whatever its shape; none is cropped.
+    """
+
+    def __init__(
+        self,
+        files: list,
+        pairs: BucketPairs,
+        side: int,
+        config: SiameseNimaConfig,
+        rank: int = 0,
+        processes: int = 1,
+    ) -> None:
+        self.files, self.pairs, self.side, self.config = files, pairs, side, config
+        self.rank, self.processes = rank, processes
+
+    def __getitem__(self, step: int) -> dict[str, torch.Tensor]:
+        found = self.pairs.batch(step)
+        mine = range(self.rank, len(found.rows), self.processes)
+        if not mine:
+            raise InputError(f"a batch of {len(found.rows)} images is too small for {self.processes} processes")
+        images = np.stack([self._read(step, place, self.files[found.rows[place]]) for place in mine])
+        bucket = self.pairs.bucket
+        return {
+            "images": torch.from_numpy(images.transpose(0, 3, 1, 2)),
+            "group": torch.zeros(len(found.rows), dtype=torch.long),
+            "level": torch.from_numpy(bucket.max() - bucket[found.rows]),
+            "first": torch.from_numpy(found.first),
+            "second": torch.from_numpy(found.second),
+            "same": torch.from_numpy(found.same),
+        }
+
+    def _read(self, step: int, place: int, file) -> np.ndarray:
+        image = squeeze(read_image(file, self.config.scores.convert), self.side)
+        mirrored = self.config.batch.flip and generator(self.config.seed, "flip", step, place).random() < 0.5
+        return image[:, ::-1] if mirrored else image
+
+
+class SiameseNimaTrainer(ScoredTrainer):
+    """The Siamese stage; see `rankiqa.scored_training.ScoredTrainer`.
+
+    `scored`: the images with their scores, their parts, and the size and hash of each image; `start`: the NIMA to start
+    from and the config of the model that it is from. For whoever has them at hand; otherwise the settings say where.
+    """
+
+    stage = "siamese_nima"
+    train_columns = ("ordered", "active", "pairs", "accuracy")
+    val_columns = ("srocc", "lcc", "krocc", "ordered_close")
+    free_keys = ("root", "init", "data", "images")
+    score_range = (1.0, float(VOTES))
+    config: SiameseNimaConfig
+
+    def __init__(
+        self,
+        config: SiameseNimaConfig,
+        scored: tuple[ScoredSet, Split, dict[str, Photo]] | None = None,
+        start: tuple[Nima, dict[str, Any]] | None = None,
+    ) -> None:
+        self._scored, self._start = scored, start
+        super().__init__(config)
+
+    def open_model(self) -> tuple[RankModel, dict[str, Any]]:
+        config = self.config
+        model, origin = self._start or open_nima(config.model, config.init)
+        layer = str(config.freeze_until)
+        if layer == "auto":
+            layer = KERAS_FROZEN if config.init and model.name == "inception_resnet_v2" else "none"
+        if layer != "none":
+            freeze_until(model, layer)
+        return model, origin
+
+    def open_data(self) -> tuple[ScoredSet, Split, dict[str, Photo]]:
+        if self._scored is not None:
+            return self._scored
+        config = self.config
+        name, root = config.dataset or "csv", config.root or config.images
+        dataset, photos = open_scores(name, root, config.scores, config.data, "--scores.missing record")
+        return dataset, divide(dataset, config.split, config.scores), photos
+
+    def prepare(self, model: RankModel) -> None:
+        config = self.config
+        train = self.split.mask("train")
+        edges = config.batch.edges
+        if edges is not None and not self.dataset.higher_is_better:
+            edges = [-edge for edge in reversed(edges)]
+        bucket = make_buckets(self.dataset.truth[train], config.batch.buckets, edges)
+        self.pairs = BucketPairs(bucket, config.batch.pairs, config.seed)
+        if not config.steps:
+            config.steps = config.epochs * self.pairs.steps_per_epoch
+
+    def batches(self) -> PairBatches:
+        files = list(self.dataset.table["file"][self.split.mask("train")])
+        place = self.accelerator.process_index, self.accelerator.num_processes
+        return PairBatches(files, self.pairs, self.model.crop, self.config, *place)
+
+    def loss(self, scores: torch.Tensor, batch: Batch) -> torch.Tensor:
+        loss = self.config.loss
+        if loss.kind == "contrastive":
+            return contrastive(scores[batch["first"]], scores[batch["second"]], batch["same"], loss.margin)
+        return pairwise_hinge(scores, batch["group"], batch["level"], loss.margin)
+
+    def statistics(self, scores: torch.Tensor, batch: Batch) -> dict[str, float]:
+        """As in a ranking run, and the original's accuracy: how many pairs are told to be of one bucket, or of two."""
+        found = pair_statistics(scores, batch["group"], batch["level"], self.config.loss.margin)
+        near = distance(scores[batch["first"]], scores[batch["second"]]) < SAME
+        accuracy = (near == batch["same"].bool()).float().mean().item()
+        return {"ordered": found.ordered, "active": found.active, "pairs": found.pairs, "accuracy": accuracy}
+
+    def validate(self) -> Rows:
+        """Of the held-out part; ordered_close is the share in order of pairs nearer than a tenth of the scale."""
+        rows, scores = self.score_part("val", convert=self.config.scores.convert)
+        truth = self.dataset.truth[rows]
+        numbers = agreement(scores[:, 0], truth)
+        edge = np.ptp(self.dataset.score_range) * CLOSE
+        numbers["ordered_close"] = close_pairs(scores[:, 0], truth, edges=[edge])[0]["share"]
+        return {"ALL": {key: numbers[key] for key in self.val_columns}}
+
+    def describe(self, row: dict[str, float]) -> str:
+        return (
+            f"SROCC {row['srocc']:.3f}, LCC {row['lcc']:.3f}, ordered pairs nearer than a tenth of the scale "
+            f"{row['ordered_close']:.2%}"
+        )
