@@ -59,11 +59,23 @@ def _squeezenet1_1(dropout: float | None) -> nn.Module:
     return net
 
 
+def _alexnet_caffe(dropout: float | None, pool_first: bool = False) -> nn.Module:
+    from rankiqa.models.alexnet_caffe import AlexNetCaffe
+
+    return AlexNetCaffe(pool_first, dropout=0.5 if dropout is None else dropout)
+
+
+def _caffenet(dropout: float | None) -> nn.Module:
+    return _alexnet_caffe(dropout, pool_first=True)
+
+
 ARCHITECTURES: dict[str, Architecture] = {
     "shallow": Architecture(_shallow, "head", 227, "imagenet"),
     "alexnet": Architecture(_alexnet, "classifier.6", 227, "imagenet", "AlexNet_Weights"),
     "vgg16": Architecture(_vgg16, "classifier.6", 224, "imagenet", "VGG16_Weights"),
     "squeezenet1_1": Architecture(_squeezenet1_1, "classifier.1", 224, "imagenet", "SqueezeNet1_1_Weights"),
+    "alexnet_caffe": Architecture(_alexnet_caffe, "fc8", 227, "caffe"),
+    "caffenet": Architecture(_caffenet, "fc8", 227, "caffe"),
 }
 
 

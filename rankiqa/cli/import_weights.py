@@ -1,0 +1,190 @@
+"""import-weights: a model of Keras or Caffe becomes a model folder of ours."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rankiqa.cli import guarded
+
+if TYPE_CHECKING:
+    from rankiqa.models.importing import Imported
+
+_CAFFE = """\
+examples:
+  rankiqa import-weights caffe FT_tid2013.caffemodel --model vgg16 --out models/tid2013
+  rankiqa import-weights caffe FT_live.caffemodel --model vgg16 --lower-is-better --score-range 0 100 --out models/live
+"""
+_KERAS = """\
+example:
+  rankiqa import-weights keras inception_resnet_weights.h5 --model nima-inception_resnet_v2 --out models/nima
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return guarded(_run, argv)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="rankiqa import-weights",
+        description="Read the weights of another framework, check every tensor, print where each went, and write a "
+        "model folder: model.safetensors and config.json, with the preprocessing that the weights need.",
+        epilog=f"{_CAFFE}\n{_KERAS}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    kinds = parser.add_subparsers(dest="framework", required=True, metavar="FRAMEWORK")
+    models = "nima-inception_resnet_v2, nima-mobilenet"
+    keras = _subparser(kinds, "keras", "FILE.h5", "weights of Keras, NIMA's", models, _KERAS)
+    models = "vgg16, alexnet, caffenet"
+    caffe = _subparser(kinds, "caffe", "FILE.caffemodel", "weights of Caffe, RankIQA's", models, _CAFFE)
+    for command in (keras, caffe):
+        command.add_argument("--out", required=True, metavar="DIR", help="the model folder to write")
+        command.add_argument("--overwrite", action="store_true", help="replace a model that is there (default: refuse)")
+    caffe.add_argument(
+        "--mean",
+        nargs="+",
+        metavar="MEAN",
+        help="what was subtracted from the input in training, 0-255: three numbers B G R, or FILE.binaryproto, a "
+        "mean image, of which the average per channel is taken (default: nothing, as in RankIQA)",
+    )
+    caffe.add_argument(
+        "--lower-is-better",
+        action="store_true",
+        help="the network predicts DMOS, or ranks the other way (FT_live, Rank_live): its last layer is negated, as a "
+        "higher score is better here (default: higher is better)",
+    )
+    caffe.add_argument(
+        "--score-range",
+        nargs=2,
+        type=float,
+        metavar=("LOW", "HIGH"),
+        help="ends of the scale that the network was trained on, as it was (default: none, for ranking alone)",
+    )
+    return parser
+
+
+def _subparser(kinds, name: str, file: str, what: str, models: str, examples: str) -> argparse.ArgumentParser:
+    command = kinds.add_parser(
+        name,
+        help=what,
+        description=f"Import {what}.",
+        epilog=examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    command.add_argument("file", metavar=file, help="the weights")
+    command.add_argument("--model", required=True, metavar="NAME", help=models)
+    return command
+
+
+def _run(argv: Sequence[str]) -> int:
+    options = _parser().parse_args(argv)
+    out = Path(options.out)
+    _check_out(out, options.overwrite)
+    imported, score_range = (_keras if options.framework == "keras" else _caffe)(options)
+
+    import torch
+
+    from rankiqa import __version__
+    from rankiqa.models.checkpoint import save_model
+    from rankiqa.models.importing import as_text
+
+    provenance = {
+        "command": " ".join([Path(sys.argv[0]).name, "import-weights", *argv]),
+        "source": Path(options.file).name,
+        "source_sha256": _sha256(options.file),
+        "versions": {"rankiqa": __version__, "torch": str(torch.__version__)},
+        "notes": list(imported.notes),
+    }
+    save_model(imported.model, out, score_range=score_range, provenance=provenance)
+    print(as_text(imported))
+    for note in imported.notes:
+        print(f"note: {note}")
+    print(f"{len(imported.rows)} tensors of {options.file} are in {out}, a model of {imported.model.name}")
+    return 0
+
+
+def _check_out(out: Path, overwrite: bool) -> None:
+    from rankiqa.errors import InputError
+
+    if not out.exists():
+        return
+    if not out.is_dir():
+        raise InputError(f"{out}: a file is in the way; choose another --out")
+    names = {path.name for path in out.iterdir()}
+    if names and not overwrite:
+        raise InputError(f"{out} exists already; choose another --out, or replace the model there with --overwrite")
+    # The folder goes as a whole: nothing but a model is replaced.
+    if surplus := sorted(names - {"model.safetensors", "config.json"}):
+        raise InputError(
+            f"{out} holds more than a model ({surplus[0]}), which --overwrite would delete; choose another --out"
+        )
+
+
+def _check_model(name: str, known: Sequence[str]) -> None:
+    from rankiqa.errors import InputError
+
+    if name not in known:
+        raise InputError(f"--model: unknown {name!r}; known: {', '.join(known)}")
+
+
+def _keras(options: argparse.Namespace) -> tuple[Imported, tuple[float, float]]:
+    from rankiqa.models.keras_weights import KERAS_MODELS, import_keras
+    from rankiqa.votes import VOTES
+
+    _check_model(options.model, KERAS_MODELS)
+    return import_keras(options.file, options.model), (1.0, float(VOTES))
+
+
+def _caffe(options: argparse.Namespace) -> tuple[Imported, tuple[float, float] | None]:
+    from rankiqa.models.caffe_weights import CAFFE_MODELS, import_caffe
+
+    _check_model(options.model, CAFFE_MODELS)
+    score_range = _score_range(options.score_range, options.lower_is_better)
+    mean = _mean(options.mean)
+    return import_caffe(options.file, options.model, mean, not options.lower_is_better), score_range
+
+
+def _score_range(given: Sequence[float] | None, lower_is_better: bool) -> tuple[float, float] | None:
+    """The range of the scores of the imported model, which has its signs turned where lower was better."""
+    import math
+
+    from rankiqa.errors import InputError
+
+    if given is None:
+        return None
+    low, high = given
+    if not (low < high and math.isfinite(high - low)):
+        raise InputError(f"--score-range: LOW must be below HIGH, got {low:g} {high:g}")
+    return (0 - high, 0 - low) if lower_is_better else (low, high)
+
+
+def _mean(given: Sequence[str] | None) -> list[float] | str | None:
+    from rankiqa.errors import InputError
+
+    if given is None:
+        return None
+    try:
+        numbers = [float(text) for text in given]
+    except ValueError:
+        numbers = []
+    if len(given) == 1 and not numbers:
+        return given[0]
+    if len(numbers) != 3:
+        raise InputError(f"--mean takes three numbers (B G R) or a .binaryproto file, got {' '.join(given)}")
+    return numbers
+
+
+def _sha256(path: str) -> str:
+    import hashlib
+
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
