@@ -47,15 +47,16 @@ def write_curves(run: str | Path, path: str | Path | None = None) -> Path:
     figure = Figure(figsize=(13, 7 if val_panels else 3.6), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(2 if val_panels else 1, max(len(panels), len(val_panels)), squeeze=False)
-    for axis in axes[0][len(panels) :]:
-        axis.set_visible(False)
+    for row, shown in zip(axes, (panels, val_panels), strict=False):
+        for axis in row[len(shown) :]:
+            axis.set_visible(False)
     for axis, (column, title) in zip(axes[0], panels.items(), strict=False):
         axis.plot(log["step"], log[column], color="C0", alpha=0.25, linewidth=0.8)
         axis.plot(log["step"], log[column].rolling(20, min_periods=1).mean(), color="C0")
         axis.set_title(title, fontsize=10)
         if column not in ("ordered", "accuracy"):
             axis.set_yscale("log" if (log[column] > 0).all() else "linear")
-    for axis, (column, title) in zip(axes[-1] if val_panels else (), val_panels.items(), strict=True):
+    for axis, (column, title) in zip(axes[-1] if val_panels else (), val_panels.items(), strict=False):
         for name, rows in val.groupby("distortion", sort=False):
             style = {"color": "black", "linewidth": 2} if name == "ALL" else {}
             axis.plot(rows["step"], rows[column], marker=".", label=name, **style)

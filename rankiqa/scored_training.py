@@ -133,6 +133,7 @@ class ScoredTrainer(Trainer):
             raise InputError(f"{root}: no such folder; give that of the data set {config.dataset}")
         model, self.origin = self.open_model()
         self.dataset, self.split, self.photos = self.open_data()
+        self._refuse_seen()
         self.prepare(model)
         accelerator = Accelerator(mixed_precision=config.precision)
         trained = self.origin.get("training_photos")
@@ -145,6 +146,17 @@ class ScoredTrainer(Trainer):
         super().__init__(config, accelerator, model, self._fingerprint())
         if accelerator.is_main_process:
             write_split(self.split, self.dataset, Path(config.out) / "split.csv")
+
+    def _refuse_seen(self) -> None:
+        """Raise `InputError` for a split that tests on human scores which the network has learned already."""
+        before, test = self.origin.get("finetuned_on") or {}, self.split.mask("test")
+        seen = set(before.get("paths") or ()) if before.get("dataset") == self.dataset.name else set()
+        if found := [path for path in self.dataset.table["path"][test] if path in seen]:
+            init = getattr(self.config, "init", None)
+            raise InputError(
+                f"split {self.config.split} leaks: {init} learned from {len(found)} of the {test.sum()} test images, the "
+                f"first is {found[0]}; give --split {init}/split.csv, the split of that run"
+            )
 
     @abstractmethod
     def open_model(self) -> tuple[RankModel, dict[str, Any]]:

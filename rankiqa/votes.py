@@ -67,7 +67,7 @@ def maximum_entropy(mean: np.ndarray, std: float | np.ndarray | None = None) -> 
             raise InputError("the standard deviation of votes must be above 0")
         part = mean - np.floor(mean)
         least, most = part * (1 - part), (mean - 1) * (VOTES - mean)
-        variance = np.clip(std**2, least + 0.05 * (most - least), least + 0.95 * (most - least))
+        variance = np.clip(std**2, least + 0.005 * (most - least), least + 0.995 * (most - least))
         moments.append(variance)
     return np.array([_solve(*row) for row in zip(*moments, strict=True)])
 

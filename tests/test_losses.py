@@ -1,9 +1,19 @@
 """The pair losses against a double loop, closed forms and finite differences."""
 
+import numpy as np
 import pytest
 import torch
+from scipy.stats import wasserstein_distance
 
-from rankiqa.losses import hardest_pairs_hinge, ordered_pairs, pair_statistics, pairwise_hinge
+from rankiqa.losses import (
+    contrastive,
+    distance,
+    emd,
+    hardest_pairs_hinge,
+    ordered_pairs,
+    pair_statistics,
+    pairwise_hinge,
+)
 
 
 def double_loop(scores, group, level, margin):
@@ -116,3 +126,101 @@ def test_bad_arguments_are_named(change, message):
     arguments = {"scores": torch.zeros(4), "group": torch.zeros(4), "level": torch.arange(4), "margin": 1.0}
     with pytest.raises(ValueError, match=message):
         pairwise_hinge(**(arguments | change))
+
+
+# --- earth mover's distance -------------------------------------------------------------------------
+
+
+def votes(n, seed, dtype=torch.float64):
+    return torch.rand(n, 10, generator=torch.Generator().manual_seed(seed), dtype=dtype).softmax(1)
+
+
+def scalar_emd(p, q, r):
+    """One image, by the definition."""
+    total, cdf_p, cdf_q = 0.0, 0.0, 0.0
+    for a, b in zip(p, q, strict=True):
+        cdf_p, cdf_q = cdf_p + a, cdf_q + b
+        total += abs(cdf_p - cdf_q) ** r
+    return (total / len(p)) ** (1 / r)
+
+
+@pytest.mark.parametrize("r", [1, 1.5, 2, 3])
+def test_emd_equals_the_scalar_definition(r):
+    p, q = votes(12, 0), votes(12, 1)
+    wanted = [scalar_emd(a, b, r) for a, b in zip(p.tolist(), q.tolist(), strict=True)]
+    assert emd(p, q, r).tolist() == pytest.approx(wanted, rel=1e-12)
+
+
+def test_emd_with_r_1_is_the_wasserstein_distance_per_bin():
+    p, q = votes(8, 2), votes(8, 3)
+    bins = np.arange(10)
+    wanted = [wasserstein_distance(bins, bins, a, b) / 10 for a, b in zip(p.numpy(), q.numpy(), strict=True)]
+    assert emd(p, q, 1).tolist() == pytest.approx(wanted, rel=1e-9)
+
+
+def test_emd_is_largest_between_the_ends():
+    ends = torch.eye(10)
+    assert emd(ends[:1], ends[9:], 1).item() == pytest.approx(0.9)
+    assert emd(ends[:1], ends[9:], 2).item() == pytest.approx(0.9**0.5)
+    assert emd(ends[:1], ends[1:2], 2).item() == pytest.approx(0.1**0.5)  # one bin away, and 9 of 10 CDFs agree
+
+
+@pytest.mark.parametrize("r", [1.0, 1.5, 2.0, 3.0])
+def test_the_gradient_of_emd_is_right_and_finite_where_both_agree(r):
+    logits = torch.randn(5, 10, dtype=torch.float64, generator=torch.Generator().manual_seed(4), requires_grad=True)
+    target = votes(5, 5)
+    assert torch.autograd.gradcheck(lambda x: emd(x.softmax(1), target, r), logits)
+    same = logits.detach().clone().requires_grad_()
+    target = torch.cat([same.detach().softmax(1)[:2], target[2:]])  # two of five images agree exactly
+    loss = emd(same.softmax(1), target, r)
+    loss.sum().backward()
+    assert loss[:2].tolist() == [0, 0]
+    assert torch.isfinite(same.grad).all()
+    assert not same.grad[:2].any()
+    assert same.grad[2:].any(1).all()
+
+
+@pytest.mark.parametrize(("p", "q", "r"), [(votes(2, 0), votes(3, 0), 2), (votes(2, 0)[0], votes(2, 0)[0], 2)])
+def test_emd_refuses_other_shapes(p, q, r):
+    with pytest.raises(ValueError, match=r"must both be \(N, K\)"):
+        emd(p, q, r)
+
+
+@pytest.mark.parametrize("r", [0.5, 0, -1, float("nan")])
+def test_emd_refuses_an_exponent_below_one(r):
+    with pytest.raises(ValueError, match="r must be ≥ 1"):
+        emd(votes(2, 0), votes(2, 1), r)
+
+
+# --- contrastive ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("margin", [1.0, 0.3, 2.5])
+def test_contrastive_equals_a_loop_over_the_pairs(margin):
+    g = torch.Generator().manual_seed(0)
+    first, second = (torch.randn(40, generator=g, dtype=torch.float64) for _ in range(2))
+    same = torch.randint(2, (40,), generator=g)
+    total = 0.0
+    for a, b, y in zip(first.tolist(), second.tolist(), same.tolist(), strict=True):
+        d = abs(a - b)
+        total += d**2 if y else max(0.0, margin - d) ** 2
+    assert contrastive(first, second, same, margin).item() == pytest.approx(total / 40, rel=1e-6)
+    assert contrastive(second, first, same, margin).item() == pytest.approx(total / 40, rel=1e-6)  # no direction
+
+
+def test_contrastive_pulls_equals_together_and_pushes_others_apart():
+    scores = torch.tensor([5.0, 5.4, 5.0, 5.4], requires_grad=True)
+    contrastive(scores[:1], scores[1:2], torch.tensor([1])).backward()
+    contrastive(scores[2:3], scores[3:], torch.tensor([0])).backward()
+    assert scores.grad.sign().tolist() == [-1, 1, 1, -1]
+    equal = torch.tensor([5.0, 5.0], requires_grad=True)
+    contrastive(equal[:1], equal[1:], torch.tensor([0])).backward()
+    assert torch.isfinite(equal.grad).all()
+    assert distance(equal[:1], equal[1:]).item() == pytest.approx(1e-7**0.5)
+
+
+def test_contrastive_refuses_other_shapes_and_a_negative_margin():
+    with pytest.raises(ValueError, match="must all be"):
+        contrastive(torch.zeros(2), torch.zeros(3), torch.zeros(2))
+    with pytest.raises(ValueError, match="margin"):
+        contrastive(torch.zeros(2), torch.zeros(2), torch.zeros(2), margin=-1)

@@ -6,7 +6,8 @@ from torch import nn
 
 from rankiqa import scoring
 from rankiqa.errors import InputError
-from rankiqa.scoring import crop_positions, score_files, score_image
+from rankiqa.models import build_nima
+from rankiqa.scoring import crop_positions, score_files, score_image, squeeze
 
 
 class Brightness(nn.Module):
@@ -259,3 +260,57 @@ def test_bad_arguments_are_raised_before_any_file_is_read(files):
     for bad in ({"patches": 0}, {"mode": "dense"}, {"small": "zoom"}, {"workers": -1}):
         with pytest.raises(InputError, match=next(iter(bad))):
             score_files(Brightness(), files, **bad)
+
+
+# --- whole images -----------------------------------------------------------------------------------
+
+
+def test_the_whole_image_is_scored_once_resized_or_as_it_is():
+    model, image = Brightness(), picture(80, 120)
+    means = image.reshape(-1, 3).mean(0) / 255
+    native = score_image(model, image, mode="native")
+    assert native.scores == pytest.approx([means[0] - 0.3 * means[1]], abs=1e-6)
+    resized = score_image(model, image, mode="resize")
+    by_pillow = np.asarray(Image.fromarray(image).resize((32, 32), Image.Resampling.BILINEAR)) / 255
+    wanted = by_pillow[..., 0].mean() - 0.3 * by_pillow[..., 1].mean()
+    assert resized.scores == pytest.approx([wanted], abs=1e-6)
+    assert model.passes == [1, 1]
+
+
+def test_a_whole_image_may_be_smaller_than_the_input():
+    small = picture(20, 31)
+    assert score_image(Brightness(), small, mode="resize").scores.shape == (1,)
+    assert score_image(Brightness(), small, mode="native").scores.shape == (1,)
+    with pytest.raises(InputError, match="smaller than the 32×32 crop"):
+        score_image(Brightness(), small)
+
+
+def test_resizing_knows_height_from_width():
+    image = picture(80, 120)
+    assert squeeze(image, 30, 50).shape == (30, 50, 3)
+    assert squeeze(image, 30).shape == (30, 30, 3)
+    flat = np.full((9, 7, 3), 77, np.uint8)
+    assert (squeeze(flat, 16) == 77).all()
+
+
+def test_a_network_of_votes_is_scored_whole_by_default_and_tells_its_votes(files):
+    torch.manual_seed(0)
+    model = build_nima("squeezenet1_1", crop=64).eval()
+    found = list(score_files(model, files))
+    for result, path in zip(found, files, strict=True):
+        assert result.votes.shape == (1, 10)
+        assert result.votes.sum() == pytest.approx(1, abs=1e-6)
+        assert result.mean == pytest.approx(float(result.votes[0] @ np.arange(1, 11)))
+        image = squeeze(np.asarray(Image.open(path)), 64).transpose(2, 0, 1)[None] / np.float32(255)
+        with torch.no_grad():
+            assert result.mean == pytest.approx(model(torch.from_numpy(image)).item(), abs=1e-5)
+    crops = score_image(model, picture(), mode="random", patches=5)
+    assert crops.votes.shape == (5, 10)
+
+
+def test_an_image_too_small_for_the_network_is_named(tmp_path):
+    Image.fromarray(picture(8, 9)).save(tmp_path / "tiny.png")
+    model = build_nima("squeezenet1_1", crop=64).eval()
+    (found,) = score_files(model, [tmp_path / "tiny.png"], mode="native")
+    assert isinstance(found, InputError)
+    assert "tiny.png" in str(found) and "9×8 px" in str(found)
