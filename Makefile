@@ -23,7 +23,7 @@ demo: install
 	$(BIN)/python eval/eval_all.py
 
 test: install
-	$(BIN)/python -m pytest -n 2 -m "not slow"
+	$(BIN)/python -m pytest -n 2 -m "not slow and not keras"
 
 test-slow: install
 	$(BIN)/python -m pytest -n 2 -m slow

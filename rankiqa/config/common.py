@@ -55,9 +55,25 @@ class OptimConfig:
 
 @dataclass
 class RunConfig:
-    """What the runs of all stages have in common; see those of a stage for the meaning.
+    """What the runs of all stages have in common. A stage adds at least `model`, with channels_last.
 
-    A stage adds at least `model`, with channels_last.
+    The help of a command has the lines below from here: a stage's own tell what is its own.
+
+    Args:
+        optim: the optimizer.
+        steps: how many batches.
+        out: folder of the run: config.yaml, log.csv, val.csv, curves.png, tensorboard/, checkpoints/, model/, and with
+            human scores split.csv.
+        seed: of weights, batches, crops and dropout.
+        precision: no, bf16 or fp16; none: as accelerate was launched.
+        log_every: steps between two lines of the log.
+        val_every: steps between two validations; the last step has one too.
+        val_first: also validate before the first step.
+        val_patches: crops of each image in a validation.
+        checkpoint_every: steps between two checkpoints.
+        keep_checkpoints: the newest to keep.
+        resume: go on from the newest checkpoint in `out`.
+        overwrite: start anew although `out` holds a run; it is moved aside, not deleted.
     """
 
     optim: OptimConfig = field(default_factory=OptimConfig)

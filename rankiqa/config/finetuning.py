@@ -61,19 +61,6 @@ class FinetuneConfig(RunConfig):
         model: the network, without `init`.
         batch: the batch.
         loss: the loss, and the scale of the network's scores.
-        optim: the optimizer.
-        steps: how many batches.
-        out: folder of the run: as a ranking run's, and split.csv.
-        seed: of weights, batches, crops and dropout.
-        precision: no, bf16 or fp16; none: as accelerate was launched.
-        log_every: steps between two lines of the log.
-        val_every: steps between two validations; the last step has one too.
-        val_first: also validate before the first step.
-        val_patches: crops of each image in a validation.
-        checkpoint_every: steps between two checkpoints.
-        keep_checkpoints: the newest to keep.
-        resume: go on from the newest checkpoint in `out`.
-        overwrite: start anew although `out` holds a run; it is moved aside, not deleted.
     """
 
     init: str | None = None

@@ -44,20 +44,7 @@ class VotesConfig(ScoredDataConfig):
         labels: csv: the file with the votes (vote1 … vote10) or scores; `root` is the folder of its images.
         vote_std: where a data set has scores and no votes: the standard deviation of the votes that are made of a
             score, 1–10; none: whatever gives the most even votes.
-        name_column: csv: column with the names of the images, if not name, path, image or file_name.
-        score_column: csv: column with the human scores, if not mos, dmos, score or label.
-        direction: csv: higher or lower, whichever scores are better; needed for a column called score or by a name of
-            its own.
-        score_range: csv: lowest and highest score of the scale; none: those of the file (of votes: 1 and 10).
-        missing: error, or record (go on without images that are missing or cannot be decoded, and list them).
-        pristine: keep the undistorted copies that a data set scores too (LIVE's).
-        split_seed: random: of the draw of the references.
-        repeat: random: which of the repeated draws.
-        test_fraction: random: share of the references to test on.
-        val_fraction: share of the training references to hold out for the validation while it trains.
         small: not used; an image is resized, whatever its size.
-        convert: take greyscale, transparent, CMYK and 16-bit images too, converted to RGB.
-        workers: processes that read and crop beside each training process; 0: the process does it itself.
     """
 
     vote_std: float | None = None
@@ -88,20 +75,9 @@ class NimaConfig(RunConfig):
         model: the network.
         batch: the batch.
         loss: the earth mover's distance.
-        optim: the optimizer.
         steps: how many batches; 0: as many as `epochs` takes.
         epochs: passes over the training images, where `steps` is 0.
-        out: folder of the run: as a ranking run's, and split.csv.
-        seed: of weights, batches, crops and dropout.
-        precision: no, bf16 or fp16; none: as accelerate was launched.
-        log_every: steps between two lines of the log.
-        val_every: steps between two validations; the last step has one too.
-        val_first: also validate before the first step.
         val_patches: not used; an image is scored whole.
-        checkpoint_every: steps between two checkpoints.
-        keep_checkpoints: the newest to keep.
-        resume: go on from the newest checkpoint in `out`.
-        overwrite: start anew although `out` holds a run; it is moved aside, not deleted.
     """
 
     init: str | None = None
@@ -175,24 +151,13 @@ class SiameseNimaConfig(RunConfig):
         model: the network, without `init`.
         batch: buckets and pairs.
         loss: what is learned from the pairs.
-        optim: the optimizer.
         freeze_until: the first layer that learns, by its name; or how many of Keras's layers do not, of
             inception_resnet_v2; none: all learn; auto: 618 for inception_resnet_v2 with `init`, as the original, else
             none.
         steps: how many batches; 0: as many as `epochs` takes.
         epochs: draws of the pairs, where `steps` is 0; in one, each image is the first of two pairs.
         workers: processes that read beside each training process; 0: the process does it itself.
-        out: folder of the run: as a ranking run's, and split.csv.
-        seed: of weights, batches and dropout.
-        precision: no, bf16 or fp16; none: as accelerate was launched.
-        log_every: steps between two lines of the log.
-        val_every: steps between two validations; the last step has one too.
-        val_first: also validate before the first step.
         val_patches: not used; an image is scored whole.
-        checkpoint_every: steps between two checkpoints.
-        keep_checkpoints: the newest to keep.
-        resume: go on from the newest checkpoint in `out`.
-        overwrite: start anew although `out` holds a run; it is moved aside, not deleted.
     """
 
     init: str | None = None

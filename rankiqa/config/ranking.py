@@ -108,19 +108,6 @@ class RankConfig(RunConfig):
         model: the network.
         batch: the sampler.
         loss: the hinge.
-        optim: the optimizer.
-        steps: how many batches.
-        out: folder of the run: config.yaml, log.csv, val.csv, curves.png, tensorboard/, checkpoints/, model/.
-        seed: of weights, batches, crops and dropout.
-        precision: no, bf16 or fp16; none: as accelerate was launched.
-        log_every: steps between two lines of the log.
-        val_every: steps between two validations; the last step has one too.
-        val_first: also validate before the first step.
-        val_patches: crops of each image in a validation.
-        checkpoint_every: steps between two checkpoints.
-        keep_checkpoints: the newest to keep.
-        resume: go on from the newest checkpoint in `out`.
-        overwrite: start anew although `out` holds a run; it is moved aside, not deleted.
     """
 
     data: DataConfig = field(default_factory=DataConfig)

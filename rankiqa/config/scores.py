@@ -46,19 +46,7 @@ class ScoredDataConfig(ScoresConfig):
 
     Args:
         labels: csv: the file with the scores; `root` is the folder of its images.
-        name_column: csv: column with the names of the images, if not name, path, image or file_name.
-        score_column: csv: column with the human scores, if not mos, dmos, score or label.
-        direction: csv: higher or lower, whichever scores are better; needed for a column called score or by a name of
-            its own.
-        score_range: csv: lowest and highest score of the scale; none: those of the file (of votes: 1 and 10).
-        missing: error, or record (go on without images that are missing or cannot be decoded, and list them).
-        pristine: keep the undistorted copies that a data set scores too (LIVE's).
-        split_seed: random: of the draw of the references.
-        repeat: random: which of the repeated draws.
-        test_fraction: random: share of the references to test on.
-        val_fraction: share of the training references to hold out for the validation while it trains.
         small: images smaller than the crop: error, reflect (mirror them at their borders) or resize (enlarge them).
-        convert: take greyscale, transparent, CMYK and 16-bit images too, converted to RGB.
         workers: processes that read and crop beside each training process; 0: the process does it itself.
     """
 
