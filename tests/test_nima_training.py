@@ -19,6 +19,7 @@ from rankiqa.nima_training import NimaTrainer
 from rankiqa.scoring import squeeze
 from rankiqa.training import all_scores
 from rankiqa.votes import mean_of, normalise, std_of
+from tests.datasets import layouts
 
 VOTES = [f"vote{k}" for k in range(1, 11)]
 
@@ -272,3 +273,28 @@ def test_a_split_that_tests_what_the_start_learned_is_refused(voted, tmp_path):
         NimaTrainer(again)
     own = dataclasses.replace(again, split=str(tmp_path / "first" / "split.csv"))
     assert NimaTrainer(own).split.count("test") == 8
+
+
+def test_ava_trains_as_it_is_distributed(tmp_path):
+    root, out = tmp_path / "ava", tmp_path / "run"
+    root.mkdir()
+    votes = layouts.ava(root)
+    args = ["--config", "train/configs/nima_ava.yaml", "--root", str(root), "--out", str(out), "--steps", "2"]
+    args += ["--model.name", "squeezenet1_1", "--model.weights", "none", "--model.crop", "48", "--model.resize", "56"]
+    args += ["--batch.images", "2", "--data.val_fraction", "0", "--data.workers", "0"]
+    assert main(args) == 0
+    split = pd.read_csv(out / "split.csv").set_index("path")["part"]
+    parts = {"images/101.jpg": "train", "images/102.jpg": "train", "images/103.jpg": "test", "images/105.jpg": "test"}
+    assert split.dropna().to_dict() == parts
+    assert load_model(out)[1]["finetuned_on"]["paths"] == ["images/101.jpg", "images/102.jpg"]
+    trainer = NimaTrainer(parse([*args, "--overwrite"]))
+    assert trainer.target[0] == pytest.approx(np.array(votes["101"]) / sum(votes["101"]))
+
+
+def test_ava_s_columns_are_counted(tmp_path, capsys):
+    layouts.ava(tmp_path)
+    lines = [line.split() for line in (tmp_path / "AVA.txt").read_text().splitlines()]
+    (tmp_path / "AVA.txt").write_text("\n".join(" ".join(line[:11] + line[12:]) for line in lines))
+    flags = ["--model.name", "squeezenet1_1", "--model.weights", "none", "--out", str(tmp_path / "run")]
+    assert main(["--dataset", "ava", "--root", str(tmp_path), *flags]) == 2
+    assert "AVA.txt, line 1: 14 columns, but AVA has 15" in capsys.readouterr().err

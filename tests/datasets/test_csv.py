@@ -46,7 +46,10 @@ def test_a_given_direction_wins_over_the_name_of_the_column(images, tmp_path):
             "name,quality\none.png,1\n",
             "no column mos or dmos or score or label, only name, quality; name it with --score-column",
         ),
-        ("file,mos\none.png,1\n", "no column name or path or image or file_name, only file, mos; name it with --name-column"),
+        (
+            "file,mos\none.png,1\n",
+            "no column name or path or image or file_name, only file, mos; name it with --name-column",
+        ),
         ("name,mos,dmos\none.png,1,2\n", "has the columns mos and dmos; say which one with --score-column"),
         ("name,score\none.png,1\n", "say --direction higher or --direction lower"),
         ("name,mos\none.png,1\ntwo.png,nan\n", "line 3: the mos of two.png is nan, not a finite number"),
