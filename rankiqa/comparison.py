@@ -12,15 +12,16 @@ from typing import Any
 import pandas as pd
 
 from rankiqa import metrics
+from rankiqa.close_pairs import check_edges, default_edges
 from rankiqa.errors import InputError
 from rankiqa.evaluation import BOOTSTRAP, carry_out, check_writable, valid_json
 from rankiqa.evaluation_items import REPEAT, Source, default_splits, make_plan, tuned_on
-from rankiqa.evaluation_tables import ALL
+from rankiqa.evaluation_tables import ALL, compare_close_pairs, measure_close_pairs
 from rankiqa.intervals import over_splits, paired_difference
 from rankiqa.logistic import logistic_fit
 from rankiqa.metrics import LEAST_VALUES
-from rankiqa.report import environment, headline, number, read_results
-from rankiqa.report_plots import name_of
+from rankiqa.report import VOTES, bin_name, environment, headline, number, read_results
+from rankiqa.report_plots import data_address, draw_close_pairs, name_of, png_of
 from rankiqa.scoring import PATCHES, check_view, pick_device
 
 TEMPLATE = "comparison_template.html.j2"
@@ -59,6 +60,7 @@ def compare(
     strict: bool = False,
     progress: bool = False,
     thumbnails: bool = True,
+    pair_edges: Sequence[float] | None = None,
     command: str = "",
     patches: int = PATCHES,
     mode: str | None = None,
@@ -83,6 +85,8 @@ def compare(
     if bootstrap < 0 or workers < 0:
         raise InputError(f"bootstrap and workers must be at least 0, not {min(bootstrap, workers)}")
     check_view(patches, mode)
+    if pair_edges is not None:
+        pair_edges = check_edges(pair_edges, "pair_edges")
     configs: dict[str, dict] = {}
 
     def load(folder: str) -> dict:
@@ -112,6 +116,7 @@ def compare(
             strict=strict,
             progress=progress,
             thumbnails=thumbnails,
+            pair_edges=pair_edges,
             command=command,
             patches=patches,
             mode=mode,
@@ -127,13 +132,14 @@ def compare(
 def write_comparison(
     out: str | Path, folders: Sequence[str | Path], bootstrap: int = BOOTSTRAP, seed: int = 0, command: str = ""
 ) -> dict:
-    """Write comparison.html, comparison.json and comparison.csv from the scores.csv and summary.json of each folder.
+    """Write comparison.html, .json and .csv, and close_pairs.csv, from the scores.csv and summary.json of each folder.
 
     The first folder's model is the one that the others are compared with, image by image. Nothing here is an absolute
     value: a model that is upside down on a set shows a negative number.
 
     Returns what comparison.json holds: `models`, `datasets`, `cells` (numbers of each model on each set; over several
-    splits the means) and `differences` (of each further model less the first, with intervals over groups).
+    splits the means), `differences` (of each further model less the first, with intervals over groups) and
+    `close_pairs` of each set of human scores (see `rankiqa.close_pairs`).
     """
     from rankiqa.images import write_atomically
 
@@ -155,6 +161,7 @@ def write_comparison(
                 "splits": len(splits["runs"]) if splits else None,
                 "own": bool(summary["training_references"].get("same_set")),
                 "tables": summary["tables"],
+                "votes": summary.get("votes"),
                 **{key: total.get(key) for key in (*COLUMNS, "intervals", "reason")},
             }
         )
@@ -167,11 +174,17 @@ def write_comparison(
         "datasets": list(dict.fromkeys(cell["dataset"] for cell in cells)),
         "cells": cells,
         "differences": _differences(pairs, bootstrap, seed),
+        "close_pairs": _close_pairs(pairs),
     }
     comparison = valid_json(comparison)
     text = json.dumps(comparison, indent=1, ensure_ascii=False, allow_nan=False)
     write_atomically(out / "comparison.json", (text + "\n").encode())
     write_atomically(out / "comparison.csv", _table(cells).to_csv(index=False, lineterminator="\n").encode())
+    if comparison["close_pairs"]:
+        table = _pairs_table(comparison["close_pairs"]).to_csv(index=False, lineterminator="\n")
+        write_atomically(out / "close_pairs.csv", table.encode())
+    else:  # of an earlier comparison in this folder
+        (out / "close_pairs.csv").unlink(missing_ok=True)
     names = {summary["data"]["label"]: summary["data"].get("type_names") or {} for *_, summary in pairs}
     write_atomically(out / "comparison.html", _render(comparison, names).encode())
     return comparison
@@ -195,6 +208,13 @@ def as_text(comparison: Mapping[str, Any]) -> str:
         if found["statistic"] == "srocc":
             what = f"{found['second']} less {found['first']} on {found['dataset']}"
             text.append(f"{what}: SROCC {difference_text(found)} ({found['n']} images)")
+    for entry in comparison.get("close_pairs", ()):  # an earlier version counted none
+        for found in entry["differences"]:
+            row = found["bins"][0]
+            what = f"{found['second']} less {found['first']} on {entry['dataset']}"
+            ends = f" ({points(row['low'])} to {points(row['high'])})" if row["low"] is not None else ""
+            why = f": {row['reason']}" if row["reason"] else ""
+            text.append(f"{what}: pairs {bin_name(row)} apart in order {points(row['difference'])} % points{ends}{why}")
     return "\n".join(text)
 
 
@@ -206,6 +226,35 @@ def difference_text(found: Mapping[str, Any]) -> str:
     if found["low"] is not None:
         text += f" ({number(found['low'])} to {number(found['high'])})"
     return f"{text}: {found['reason']}" if found["reason"] else text
+
+
+def points(value: float | None) -> str:
+    """A difference of shares in percentage points, with its sign."""
+    return ("+" if value is not None and value > 0 else "") + number(None if value is None else 100 * value, 2)
+
+
+def _close_pairs(pairs: Sequence[tuple[Path, pd.DataFrame, dict]]) -> list[dict]:
+    """For each data set of human scores: dataset, edges, `models` (bins of each) and `differences` from the first.
+
+    The edges are those of the first model's summary; one of an earlier version has none, and takes those of its scale.
+    """
+    first, found = pairs[0][2]["model"]["name"], {}
+    tables: dict[str, dict[str, pd.DataFrame]] = {}
+    for _, scores, summary in pairs:
+        data, name = summary["data"], summary["model"]["name"]
+        if data["kind"] == "ranks" or "score_range" not in data:
+            continue
+        edges = (summary.get("close_pairs") or {}).get("edges") or default_edges(data["score_range"])
+        entry = found.setdefault(data["label"], {"edges": list(edges), "models": [], "differences": []})
+        measured = measure_close_pairs(scores, data["score_range"], entry["edges"])
+        entry["models"].append({"model": name, "bins": measured["bins"], "reason": measured["reason"]})
+        known = tables.setdefault(data["label"], {})
+        if measured["bins"]:
+            known[name] = scores
+        if name != first and {name, first} <= set(known):
+            bins = compare_close_pairs(known[first], scores, entry["edges"])
+            entry["differences"].append({"first": first, "second": name, "bins": bins})
+    return [{"dataset": label, **entry} for label, entry in found.items()]
 
 
 def _differences(pairs: Sequence[tuple[Path, pd.DataFrame, dict]], repeats: int, seed: int) -> list[dict]:
@@ -273,6 +322,21 @@ def _table(cells: Sequence[dict]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def _pairs_table(close: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """A row a data set, model and bin; a further model's with its difference from the first."""
+    rows = []
+    for entry in close:
+        less = {found["second"]: found for found in entry["differences"]}
+        for model in entry["models"]:
+            for k, row in enumerate(model["bins"]):
+                found = less.get(model["model"])
+                other = found["bins"][k] if found else {}
+                difference = {"less": found["first"] if found else "", "difference": other.get("difference")}
+                difference |= {f"difference_{end}": other.get(end) for end in ("low", "high")}
+                rows.append({"model": model["model"], "dataset": entry["dataset"], **row, **difference})
+    return pd.DataFrame(rows)
+
+
 def _cell(comparison: Mapping[str, Any], model: str, label: str) -> dict | None:
     return next((c for c in comparison["cells"] if (c["model"], c["dataset"]) == (model, label)), None)
 
@@ -298,10 +362,21 @@ def _render(comparison: dict, type_names: Mapping[str, Mapping[str, str]]) -> st
         cross=list(zip(comparison["models"], cross, strict=True)),
         types=types,
         names=names,
+        close=[{**entry, "plot": _pairs_plot(entry)} for entry in comparison["close_pairs"]],
+        voting=[cell for cell in comparison["cells"] if cell["votes"]],
+        vote_columns=VOTES,
         compared=COMPARED,
+        points=points,
         pair_text=_pair_text,
         difference_text=difference_text,
     )
+
+
+def _pairs_plot(entry: Mapping[str, Any]) -> str:
+    """The plot of the close pairs as a data: address; "" where no model has any."""
+    models = [(model["model"], model["bins"]) for model in entry["models"]]
+    bins = next((bins for _, bins in models if bins), None)
+    return data_address(png_of(draw_close_pairs(models, [*map(bin_name, bins)]))) if bins else ""
 
 
 def _own_name(folder: str) -> str:

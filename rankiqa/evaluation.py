@@ -4,24 +4,42 @@ from __future__ import annotations
 
 import json
 import math
-import platform
-import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from datetime import datetime, timezone
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from torch import nn
 
+from rankiqa.close_pairs import check_edges
 from rankiqa.datasets.scored_set import PRISTINE, ScoredSet
 from rankiqa.errors import InputError, explain_os_error
-from rankiqa.evaluation_items import Plan, Source, leave_out_training, make_plan, open_source, ranked_items
-from rankiqa.evaluation_tables import mean_tables, measure, measure_splits, split_parts
-from rankiqa.scoring import PATCHES, pick_device, score_files
+from rankiqa.evaluation_environment import commit, describe, versions
+from rankiqa.evaluation_items import (
+    SHARE_COLUMNS,
+    VOTED,
+    Plan,
+    Source,
+    leave_out_training,
+    make_plan,
+    open_source,
+    ranked_items,
+)
+from rankiqa.evaluation_tables import (
+    mean_tables,
+    measure,
+    measure_close_pairs,
+    measure_splits,
+    measure_votes,
+    split_parts,
+)
+from rankiqa.scoring import PATCHES, pick_device, score_files, view_of
+from rankiqa.votes import std_of
+from rankiqa.worst_images import worst_images
 
 __all__ = ["PRISTINE", "evaluate", "leave_out_training", "measure", "ranked_items", "score_items"]
 
@@ -29,15 +47,16 @@ COLUMNS = (
     *("path", "reference", "group", "distortion", "level", "native", "truth"),
     *("score", "median", "std", "patches"),
 )
-VERSIONS = ("torch", "torchvision", "numpy", "scipy", "pandas", "pillow", "opencv-python", "matplotlib")
 BOOTSTRAP = 1000  # repeats
-WORST, THUMBNAIL = 10, 160  # images shown, and the longer side of a thumbnail in pixels
 
 
 def score_items(
     model: nn.Module, items: pd.DataFrame, strict: bool = False, progress: bool = False, **options
 ) -> tuple[pd.DataFrame, list[dict[str, str]]]:
     """Score the files of `items`: a table with `COLUMNS`, and path and reason of each image left out.
+
+    Of the columns `VOTED` the table has vote1 … vote10 if `items` has them, and of a model that predicts votes their
+    shares p1 … p10 (over several crops the mean) and standard deviation.
 
     `options` are those of `rankiqa.scoring.score_files`. An image that cannot be scored is left out with a
     warning on stderr; with `strict` it is an `InputError`. So it is when no image can be scored.
@@ -47,7 +66,7 @@ def score_items(
     results = score_files(model, list(items["file"]), **options)
     # a log file gets a line now and then in place of a moving bar
     interval = 0.1 if sys.stderr.isatty() else 30
-    numbers, skipped = [], []
+    numbers, skipped, votes = [], [], {}
     bar = tqdm(
         zip(items["path"], results, strict=True),
         total=len(items),
@@ -56,7 +75,7 @@ def score_items(
         mininterval=interval,
         disable=not progress,
     )
-    for path, result in bar:
+    for place, (path, result) in enumerate(bar):
         if isinstance(result, InputError):
             if strict:
                 raise result
@@ -65,11 +84,18 @@ def score_items(
             numbers.append([math.nan] * 3 + [0])
         else:
             numbers.append([result.mean, result.median, result.std, len(result.scores)])
+            if result.votes is not None:
+                votes[items.index[place]] = result.votes.mean(0)
     if len(skipped) == len(items):
         more = f" (and {len(items) - 1} more)" if len(items) > 1 else ""
         raise InputError(f"no image could be scored: {skipped[0]['reason']}{more}" if skipped else "no images")
     scored = pd.DataFrame(numbers, columns=["score", "median", "std", "patches"], index=items.index)
-    table = pd.concat([items, scored], axis=1)[list(COLUMNS)]
+    if votes:
+        shares = np.stack(list(votes.values()))
+        predicted = pd.DataFrame(shares, columns=SHARE_COLUMNS, index=list(votes)).assign(votes_std=std_of(shares))
+        scored = scored.join(predicted)
+    table = pd.concat([items, scored], axis=1)
+    table = table[[*COLUMNS, *(column for column in VOTED if column in table)]]
     return table[table["patches"] > 0].reset_index(drop=True), skipped
 
 
@@ -100,6 +126,7 @@ def evaluate(
     workers: int = 2,
     progress: bool = False,
     thumbnails: bool = True,
+    pair_edges: Sequence[float] | None = None,
     command: str = "",
 ) -> dict:
     """Evaluate a model on a ranked set or on human scores, and write the report.
@@ -127,6 +154,8 @@ def evaluate(
         progress: show a bar and what is left out on stderr.
         thumbnails: show the worst-placed images in the report; without, their names alone, for images that may not be
             passed on.
+        pair_edges: of human scores, in their unit: the edges of the bins of `rankiqa.close_pairs`. None: a 40th, 20th,
+            10th and 5th of the score range.
         command: the command line, for the summary.
 
     Returns:
@@ -155,6 +184,7 @@ def evaluate(
         strict=strict,
         progress=progress,
         thumbnails=thumbnails,
+        pair_edges=pair_edges,
         command=command,
         patches=patches,
         mode=mode,
@@ -177,6 +207,7 @@ def evaluate_source(
     test_fraction: float = 0.2,
     all_references: bool = False,
     bootstrap: int = BOOTSTRAP,
+    pair_edges: Sequence[float] | None = None,
     device: str = "auto",
     **options,
 ) -> dict:
@@ -184,6 +215,8 @@ def evaluate_source(
     if bootstrap < 0:
         raise InputError(f"bootstrap must be at least 0, not {bootstrap}")
     place = pick_device(device)
+    if pair_edges is not None:
+        options["pair_edges"] = check_edges(pair_edges, "pair_edges")
     check_writable(out)
     loaded: dict = {}
 
@@ -217,6 +250,7 @@ def carry_out(
     progress: bool,
     command: str,
     thumbnails: bool = True,
+    pair_edges: Sequence[float] | None = None,
     loaded: dict | None = None,
     **scoring,
 ) -> dict:
@@ -230,7 +264,7 @@ def carry_out(
     start = time.perf_counter()
     if progress:
         _tell(plan)
-    scores, skipped, crop = _score_jobs(plan, loaded or {}, strict=strict, progress=progress, **scoring)
+    scores, skipped, view = _score_jobs(plan, loaded or {}, strict=strict, progress=progress, **scoring)
     several = plan.jobs[0].repeat is not None
     splits = None
     if several:
@@ -250,36 +284,42 @@ def carry_out(
             "name": name,
             "folder": str(Path(plan.jobs[0].folder)) if not several else name,
             "architecture": (config.get("architecture") or {}).get("name"),
-            "crop": crop,
+            "crop": view["crop"],
             "sha256": None if several else config.get("weights_sha256"),
             "score_range": config.get("score_range"),
             "trained_on": _trained_on(config),
         },
         "data": plan.data,
-        **{key: scoring[key] for key in ("patches", "mode", "seed", "small", "convert")},
+        **{key: view[key] for key in ("patches", "mode")},
+        **{key: scoring[key] for key in ("seed", "small", "convert")},
         "bootstrap": bootstrap,
-        "device": _describe(device),
+        "device": describe(device),
         "images": len(scores),
         "skipped": {"count": len(skipped), "images": skipped},
         "training_references": plan.training,
-        "commit": _commit(),
-        "versions": _versions(),
+        "commit": commit(),
+        "versions": versions(),
         "tables": mean_tables(splits) if several else measure(scores, bootstrap, scoring["seed"]),
         "splits": splits,
     }
     if plan.data["kind"] != "ranks":
-        summary["worst"] = _worst(scores, plan, thumbnails)
+        files = {key: file for job in plan.jobs for key, file in zip(job.items["path"], job.items["file"], strict=True)}
+        summary["worst"] = worst_images(scores, files if thumbnails else {})
+        summary["close_pairs"] = measure_close_pairs(scores, plan.data["score_range"], pair_edges)
+        if (votes := measure_votes(scores)) is not None:
+            summary["votes"] = votes
     summary = valid_json(summary)
     _write(Path(out), scores, summary)
     write_report(out)
     return summary
 
 
-def _score_jobs(plan: Plan, loaded: dict, **options) -> tuple[pd.DataFrame, list[dict[str, str]], int]:
-    """The scores of all jobs one below the other, what was left out, and the side of a crop in pixels."""
+def _score_jobs(plan: Plan, loaded: dict, **options) -> tuple[pd.DataFrame, list[dict[str, str]], dict]:
+    """The scores of all jobs one below the other, what was left out, and what the network was shown of an image:
+    patches, mode and crop, the side of its input in pixels."""
     from rankiqa.models import load_model
 
-    tables, skipped, crop = [], [], 0
+    tables, skipped, view = [], [], {}
     for job in plan.jobs:
         model, _ = loaded.pop(job.folder, None) or load_model(job.folder, device=options["device"])
         scores, left_out = score_items(model, job.items, **options)
@@ -287,39 +327,9 @@ def _score_jobs(plan: Plan, loaded: dict, **options) -> tuple[pd.DataFrame, list
             scores.insert(0, "repeat", job.repeat)
         tables.append(scores)
         skipped += [entry for entry in left_out if entry not in skipped]
-        crop = model.crop
-    return pd.concat(tables, ignore_index=True), skipped, crop
-
-
-def _worst(scores: pd.DataFrame, plan: Plan, thumbnails: bool) -> list[dict]:
-    """`rankiqa.report.worst_placed` with a small picture of each, lest the report need the images."""
-    from rankiqa.report import worst_placed
-
-    files = {path: file for job in plan.jobs for path, file in zip(job.items["path"], job.items["file"], strict=True)}
-    worst = worst_placed(scores, WORST)
-    for image in worst:
-        image["level"] = None if pd.isna(image["level"]) else int(image["level"])
-        image["thumbnail"] = _thumbnail(files[image["path"]]) if thumbnails else None
-    return worst
-
-
-def _thumbnail(file: Path) -> str | None:
-    """The image as a data: address of a small JPEG; None where it cannot be read any more."""
-    import base64
-    import io
-
-    from PIL import Image
-
-    from rankiqa.images import read_image
-
-    try:
-        image = Image.fromarray(read_image(file, convert=True))
-    except InputError:
-        return None
-    image.thumbnail((THUMBNAIL, THUMBNAIL))
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=85)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+        patches, mode = view_of(model, options["patches"], options["mode"])
+        view = {"patches": patches, "mode": mode, "crop": model.crop}
+    return pd.concat(tables, ignore_index=True), skipped, view
 
 
 def _write(out: Path, scores: pd.DataFrame, summary: dict) -> None:
@@ -364,41 +374,6 @@ def check_writable(out: str | Path) -> None:
             pass
     except OSError as error:
         raise explain_os_error(error, out) from error
-
-
-def _describe(device) -> str:
-    if device.type == "cuda":
-        import torch
-
-        return f"{device} ({torch.cuda.get_device_name(device)})"
-    return f"{device} ({platform.processor() or platform.machine()})"
-
-
-def _commit() -> str | None:
-    """The commit of this source, with + when files differ from it; None where it is not a checkout."""
-    here = Path(__file__).resolve().parent.parent
-    if not (here / ".git").exists():
-        return None
-    try:
-        run = [
-            subprocess.run(["git", "-C", here, *words], capture_output=True, text=True, timeout=20, check=True)
-            for words in (("rev-parse", "HEAD"), ("status", "--porcelain", "--untracked-files=no"))
-        ]
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return run[0].stdout.strip() + ("+" if run[1].stdout.strip() else "")
-
-
-def _versions() -> dict[str, str]:
-    import rankiqa
-
-    found = {"rankiqa": rankiqa.__version__, "python": platform.python_version()}
-    for name in VERSIONS:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def valid_json(value):

@@ -13,11 +13,14 @@ import pandas as pd
 
 from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.errors import InputError
+from rankiqa.votes import VOTE_COLUMNS
 
 if TYPE_CHECKING:
     from rankiqa.datasets.splits import Split
     from rankiqa.ranked_set import RankedSet
 
+SHARE_COLUMNS = tuple(f"p{k}" for k in range(1, len(VOTE_COLUMNS) + 1))  # predicted shares of the votes
+VOTED = (*VOTE_COLUMNS, "votes_std", *SHARE_COLUMNS)  # columns of scores.csv where people, or the model, voted
 REPEAT = "{repeat}"  # in the name of a model's folder: one model for each split
 
 
@@ -130,10 +133,15 @@ def ranked_items(ranks: RankedSet) -> pd.DataFrame:
 def scored_items(dataset: ScoredSet, split: Split, keep: np.ndarray) -> pd.DataFrame:
     """The images of a scored set where `keep`, with the columns of `ranked_items`.
 
-    native is the score as distributed, truth the same with higher for better, group what `split` keeps whole.
+    native is the score as distributed, truth the same with higher for better, group what `split` keeps whole. Where
+    people voted there are vote1 … vote10 too, turned like the truth: 10 is best.
     """
     table = dataset.table.assign(group=list(split.groups), native=dataset.table["score"], truth=dataset.truth)
     columns = ["path", "file", "reference", "group", "distortion", "level", "native", "truth"]
+    if set(VOTE_COLUMNS) <= set(table):
+        columns += VOTE_COLUMNS
+        if not dataset.higher_is_better:
+            table[list(VOTE_COLUMNS)] = table[list(VOTE_COLUMNS)].to_numpy()[:, ::-1]
     return table.loc[keep, columns].reset_index(drop=True)
 
 

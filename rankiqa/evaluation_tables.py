@@ -7,11 +7,14 @@ from collections.abc import Collection, Sequence
 import numpy as np
 import pandas as pd
 
+from rankiqa.close_pairs import close_pairs, close_pairs_difference, default_edges
 from rankiqa.datasets.scored_set import PRISTINE
+from rankiqa.evaluation_items import SHARE_COLUMNS, VOTE_COLUMNS
 from rankiqa.intervals import STATISTICS, over_splits
 from rankiqa.intervals import bootstrap as bootstrap_intervals
 from rankiqa.logistic import logistic_fit
 from rankiqa.metrics import agreement, lcc, ordered_across, ordered_within, srocc
+from rankiqa.vote_metrics import NUMBERS, vote_numbers
 
 ALL, BARE = "ALL", "ALL without pristine"
 OVER = ("srocc", "krocc", "lcc", "lcc_fitted", "rmse_fitted")  # what is averaged over splits
@@ -108,6 +111,48 @@ def mean_tables(splits: dict) -> list[dict]:
     return tables
 
 
+def measure_close_pairs(
+    scores: pd.DataFrame, score_range: Sequence[float], edges: Sequence[float] | None = None
+) -> dict:
+    """edges (None: of the range), bins as `rankiqa.close_pairs.close_pairs` gives them, and reason why there are none.
+
+    Where each split has a model of its own, two images may have been scored by two models: there are no bins.
+    """
+    edges = list(edges or default_edges(score_range))
+    if "repeat" in scores:
+        return {"edges": edges, "bins": [], "reason": "each split has a model of its own, and their scores do not mix"}
+    bins = close_pairs(scores["score"], scores["truth"], _groups(scores), edges=edges)
+    return {"edges": edges, "bins": bins, "reason": ""}
+
+
+def compare_close_pairs(first: pd.DataFrame, second: pd.DataFrame, edges: Sequence[float]) -> list[dict]:
+    """The bins of `rankiqa.close_pairs.close_pairs_difference`, of the second model less the first, on the images that
+    both scored; n in each says how many."""
+    both = second.merge(first[["path", "score"]], on="path", suffixes=("", "_first"))
+    arrays = [both[key] for key in ("score", "score_first", "truth")]
+    return [{"n": len(both), **row} for row in close_pairs_difference(*arrays, _groups(both), edges=edges)]
+
+
+def measure_votes(scores: pd.DataFrame) -> dict | None:
+    """The numbers of `rankiqa.vote_metrics.vote_numbers`; None where people, or the model, did not vote.
+
+    Where each split has a model of its own: their means over the splits, `splits` of them.
+    """
+    if not {*VOTE_COLUMNS, *SHARE_COLUMNS} <= set(scores):
+        return None
+    parts = [scores] if "repeat" not in scores else [part for _, part in scores.groupby("repeat")]
+    found = [vote_numbers(part[list(SHARE_COLUMNS)], part[list(VOTE_COLUMNS)]) for part in parts]
+    if "repeat" not in scores:
+        return found[0]
+    means = {key: over_splits([numbers[key] for numbers in found])["mean"] for key in NUMBERS}
+    reasons = {key: next((n[key] for n in found if n[key]), "") for key in ("reason", "reason_std")}
+    return {"n": round(np.mean([numbers["n"] for numbers in found])), "splits": len(found), **means, **reasons}
+
+
+def _groups(scores: pd.DataFrame) -> np.ndarray:
+    return scores["group" if "group" in scores else "reference"].to_numpy(str)
+
+
 def _numbers(scores: pd.DataFrame, repeats: int, seed: int) -> dict:
     x, y = scores["score"].to_numpy(np.float64), scores["truth"].to_numpy(np.float64)
     numbers = agreement(x, y)
@@ -118,7 +163,7 @@ def _numbers(scores: pd.DataFrame, repeats: int, seed: int) -> dict:
         numbers[f"fit{end}"], numbers[f"fit{end}_reason"] = _plain(fit.parameters), fit.reason
     numbers |= {"srocc_median": srocc(scores["median"], y), "lcc_median": lcc(scores["median"], y)}
     if repeats:
-        group = scores["group" if "group" in scores else "reference"].to_numpy(str)
+        group = _groups(scores)
         # of ranks no logistic is reported, and it takes most of the time
         statistics = STATISTICS[:3] if is_ranked(scores) else STATISTICS
         found = bootstrap_intervals(x, y, group, repeats=repeats, seed=seed, statistics=statistics)

@@ -54,7 +54,7 @@ def resamples(group: ArrayLike | None, n: int, repeats: int, seed: int) -> Itera
     `group`: (n,) names or numbers; an empty name is a group of its own; None makes every image one. Groups
     of several sizes make resamples of several lengths. The same arguments give the same indices.
     """
-    codes = _codes(group, n)
+    codes = group_codes(group, n)
     sizes = np.bincount(codes)
     images = np.argsort(codes, kind="stable")  # group by group
     starts = np.cumsum(sizes) - sizes
@@ -184,7 +184,7 @@ def _interval(values: np.ndarray, level: float, reason: str = "") -> Interval:
     return Interval(float(low), float(high))
 
 
-def _codes(group: ArrayLike | None, n: int) -> np.ndarray:
+def group_codes(group: ArrayLike | None, n: int) -> np.ndarray:
     """(n,) integers from 0: the number of each image's group."""
     if group is None:
         return np.arange(n)
@@ -198,7 +198,7 @@ def _codes(group: ArrayLike | None, n: int) -> np.ndarray:
 
 
 def _too_few_groups(group: ArrayLike | None, n: int) -> str:
-    groups = int(_codes(group, n).max()) + 1 if n else 0
+    groups = int(group_codes(group, n).max()) + 1 if n else 0
     if groups >= LEAST_GROUPS:
         return ""
     return f"{groups} group{'' if groups == 1 else 's'}, at least {LEAST_GROUPS} are needed"

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 
 from rankiqa.config import NimaConfig, NimaModelConfig
-from rankiqa.datasets.csv import VOTE_COLUMNS
 from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.datasets.splits import Split
 from rankiqa.errors import InputError
@@ -20,7 +19,8 @@ from rankiqa.ranked_set import Photo
 from rankiqa.scored_batches import ScoredBatches
 from rankiqa.scored_training import ScoredTrainer, divide, open_scores
 from rankiqa.training import Batch, Rows
-from rankiqa.votes import VOTES, maximum_entropy, mean_of, normalise
+from rankiqa.vote_metrics import vote_numbers
+from rankiqa.votes import VOTE_COLUMNS, VOTES, maximum_entropy, mean_of, normalise
 
 
 def open_nima(config: NimaModelConfig, init: str | None) -> tuple[Nima, dict[str, Any]]:
@@ -115,8 +115,6 @@ class NimaTrainer(ScoredTrainer):
         """Of the held-out part: mean votes against the scores, the EMD with r = 1, and what real votes tell beside."""
         rows, votes = self.score_part("val", VOTES, convert=self.config.data.convert)
         if self.voted:
-            from rankiqa.vote_metrics import vote_numbers
-
             numbers = vote_numbers(votes, self.target[rows])
         else:
             numbers = agreement(mean_of(votes), self.dataset.truth[rows])

@@ -1,7 +1,7 @@
 """What others reported: the numbers that a model of this project is measured against.
 
 Correlations of predicted and human scores, higher is better in both. An LCC here is the authors' own; whether a
-curve was fitted before it, is theirs to say.
+curve was fitted before it, is theirs to say. Of networks that predict votes there is more: `rankiqa.vote_metrics`.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 from rankiqa.errors import InputError
 
-METRICS = ("lcc", "srocc")
+METRICS = ("lcc", "srocc", "accuracy", "lcc_std", "srocc_std", "emd")
 ALL = "ALL"  # all types of the set together
 
 RANKIQA = "Liu, van de Weijer, Bagdanov: RankIQA, ICCV 2017, arXiv 1707.08347"
 RANKIQA_BOTH = "Liu, van de Weijer, Bagdanov: ICCV 2017 (arXiv 1707.08347) and TPAMI 2019 (arXiv 1902.06285)"
+NIMA = "Talebi, Milanfar: NIMA, IEEE TIP 2018, arXiv 1709.05424"
 CONVERTED = "the released Caffe weights, converted and tested by a third party"
 
 TID2013_TYPES = tuple(f"{number:02d}" for number in range(1, 25))
@@ -36,9 +37,9 @@ class PublishedRow:
     label
         Of the method, as its authors call it.
     metric
-        lcc or srocc.
+        One of `METRICS`: lcc, srocc; of votes, accuracy, lcc_std, srocc_std and emd (lower is better) too.
     values
-        Distortion type → correlation, [−1, 1]; "ALL" is the whole set. Types: "01"…"24" of TID2013;
+        Distortion type → correlation, [−1, 1], or share, [0, 1]; "ALL" is the whole set. Types: "01"…"24" of TID2013;
         JP2K, JPEG, GN, GB, FF of LIVE.
     network, protocol
         Empty where not known.
@@ -61,13 +62,13 @@ def published(dataset: str, metric: str) -> list[PublishedRow]:
     """The rows of a data set in a metric; [] where nothing is known of the set.
 
     Raises:
-        InputError: another metric than lcc and srocc.
+        InputError: a metric that is not in `METRICS`.
 
     >>> [row.values["ALL"] for row in published("tid2013", "lcc") if row.label == "RankIQA+FT"]
     [0.799]
     """
     if metric not in METRICS:
-        raise InputError(f"nothing published is kept in {metric!r}, only in {' and '.join(METRICS)}")
+        raise InputError(f"nothing published is kept in {metric!r}, only in {', '.join(METRICS)}")
     return [row for row in PUBLISHED.get(dataset, []) if row.metric == metric]
 
 
@@ -81,6 +82,13 @@ def _both(label: str, lcc: float, srocc: float, network: str, protocol: str, sou
         PublishedRow(label, metric, {ALL: value}, network, protocol, source)
         for metric, value in (("lcc", lcc), ("srocc", srocc))
     ]
+
+
+def _nima(network: str, numbers: str) -> list[PublishedRow]:
+    """A row a metric: accuracy, LCC and SROCC of the mean, LCC and SROCC of the standard deviation, EMD with r = 1."""
+    metrics = ("accuracy", "lcc", "srocc", "lcc_std", "srocc_std", "emd")
+    found = zip(metrics, map(float, numbers.split()), strict=True)
+    return [PublishedRow(f"NIMA, {network}", metric, {ALL: value}, network, "", NIMA) for metric, value in found]
 
 
 _LIVE = (*LIVE_TYPES, ALL)
@@ -160,6 +168,11 @@ PUBLISHED: dict[str, list[PublishedRow]] = {
         *_both("RankIQA+FT", 0.960, 0.947, "", TEN_SPLITS, RANKIQA_BOTH),
         *_both("BRISQUE", 0.928, 0.910, "", TEN_SPLITS, RANKIQA_BOTH),
         *_both("HOSA", 0.948, 0.930, "", TEN_SPLITS, RANKIQA_BOTH),
+    ],
+    "ava": [
+        *_nima("MobileNet", ".8036 .518 .510 .152 .137 .081"),
+        *_nima("VGG16", ".8060 .610 .592 .205 .202 .052"),
+        *_nima("Inception-v2", ".8151 .636 .612 .233 .218 .050"),
     ],
     "mlive": [
         *_both("RankIQA", 0.898, 0.893, "", "", RANKIQA_BOTH),

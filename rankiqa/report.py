@@ -11,13 +11,14 @@ import numpy as np
 import pandas as pd
 
 from rankiqa.errors import InputError
+from rankiqa.evaluation_items import SHARE_COLUMNS, VOTED
 from rankiqa.evaluation_tables import ALL, OVER, is_ranked
 from rankiqa.logistic import logistic_fit
-from rankiqa.metrics import linear_fit
 from rankiqa.report_plots import data_address, draw_levels, draw_scatter, draw_types, name_of, png_of
+from rankiqa.scoring import WHOLE
+from rankiqa.worst_images import worst_placed
 
 TEMPLATE = "report_template.html.j2"
-WORST = 8
 # (group, heading, key of a table row, decimals); shares are handled apart
 RANKED = (
     ("", "n", "n", 0),
@@ -42,6 +43,15 @@ HUMAN = (
 SPLITS = dict(zip(OVER, ("SROCC", "KROCC", "LCC", "LCC, logistic fit", "RMSE, logistic fit"), strict=True))
 SHARES = {"ordered, same photo": "within", "ordered, other photos": "across"}
 SHORT = {"SROCC of median": "median", "ordered, same photo": "same photo", "ordered, other photos": "others"}
+# (group, heading, key) of `rankiqa.vote_metrics.vote_numbers`
+VOTES = (
+    ("", "accuracy", "accuracy"),
+    ("mean", "SROCC", "srocc"),
+    ("mean", "LCC", "lcc"),
+    ("standard deviation", "SROCC", "srocc_std"),
+    ("standard deviation", "LCC", "lcc_std"),
+    ("", "EMD", "emd"),
+)
 PLOTS = ("scatter.png", "levels.png", "types.png")
 
 
@@ -82,7 +92,7 @@ def read_results(folder: Path) -> tuple[pd.DataFrame, dict]:
         scores = pd.read_csv(
             folder / "scores.csv",
             dtype={**text, "level": "Int64"},
-            na_values={key: [""] for key in ("level", "native", "score", "median", "std")},
+            na_values={key: [""] for key in ("level", "native", "score", "median", "std", *VOTED)},
             keep_default_na=False,
         )
         summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
@@ -152,6 +162,42 @@ def as_text(tables: Sequence[dict], names: Mapping[str, str] | None = None) -> s
     return "\n".join(text)
 
 
+def votes_text(votes: Mapping) -> str:
+    """The numbers of `rankiqa.vote_metrics.vote_numbers` in a few lines."""
+    over = f"mean of {votes['splits']} splits" if "splits" in votes else f"{votes['n']} images"
+    lines = [f"votes ({over}): accuracy at mean 5 {votes_number(votes, 'accuracy')}, EMD {number(votes['emd'])}"]
+    for group, end, reason in (("mean", "", "reason"), ("standard deviation", "_std", "reason_std")):
+        why = f": {votes[reason]}" if votes[reason] else ""
+        lines.append(f"{group}: SROCC {number(votes['srocc' + end])}, LCC {number(votes['lcc' + end])}{why}")
+    return "\n".join(lines)
+
+
+def votes_number(votes: Mapping, key: str) -> str:
+    """A number of votes as text: the accuracy in percent; "–" for none."""
+    value = votes.get(key)
+    return share(value) if key == "accuracy" else number(value)
+
+
+def bin_name(row: Mapping) -> str:
+    """What a bin of `rankiqa.close_pairs` is called.
+
+    >>> bin_name({"from": 0.45, "to": 0.9})
+    '0.45 to 0.9'
+    """
+    return f"above {row['from']:g}" if row["to"] is None else f"{row['from']:g} to {row['to']:g}"
+
+
+def view_text(summary: Mapping) -> str:
+    """What the network was shown of an image."""
+    mode, side = summary["mode"] or "random", summary["model"]["crop"]
+    if mode == "native":
+        return "the whole image as it is"
+    if mode == "resize":
+        return f"the whole image, resized to {side}×{side} pixels whatever its shape"
+    most = " at most" if mode == "grid" else ""
+    return f"{summary['patches']} crops{most} of {side}×{side} pixels ({mode})"
+
+
 def splits_cells(splits: dict) -> list[list[tuple[str, str]]]:
     """Rows of (mean ± standard deviation, median) as text, over several splits."""
     rows = []
@@ -166,26 +212,6 @@ def splits_cells(splits: dict) -> list[list[tuple[str, str]]]:
     return rows
 
 
-def worst_placed(scores: pd.DataFrame, count: int = WORST) -> list[dict]:
-    """The images whose truth is farthest from the fitted curve through all scores, farthest first.
-
-    The curve is the 4-parameter logistic for human scores, and the least-squares line for ranks or where there is no
-    such fit. Each has path, distortion, level, native, score, truth, `fitted` (what the curve makes of the score, in
-    the truth's unit) and `difference` = fitted − truth: positive where the score is too good. Empty where there is no
-    curve.
-    """
-    fitted = linear_fit(scores["score"], scores["truth"])
-    if not np.isfinite(fitted).all():
-        return []
-    if not is_ranked(scores):
-        curve = logistic_fit(scores["score"], scores["truth"])
-        fitted = curve.fitted if np.isfinite(curve.fitted).all() else fitted
-    table = scores.assign(fitted=fitted, difference=fitted - scores["truth"])
-    # a stable sort: the order of equal differences is that of the file
-    order = np.argsort(-table["difference"].abs().to_numpy(), kind="stable")[:count]
-    return table.iloc[order].to_dict("records")
-
-
 def environment():
     """Where the pages' templates are; what they are given is text, never markup."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -197,7 +223,7 @@ def environment():
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.globals["number"] = number
+    found.globals |= {"number": number, "share": share, "bin_name": bin_name, "votes_number": votes_number}
     return found
 
 
@@ -226,7 +252,12 @@ def render(scores: pd.DataFrame, summary: dict, images: dict[str, str], publishe
             split_headings=["type", "images", *SPLITS.values()],
             worst=worst_placed(scores) if worst is None else worst,
             fit=fit if fit is not None and np.isfinite(fit.parameters).all() else None,
+            view=view_text(summary),
+            whole=summary["mode"] in WHOLE,
+            voting=SHARE_COLUMNS[0] in scores,
+            vote_columns=VOTES,
             published=_published_table(published),
+            published_columns=_published_columns(published),
             images=images,
         )
     )
@@ -241,6 +272,11 @@ def number(value: float | None, digits: int = 3) -> str:
     return f"{value:.{digits}f}".replace("-", "−")
 
 
+def share(value: float | None) -> str:
+    """A share in percent with one decimal; "–" for none."""
+    return f"{100 * value:.1f} %" if value is not None and np.isfinite(value) else "–"
+
+
 def _shares(tables: Sequence[dict]) -> dict[str, str]:
     return {heading: key for heading, key in SHARES.items() if f"{key}_pairs" in tables[-1]}
 
@@ -253,20 +289,27 @@ def headline(tables: Sequence[dict], splits: dict | None) -> dict:
 
 
 def _published(summary: dict) -> list:
-    """The published values for a data set: SROCC, then LCC."""
-    from rankiqa.published import published
+    """The published values for a data set: SROCC, then LCC, then those of votes."""
+    from rankiqa.published import METRICS, published
 
-    name = summary["data"].get("dataset")
-    return [row for metric in ("srocc", "lcc") for row in published(name, metric)] if name else []
+    name, metrics = summary["data"].get("dataset"), dict.fromkeys(("srocc", "lcc", *METRICS))
+    return [row for metric in metrics for row in published(name, metric)] if name else []
+
+
+def _published_columns(rows: Sequence) -> list[tuple[str, str]]:
+    """Heading and metric: SROCC and LCC, or with numbers of votes all of them."""
+    if not any(row.metric == "accuracy" for row in rows):
+        return [("SROCC", "srocc"), ("LCC", "lcc")]
+    return [(heading + " of std" * key.endswith("_std"), key) for _, heading, key in VOTES]
 
 
 def _published_table(rows: Sequence) -> list[dict]:
-    """Label, network, protocol, source and the value over all images, of each label."""
+    """Label, network, protocol, source and the values over all images, of each label."""
     found: dict[str, dict] = {}
     for row in rows:
         entry = found.setdefault(row.label, {"label": row.label, "network": row.network, "protocol": row.protocol})
         value = row.values.get(ALL)
-        entry[row.metric] = number(value) + (" *" if ALL in row.from_memory else "")
+        entry[row.metric] = votes_number({row.metric: value}, row.metric) + (" *" if ALL in row.from_memory else "")
         entry["source"] = row.source
         entry["memory"] = entry.get("memory", False) or bool(row.from_memory)
     return [{"srocc": "–", "lcc": "–", **entry} for entry in found.values()]

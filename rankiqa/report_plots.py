@@ -164,7 +164,10 @@ def name_of(kind: str, type_names: Mapping[str, str] | None) -> str:
 
 
 def _short(text: str, width: int) -> str:
-    return textwrap.shorten(text, width, placeholder=" …") if len(text) > width else text
+    if len(text) <= width:
+        return text
+    short = textwrap.shorten(text, width, placeholder=" …")
+    return short if len(short) > 2 else text[: width - 1] + "…"  # one long word
 
 
 def _finite(value: float | None) -> float:
@@ -208,6 +211,43 @@ def draw_levels(scores: pd.DataFrame) -> Figure:
         fontsize=8,
         title_fontsize=8,
     )
+    return figure
+
+
+def draw_close_pairs(models: Sequence[tuple[str, Sequence[Mapping]]], names: Sequence[str]) -> Figure:
+    """The share of pairs in order, a line a model, against the bins of difference, closest first.
+
+    `models`: name, and the rows of `rankiqa.close_pairs.close_pairs` (none: no line); `names` of the bins. Bars are the
+    intervals.
+    """
+    figure, axes = _figure(7.2, 3.8)
+    places, drawn = np.arange(len(names)), [50.0]
+    for k, (name, bins) in enumerate(models):
+        if not bins:  # the others keep their colours
+            continue
+        value, low, high = (100 * np.array([_finite(row[key]) for row in bins]) for key in ("share", "low", "high"))
+        # side by side, lest the bars of one model hide those of another
+        x = places + 0.08 * (k - (len(models) - 1) / 2) * min(1, 6 / len(models))
+        errors = np.nan_to_num([value - low, high - value])
+        axes.errorbar(
+            x,
+            value,
+            errors,
+            color=PALETTE[k % len(PALETTE)],
+            marker=MARKERS[k // len(PALETTE) % len(MARKERS)],
+            markersize=4.5,
+            linewidth=1.3,
+            capsize=3,
+            label=_short(name, 30),
+        )
+        drawn += [*value, *low, *high]
+    axes.axhline(50, color="#888888", linewidth=0.9, linestyle="--")
+    axes.set_xticks(places, names)
+    axes.set_xlim(-0.5, len(names) - 0.5)
+    axes.set_ylim(np.nanmin(drawn) - 3, min(np.nanmax(drawn) + 3, 102))
+    axes.set_xlabel("difference of the human scores", fontsize=9)
+    axes.set_ylabel("pairs in order, %", fontsize=9)
+    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=8)
     return figure
 
 

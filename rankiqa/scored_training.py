@@ -154,8 +154,8 @@ class ScoredTrainer(Trainer):
         if found := [path for path in self.dataset.table["path"][test] if path in seen]:
             init = getattr(self.config, "init", None)
             raise InputError(
-                f"split {self.config.split} leaks: {init} learned from {len(found)} of the {test.sum()} test images, the "
-                f"first is {found[0]}; give --split {init}/split.csv, the split of that run"
+                f"split {self.config.split} leaks: {init} learned from {len(found)} of the {test.sum()} test images, "
+                f"the first is {found[0]}; give --split {init}/split.csv, the split of that run"
             )
 
     @abstractmethod

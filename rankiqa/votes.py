@@ -7,6 +7,7 @@ import numpy as np
 from rankiqa.errors import InputError
 
 VOTES = 10
+VOTE_COLUMNS = tuple(f"vote{k}" for k in range(1, VOTES + 1))  # of a data set's table: the counts
 SCALE = np.arange(1, VOTES + 1, dtype=np.float64)
 # A mean at the very end of the scale has one distribution only; targets keep this far from it.
 MARGIN = 0.05

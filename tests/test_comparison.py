@@ -105,6 +105,90 @@ def test_differences_are_those_of_the_same_images(roots, models, tmp_path):
     assert row["low"] <= row["difference"] <= row["high"]
 
 
+def test_close_pairs_stand_side_by_side(roots, models, tmp_path, capsys):
+    out = tmp_path / "out"
+    args = ("--model", "up", "rough", "down", "--dataset", "tid2013", "--root", roots[0], "--out", out)
+    assert run(*args, "--bootstrap", 0, "--pair-edges", 0.4, 1) == 0
+    (entry,) = json.loads((out / "comparison.json").read_text())["close_pairs"]
+    assert entry["edges"] == [0.4, 1]
+    tables = {name: pd.read_csv(out / name / "tid2013" / "scores.csv") for name in ("up", "rough", "down")}
+    truth = tables["up"]["truth"].to_numpy()
+    first, second = np.triu_indices(len(truth), 1)
+    apart = np.searchsorted([0.4, 1], np.abs(truth[first] - truth[second]))
+    shares = {}
+    for model in entry["models"]:
+        score = tables[model["model"]]["score"].to_numpy()
+        right = np.sign(score[first] - score[second]) == np.sign(truth[first] - truth[second])
+        shares[model["model"]] = [right[apart == k].mean() for k in range(3)]
+        assert [row["share"] for row in model["bins"]] == pytest.approx(shares[model["model"]])
+        assert [row["pairs"] for row in model["bins"]] == list(np.bincount(apart))
+    assert [(found["first"], found["second"]) for found in entry["differences"]] == [("up", "rough"), ("up", "down")]
+    for found in entry["differences"]:
+        less = np.subtract(shares[found["second"]], shares["up"])
+        assert [row["difference"] for row in found["bins"]] == pytest.approx(less)
+        assert all(row["low"] <= row["difference"] <= row["high"] for row in found["bins"] if not row["reason"])
+    assert less[-1] < -0.9  # down
+    table = list(csv.DictReader((out / "close_pairs.csv").open()))
+    assert len(table) == 9
+    assert float(table[-1]["difference"]) == pytest.approx(less[-1])
+    assert {row["less"] for row in table} == {"", "up"}
+    page = (out / "comparison.html").read_text()
+    assert "data:image/png;base64," in page
+    assert "0.4 to 1" in page
+    assert "rough less up on tid2013: pairs 0 to 0.4 apart in order" in capsys.readouterr().out
+
+
+def test_a_model_a_split_has_no_close_pairs_and_says_why():
+    from rankiqa.evaluation_tables import measure_close_pairs
+
+    table = pd.DataFrame({"score": [1.0, 2, 1, 2], "truth": [1.0, 2, 1, 2], "reference": "r", "repeat": [0, 0, 1, 1]})
+    found = measure_close_pairs(table, (0, 1))
+    assert found["bins"] == []
+    assert "each split has a model of its own" in found["reason"]
+
+
+def test_results_of_an_earlier_version_are_still_compared(roots, models, tmp_path):
+    from rankiqa.comparison import as_text, write_comparison
+    from rankiqa.report import write_report
+
+    out = tmp_path / "out"
+    args = ("--model", "up", "rough", "--dataset", "tid2013", "--root", roots[0], "--out", out)
+    assert run(*args, "--bootstrap", 0) == 0
+    new = json.loads((out / "comparison.json").read_text())
+    folders = [out / name / "tid2013" for name in ("up", "rough")]
+    for folder in folders:
+        summary = json.loads((folder / "summary.json").read_text())
+        del summary["close_pairs"]
+        (folder / "summary.json").write_text(json.dumps(summary))
+        assert "Close pairs" not in write_report(folder).read_text()
+    again = write_comparison(out, folders, bootstrap=0)
+    assert again["close_pairs"] == new["close_pairs"]
+    del again["close_pairs"]
+    assert "rough less up" in as_text(again)
+
+
+def test_models_that_predict_votes_are_compared_by_them(tmp_path):
+    from rankiqa.models import build_nima, save_model
+
+    root, rng = tmp_path / "ava", np.random.default_rng(0)
+    (root / "images").mkdir(parents=True)
+    lines = []
+    for k in range(6):
+        Image.fromarray(rng.integers(0, 256, (40, 50, 3), dtype=np.uint8)).save(root / "images" / f"{k}.jpg")
+        lines.append(" ".join(map(str, [k, k, *rng.integers(1, 30, 10), 0, 0, 0])))
+    (root / "AVA.txt").write_text("\n".join(lines) + "\n")
+    for name in ("before", "after"):
+        save_model(build_nima("squeezenet1_1", crop=32), tmp_path / name)
+    out = tmp_path / "out"
+    args = ("--model", tmp_path / "before", tmp_path / "after", "--dataset", "ava", "--root", root, "--out", out)
+    assert run(*args, "--bootstrap", 0) == 0
+    cells = json.loads((out / "comparison.json").read_text())["cells"]
+    for cell in cells:
+        summary = json.loads((out / cell["model"] / "ava" / "summary.json").read_text())
+        assert cell["votes"] == summary["votes"]
+        assert f"{cell['votes']['emd']:.3f}" in (out / "comparison.html").read_text()
+
+
 def test_k_splits_have_mean_median_and_deviation(roots, models, tmp_path):
     out = tmp_path / "out"
     args = ("--model", "rough", "--dataset", "tid2013", "--root", roots[0], "--split", "random", "--repeats", 5)
@@ -131,6 +215,7 @@ def test_a_published_split_tests_on_its_references(roots, models, tmp_path):
     [
         (["--split", "half"], "half"),
         (["--names", "a", "b"], "names"),
+        (["--pair-edges", "1", "0.5"], "--pair-edges must be positive and rise"),
         (["--bootstrap", "-1"], "bootstrap must be at least 0"),
         (["--split", "random", "--repeats", "0"], "repeats must be at least 1"),
         (["--repeats", "3"], "needs --split random"),
@@ -220,3 +305,5 @@ def test_a_model_a_split_is_tested_on_the_split_of_its_own_run(roots, models, tm
     summary = json.loads((out / "summary.json").read_text())
     values = [stats.spearmanr(part["score"], part["truth"]).statistic for _, part in scores.groupby("repeat")]
     assert summary["splits"]["over"][-1]["srocc"]["mean"] == pytest.approx(np.mean(values))
+    assert summary["close_pairs"]["bins"] == []
+    assert "None counted: each split has a model of its own" in (out / "report.html").read_text()

@@ -366,6 +366,28 @@ def test_types_of_human_scores_have_rows_of_their_own(images, tmp_path, model):
     assert found["ALL"]["srocc"] == pytest.approx(0.9)
 
 
+def test_close_pairs_are_in_the_unit_of_the_human_scores(images, tmp_path, model, capsys):
+    command = ["--labels", str(label_file(tmp_path, rows("name,mos"))), "--images", str(images), "--patches", "2"]
+    out = tmp_path / "out"
+    assert main([*command, "--out", str(out), "--pair-edges", "45", "120"]) == 0
+    close = json.loads((out / "summary.json").read_text())["close_pairs"]
+    greys = list(GREYS.values())
+    differences = [b - a for k, a in enumerate(greys) for b in greys[k + 1 :]]
+    expected = [sum(low < d <= high for d in differences) for low, high in ((0, 45), (45, 120), (120, 999))]
+    assert [row["pairs"] for row in close["bins"]] == expected == [1, 6, 3]
+    assert [row["share"] for row in close["bins"]] == [1, 1, 1]
+    assert close["bins"][0]["low"] is None
+    assert close["bins"][0]["reason"] == "the groups do not differ"
+    assert "45 to 120" in (out / "report.html").read_text()
+    assert main([*command, "--out", str(out)]) == 0
+    edges = json.loads((out / "summary.json").read_text())["close_pairs"]["edges"]
+    assert edges == pytest.approx([210 * share for share in (0.025, 0.05, 0.1, 0.2)])
+    for bad in (["0", "1"], ["2", "1"]):
+        assert main([*command, "--out", str(tmp_path / "bad"), "--pair-edges", *bad]) == 2
+        assert "--pair-edges must be positive and rise" in capsys.readouterr().err
+    assert not (tmp_path / "bad").exists()
+
+
 # --- the table --------------------------------------------------------------------------------------
 
 

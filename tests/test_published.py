@@ -43,6 +43,18 @@ def test_single_values():
     assert row("mlive", "srocc", "RankIQA").values == {"ALL": 0.893}
 
 
+def test_ava_has_what_nima_reports_of_votes():
+    expected = {
+        "NIMA, MobileNet": (0.8036, 0.518, 0.510, 0.152, 0.137, 0.081),
+        "NIMA, VGG16": (0.8060, 0.610, 0.592, 0.205, 0.202, 0.052),
+        "NIMA, Inception-v2": (0.8151, 0.636, 0.612, 0.233, 0.218, 0.050),
+    }
+    metrics = ("accuracy", "lcc", "srocc", "lcc_std", "srocc_std", "emd")
+    for label, values in expected.items():
+        assert tuple(row("ava", metric, label).values[ALL] for metric in metrics) == values
+    assert {r.metric for name, rows in PUBLISHED.items() if name != "ava" for r in rows} == {"lcc", "srocc"}
+
+
 def test_live():
     lcc, srocc = (row("live", metric, "RankIQA+FT").values for metric in ("lcc", "srocc"))
     assert tuple(lcc) == tuple(srocc) == (*LIVE_TYPES, ALL)
@@ -66,5 +78,5 @@ def test_every_row_is_a_row_of_correlations_with_a_source():
 
 def test_what_is_not_known():
     assert published("kadid10k", "lcc") == []
-    with pytest.raises(InputError, match="nothing published is kept in 'rmse', only in lcc and srocc"):
+    with pytest.raises(InputError, match="nothing published is kept in 'rmse', only in lcc, srocc, accuracy"):
         published("live", "rmse")

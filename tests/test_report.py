@@ -189,6 +189,65 @@ def test_what_is_wrong_with_the_scores_is_said(change, message, make, tmp_path):
     assert message in write(tmp_path, change(make()))
 
 
+@pytest.mark.parametrize(
+    ("mode", "text"),
+    [
+        ("random", "The mean of the network's scores of 30 crops of 227×227 pixels (random)."),
+        (None, "The mean of the network's scores of 30 crops of 227×227 pixels (random)."),
+        ("grid", "The mean of the network's scores of 30 crops at most of 227×227 pixels (grid)."),
+        ("resize", "The network's score of the whole image, resized to 227×227 pixels whatever its shape."),
+        ("native", "The network's score of the whole image as it is."),
+    ],
+)
+def test_the_page_says_what_the_network_saw(mode, text, tmp_path):
+    page = Page(write(tmp_path, labelled(), mode=mode, data={"kind": "labels", "labels": "l", "labels_sha256": "0"}))
+    assert text in page.text
+    assert ("crops of 227" in page.text) == (mode in ("random", None))
+    assert ("One input an image" in page.text) == (mode in ("resize", "native"))
+
+
+def test_the_page_has_the_numbers_of_votes_and_of_close_pairs(tmp_path):
+    votes = {"n": 12, "accuracy": 0.8125, "lcc": -0.25, "srocc": 0.5, "lcc_std": None, "srocc_std": None, "emd": 0.0625}
+    votes |= {"reason": "", "reason_std": "every predicted score is the same"}
+    bins = [
+        {"from": 0, "to": 0.5, "pairs": 1234, "share": 0.625, "low": 0.5, "high": 0.75, "reason": ""},
+        {
+            "from": 0.5,
+            "to": None,
+            "pairs": 0,
+            "share": None,
+            "low": None,
+            "high": None,
+            "reason": "no pair in this bin",
+        },
+    ]
+    close = {"edges": [0.5], "bins": bins, "reason": ""}
+    data = {"kind": "labels", "labels": "l.csv", "labels_sha256": "ef" * 32}
+    page = Page(write(tmp_path, labelled(), data=data, votes=votes, close_pairs=close))
+    assert ["81.2 %", "0.500", "−0.250", "–", "–", "0.062"] in page.rows
+    assert ["standard deviation: every predicted score is the same"] in page.rows
+    assert ["0 to 0.5", "1,234", "62.5 %", "50.0 %", "75.0 %", ""] in page.rows
+    assert ["above 0.5", "0", "–", "–", "–", "no pair in this bin"] in page.rows
+    assert "standard deviation: SROCC –, LCC –: every predicted" in report.votes_text(votes)
+    assert "votes (mean of 3 splits)" in report.votes_text({**votes, "splits": 3})
+
+
+def test_the_lines_of_close_pairs_are_the_shares():
+    from rankiqa.report_plots import draw_close_pairs
+
+    values = (0.6, 0.55, 0.7), (0.9, None, None), (None, None, None)
+    bins = [dict(zip(("share", "low", "high"), row, strict=True)) for row in values]
+    figure = draw_close_pairs([("a" * 40, bins), ("none", []), ("b", bins)], ["0 to 1", "1 to 2", "above 2"])
+    (axes,) = figure.axes
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["a" * 29 + "…", "b"]
+    for container in axes.containers:
+        np.testing.assert_allclose(container.lines[0].get_ydata(), [60, 90, np.nan])
+    ends = axes.containers[0].lines[2][0].get_segments()
+    np.testing.assert_allclose(ends[0][:, 1], [55, 70])
+    lines = [line.get_xdata() for line in axes.lines if len(line.get_xdata()) == 3]
+    assert not np.allclose(lines[0], lines[-1])  # beside each other
+
+
 def test_each_level_has_its_histogram():
     scores = ranked(photos=5)
     figure = report.draw_levels(scores)

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 MODEL, RANKS, REPORT = "results/demo/run", "results/demo/ranks", "results/demo/report"
-DIRECTIONS, MODES, SMALL = ("higher", "lower"), ("random", "grid"), ("error", "reflect", "resize")
+DIRECTIONS, SMALL = ("higher", "lower"), ("error", "reflect", "resize")
+MODES = ("random", "grid", "resize", "native")  # those of rankiqa.scoring, which takes long to import
 
 
 def parser() -> argparse.ArgumentParser:
@@ -61,12 +62,15 @@ def parser() -> argparse.ArgumentParser:
         help="which human scores are better; by default higher for mos, "
         "lower for dmos; must be said for any other column",
     )
+    add("--pair-edges", type=float, nargs="+", metavar="EDGE", help="differences of human scores, in their unit, that "
+        "divide the pairs from close to far (default: a 40th, 20th, 10th and 5th of the scale)")  # fmt: skip
     add("--patches", type=int, default=30, help="crops of each image")
     add(
         "--mode",
         choices=MODES,
-        default="random",
-        help="where the crops are: at random, or on an even grid (of at most --patches)",
+        help="what the network sees of an image: crops at random places or on an even grid (of at most --patches), the "
+        "whole image resized to its input, or the image as it is (default: the model's own, random for one trained on "
+        "ranks, resize for NIMA)",
     )
     add("--seed", type=int, default=0, help="of the random crops")
     add(
@@ -103,18 +107,23 @@ def run(argv: Sequence[str]) -> int:
     human = args.labels is not None or args.dataset is not None
     if args.split is not None and not human:
         parse.error("--split needs --dataset, or --labels and --images")
+    if args.pair_edges is not None and not human:
+        parse.error("--pair-edges needs --dataset, or --labels and --images")
     if args.split is not None and len(args.split) not in (1, len(args.dataset or [None])):
         parse.error("--split: give one for all data sets, or one each")
     single = args.model[0].replace("{repeat}", "all")
     out = Path(args.out or (REPORT if args.model == [MODEL] else Path(single) / "report"))
 
     keys = ("split_seed", "repeats", "test_fraction", "all_references", "bootstrap", "patches", "mode", "seed", "small")
-    keys += ("convert", "strict", "device", "workers")
+    keys += ("convert", "strict", "device", "workers", "pair_edges")
     options = {key: getattr(args, key) for key in keys}
     options |= {"thumbnails": not args.no_thumbnails, "progress": True}
     options["command"] = shlex.join(["python", "eval/eval_all.py", *argv])
+    from rankiqa.close_pairs import check_edges
     from rankiqa.comparison import as_text, compare, model_names
 
+    if args.pair_edges is not None:
+        check_edges(args.pair_edges, "--pair-edges")
     names = model_names(args.model, args.names)
     if len(args.model) > 1 or len(args.dataset or ()) > 1:
         print(as_text(compare(names, _sources(args), out, **options)))
@@ -123,10 +132,13 @@ def run(argv: Sequence[str]) -> int:
 
     from rankiqa.evaluation import evaluate_source
     from rankiqa.report import as_text as table_as_text
+    from rankiqa.report import votes_text
 
     (source,) = _sources(args)
     summary = evaluate_source(args.model[0], source, out, name=(args.names or args.model)[0], **options)
     print(table_as_text(summary["tables"], source.data.get("type_names")))
+    if "votes" in summary:
+        print(votes_text(summary["votes"]))
     if skipped := summary["skipped"]["count"]:
         print(f"{skipped} images could not be scored and are not in the table")
     print(f"report: {out / 'report.html'}")

@@ -14,12 +14,11 @@ import pandas as pd
 from rankiqa.datasets.label_file import Entry, make_table, number, read_csv_rows
 from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.errors import InputError
-from rankiqa.votes import VOTES, mean_of, normalise
+from rankiqa.votes import VOTE_COLUMNS, VOTES, mean_of, normalise
 
 NAME_COLUMNS = ("name", "path", "image", "file_name")
 # Which is better; None: must be said. A label is that of Siamese NIMA's files.
 SCORE_COLUMNS = {"mos": "higher", "dmos": "lower", "score": None, "label": "higher"}
-VOTE_COLUMNS = tuple(f"vote{k}" for k in range(1, VOTES + 1))
 DIRECTIONS = ("higher", "lower")
 PARTS = {"train": "train", "val": "test", "test": "test"}
 
