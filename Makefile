@@ -5,7 +5,7 @@ DEMO_STEPS ?= 400
 WORKERS ?= 2
 BIN := .venv/bin
 
-.PHONY: demo test test-slow lint format clean install
+.PHONY: demo test test-slow test-keras lint format clean install
 .NOTPARALLEL:
 
 install: .venv/installed
@@ -28,6 +28,15 @@ test: install
 test-slow: install
 	$(BIN)/python -m pytest -n 2 -m slow
 
+# Against Keras itself, in an environment of its own (TensorFlow, about 2 GB).
+test-keras: install .venv-keras/installed
+	RANKIQA_KERAS_PYTHON=$(CURDIR)/.venv-keras/bin/python $(BIN)/python -m pytest -m keras tests/keras
+
+.venv-keras/installed: tests/keras/requirements.txt
+	$(PYTHON) -m venv .venv-keras
+	.venv-keras/bin/pip install --quiet -r tests/keras/requirements.txt
+	touch $@
+
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -37,4 +46,4 @@ format: install
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf .venv results/demo build dist *.egg-info .pytest_cache .ruff_cache
+	rm -rf .venv .venv-keras results/demo build dist *.egg-info .pytest_cache .ruff_cache
