@@ -105,7 +105,8 @@ def _run(argv: Sequence[str]) -> int:
     print(as_text(imported))
     for note in imported.notes:
         print(f"note: {note}")
-    print(f"{len(imported.rows)} tensors of {options.file} are in {out}, a model of {imported.model.name}")
+    count = sum(bool(row.source) for row in imported.rows)
+    print(f"{count} tensors of {options.file} are in {out}, a model of {imported.model.name}")
     return 0
 
 
