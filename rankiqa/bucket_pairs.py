@@ -68,7 +68,8 @@ class BucketPairs:
     """In an epoch every image is the first of two pairs: with another of its bucket, and with one of another bucket.
 
     Both partners are drawn, of another bucket after the bucket itself: small buckets come as often as large ones. The
-    pairs are shuffled; the last batch of an epoch holds what is left. What is drawn depends on seed and step alone.
+    pairs are shuffled; a batch that the end of an epoch cuts is filled from the next. What is drawn depends on seed and
+    step alone.
 
     Args:
         bucket: (n,) integers from 0, each at least twice; see `make_buckets`.
@@ -81,14 +82,14 @@ class BucketPairs:
     seed: int = 0
     _epochs: dict[int, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
 
-    @property
-    def steps_per_epoch(self) -> int:
-        return -(-2 * len(self.bucket) // self.pairs)
+    def steps(self, epochs: int) -> int:
+        """How many batches hold all pairs of so many epochs."""
+        return -(-2 * len(self.bucket) * epochs // self.pairs)
 
     def epoch(self, epoch: int) -> np.ndarray:
         """(2n, 3) first, second, same: the pairs of an epoch."""
         if epoch not in self._epochs:
-            self._epochs.clear()  # one at a time
+            self._epochs.pop(epoch - 2, None)  # a batch may need two of them
             self._epochs[epoch] = self._draw(generator(self.seed, "pairs", epoch))
         return self._epochs[epoch]
 
@@ -111,8 +112,10 @@ class BucketPairs:
         return rng.permutation(pairs)
 
     def batch(self, step: int) -> Pairs:
-        epoch, place = divmod(step, self.steps_per_epoch)
-        chosen = self.epoch(epoch)[place * self.pairs : (place + 1) * self.pairs]
+        size = 2 * len(self.bucket)
+        places = np.arange(step * self.pairs, (step + 1) * self.pairs)
+        epochs = {number: self.epoch(number) for number in range(places[0] // size, places[-1] // size + 1)}
+        chosen = np.array([epochs[place // size][place % size] for place in places.tolist()])
         rows, places = np.unique(chosen[:, :2], return_inverse=True)
         first, second = places.reshape(-1, 2).T
         return Pairs(rows, first, second, chosen[:, 2])

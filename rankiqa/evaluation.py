@@ -350,7 +350,8 @@ def _trained_on(config) -> str:
     elif init:
         parts.append(f"what {init} was")
     if tuned := config.get("finetuned_on"):
-        parts.append(f"human scores of {tuned.get('dataset')} ({len(tuned.get('paths') or ())} images)")
+        for entry in (*reversed(tuned.get("earlier") or ()), tuned):
+            parts.append(f"human scores of {entry.get('dataset')} ({len(entry.get('paths') or ())} images)")
     return ", then ".join(parts) or "unknown"
 
 

@@ -134,14 +134,12 @@ def scored_items(dataset: ScoredSet, split: Split, keep: np.ndarray) -> pd.DataF
     """The images of a scored set where `keep`, with the columns of `ranked_items`.
 
     native is the score as distributed, truth the same with higher for better, group what `split` keeps whole. Where
-    people voted there are vote1 … vote10 too, turned like the truth: 10 is best.
+    people voted there are vote1 … vote10 too; a higher vote is better.
     """
     table = dataset.table.assign(group=list(split.groups), native=dataset.table["score"], truth=dataset.truth)
     columns = ["path", "file", "reference", "group", "distortion", "level", "native", "truth"]
     if set(VOTE_COLUMNS) <= set(table):
         columns += VOTE_COLUMNS
-        if not dataset.higher_is_better:
-            table[list(VOTE_COLUMNS)] = table[list(VOTE_COLUMNS)].to_numpy()[:, ::-1]
     return table.loc[keep, columns].reset_index(drop=True)
 
 
@@ -178,11 +176,9 @@ def own_split(folder: str | Path) -> Path | None:
 
 def tuned_on(config: Mapping[str, Any], dataset: ScoredSet) -> bool:
     """Whether a model learned human scores of this very data set."""
-    tuned = config.get("finetuned_on") or {}
-    # any table of one's own is called csv: the pictures tell
-    return tuned.get("dataset") == dataset.name and (
-        dataset.name != "csv" or not set(tuned.get("paths") or ()).isdisjoint(dataset.table["path"])
-    )
+    from rankiqa.datasets.leakage import learned_from
+
+    return bool(learned_from(config.get("finetuned_on"), dataset))
 
 
 def make_plan(
@@ -300,14 +296,17 @@ class _Draw:
 
 
 def _refuse_leak(folder: str, config: Mapping[str, Any], dataset: ScoredSet, split: Split, spec: str) -> None:
-    if not tuned_on(config, dataset):
+    from rankiqa.datasets.leakage import learned_from
+
+    learned, test = learned_from(config.get("finetuned_on"), dataset), split.mask("test")
+    if not learned:
         return
-    tuned, test = config["finetuned_on"], split.mask("test")
-    seen = dataset.table["path"].isin(tuned.get("paths") or ()).to_numpy()
+    seen = dataset.table["path"].isin([path for entry in learned for path in entry.get("paths") or ()]).to_numpy()
     # Published lists are known to divide scenes; there, and in the run's own list, the very images decide.
     own = own_split(folder)
     if spec not in dataset.splits and not (own and Path(spec) == own):
-        seen = seen | pd.Series(split.groups).isin(tuned.get("groups") or ()).to_numpy()
+        groups = [group for entry in learned for group in entry.get("groups") or ()]
+        seen = seen | pd.Series(split.groups).isin(groups).to_numpy()
     leaking = dataset.table["path"][seen & test]
     if len(leaking):
         raise InputError(

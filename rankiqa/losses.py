@@ -123,7 +123,7 @@ def emd(prediction: Tensor, target: Tensor, r: float = 2.0) -> Tensor:
 
     Args:
         prediction, target: (N, K) shares that sum to 1, of the votes 1 … K.
-        r: ≥ 1. NIMA trains with 2, which is smooth, and reports 1.
+        r: ≥ 1, finite. NIMA trains with 2, which is smooth, and reports 1.
 
     Returns:
         (N,) distances in [0, 1]; 0 is the same distribution.
@@ -137,15 +137,18 @@ def emd(prediction: Tensor, target: Tensor, r: float = 2.0) -> Tensor:
         raise ValueError(
             f"prediction and target must both be (N, K), got {tuple(prediction.shape)} and {tuple(target.shape)}"
         )
-    if not r >= 1:
-        raise ValueError(f"r must be ≥ 1, got {r}")
+    if not 1 <= r < float("inf"):
+        raise ValueError(f"r must be ≥ 1 and finite, got {r}")
     difference = (prediction.cumsum(1) - target.cumsum(1)).abs()
     if r == 1:
         return difference.mean(1)
-    mean = (difference**r).mean(1)
-    away = mean > 0
-    # The root never sees a zero, not even in the branch that is thrown away: 0 · ∞ would be NaN in the gradient.
-    return torch.where(away, torch.where(away, mean, 1.0) ** (1 / r), 0.0)
+    # In units of the largest difference no power underflows. Where that is zero, the root must not see it, not even in
+    # the branch that is thrown away: 0 · ∞ would be NaN in the gradient. A NaN stays one.
+    largest = difference.detach().amax(1)
+    away = largest != 0
+    unit = torch.where(away, largest, 1.0)
+    mean = ((difference / unit[:, None]) ** r).mean(1)
+    return torch.where(away, unit * torch.where(away, mean, 1.0) ** (1 / r), 0.0)
 
 
 def contrastive(first: Tensor, second: Tensor, same: Tensor, margin: float = 1.0, eps: float = 1e-7) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,10 @@ def open_nima(config: NimaModelConfig, init: str | None) -> tuple[Nima, dict[str
         return (
             build_nima(name, config.weights, config.preprocessing, config.crop, config.dropout, config.resize),
             {},
+        )
+    if Path(init).suffix.lower() in (".h5", ".hdf5"):
+        raise InputError(
+            f"{init}: a Keras file; make a model of it first: rankiqa import-weights keras {init} --out DIR"
         )
     model, origin = load_model(init)
     if not isinstance(model, Nima):
@@ -66,8 +71,7 @@ def votes_of(dataset: ScoredSet, std: float | None = None) -> np.ndarray:
     and whose standard deviation is `std` (None: whatever it comes to). See `rankiqa.votes.maximum_entropy`.
     """
     if has_votes(dataset):
-        shares = normalise(dataset.table[list(VOTE_COLUMNS)].to_numpy(), dataset.name)
-        return shares if dataset.higher_is_better else shares[:, ::-1]
+        return normalise(dataset.table[list(VOTE_COLUMNS)].to_numpy(), dataset.name)
     return maximum_entropy(np.clip(dataset.quality(1, VOTES), 1, VOTES), std)
 
 

@@ -14,7 +14,7 @@ import torch
 from accelerate import Accelerator
 
 from rankiqa.config import RunConfig, ScoresConfig
-from rankiqa.datasets.leakage import check_leakage
+from rankiqa.datasets.leakage import check_leakage, learned_from
 from rankiqa.datasets.registry import open_dataset
 from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.datasets.splits import Split, make_split, write_split
@@ -24,6 +24,7 @@ from rankiqa.ranked_set import Photo, read_photos
 from rankiqa.scoring import PatchScores, score_files
 from rankiqa.seeding import derive_seed
 from rankiqa.training import Trainer
+from rankiqa.votes import VOTE_COLUMNS
 
 
 def open_scores(
@@ -84,7 +85,7 @@ def divide(dataset: ScoredSet, spec: str, options: ScoresConfig, least: int = 1)
     if train.sum() < least:
         raise InputError(
             f"split {spec}: {train.sum()} images of {dataset.name} to train on, but a batch has "
-            f"{least}; give another --split or a smaller --batch.images"
+            f"{least}; give another --split or a smaller batch"
         )
     scores = dataset.table["score"].to_numpy()[train]
     if scores.min() == scores.max():
@@ -97,19 +98,23 @@ def divide(dataset: ScoredSet, spec: str, options: ScoresConfig, least: int = 1)
 def tuned_on(dataset: ScoredSet, split: Split, before: Mapping[str, Any] | None) -> dict[str, Any]:
     """What config.json tells of the human scores that a model learned from; `before` is what its start tells of it.
 
-    Images of the same data set that the start learned from count too: testing on them would leak.
+    Images of the same data set that the start learned from count too: testing on them would leak. What it learned of
+    other sets is in `earlier`.
     """
     seen = split.mask("train") | split.mask("val")
     groups, paths = {g for g, s in zip(split.groups, seen, strict=True) if s}, set(dataset.table["path"][seen])
-    if before and before.get("dataset") == dataset.name:
-        groups |= set(before.get("groups") or ())
-        paths |= set(before.get("paths") or ())
+    entries = [before, *(before.get("earlier") or ())] if before else []
+    for entry in learned_from(before, dataset):
+        groups |= set(entry.get("groups") or ())
+        paths |= set(entry.get("paths") or ())
+        entries.remove(entry)
     return {
         "dataset": dataset.name,
         "groups": sorted(groups),
         "paths": sorted(paths),
         "native_range": list(dataset.score_range),
         "native_higher_is_better": dataset.higher_is_better,
+        "earlier": [{key: value for key, value in entry.items() if key != "earlier"} for entry in entries],
     }
 
 
@@ -149,8 +154,8 @@ class ScoredTrainer(Trainer):
 
     def _refuse_seen(self) -> None:
         """Raise `InputError` for a split that tests on human scores which the network has learned already."""
-        before, test = self.origin.get("finetuned_on") or {}, self.split.mask("test")
-        seen = set(before.get("paths") or ()) if before.get("dataset") == self.dataset.name else set()
+        learned, test = learned_from(self.origin.get("finetuned_on"), self.dataset), self.split.mask("test")
+        seen = {path for entry in learned for path in entry.get("paths") or ()}
         if found := [path for path in self.dataset.table["path"][test] if path in seen]:
             init = getattr(self.config, "init", None)
             raise InputError(
@@ -198,12 +203,17 @@ class ScoredTrainer(Trainer):
         return rows, accelerator.reduce(found, "sum").cpu().numpy()
 
     def _fingerprint(self) -> dict[str, str]:
-        """What must be the same for a run to go on: the images, their scores and their parts."""
+        """What must be the same for a run to go on: the start, the images, their scores, votes and parts."""
         table = self.dataset.table
-        lines = zip(table["path"], table["score"].map(repr), self.split.parts, strict=True)
-        return {"labels": hashlib.sha256("\n".join(map("\t".join, lines)).encode()).hexdigest()}
+        columns = [table["path"], table["score"].map(repr), self.split.parts]
+        columns += [table[name].map(repr) for name in VOTE_COLUMNS if name in table]
+        lines = zip(*columns, strict=True)
+        labels = hashlib.sha256("\n".join(map("\t".join, lines)).encode()).hexdigest()
+        return {"labels": labels, "start": self.origin.get("weights_sha256", "")}
 
     def explain_other_data(self, key: str) -> str:
+        if key == "start":
+            return f"init: {self.config.init} is not the model that the run began with"
         return f"root: the images, scores or split of {self.dataset.root} are not what the run began with"
 
     def model_files(self) -> dict[str, Any]:

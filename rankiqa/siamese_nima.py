@@ -1,7 +1,9 @@
-"""Siamese NIMA's own interface: load_data, train, predict, with the arguments and defaults of the Keras original.
+"""Siamese NIMA's own interface: load_data, train, predict, in the manner of the Keras original and with its defaults.
 
-Where this differs from it: a model is a folder (model.safetensors and config.json) or a Keras .h5; labels become
-buckets; the default loss is the directed one; an image is resized with smoothing, where Keras takes the nearest pixels.
+Where this differs from it: a model is a folder (model.safetensors and config.json) or a Keras .h5; the network takes
+any size, so there is no input_shape; the optimizer is Adam with a learning_rate, and checkpoints are always kept, so
+there are no optimizer, callback and Keras arguments; labels become buckets; the default loss is the directed one; an
+image is resized with smoothing, where Keras takes the nearest pixels.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from rankiqa.models.nima import DEFAULT
 from rankiqa.nima_training import open_nima
 from rankiqa.scored_training import decodable
 from rankiqa.scoring import ahead, pick_device, score_files, score_inputs, squeeze
+from rankiqa.seeding import derive_seed
 from rankiqa.siamese_nima_training import SiameseNimaTrainer
 from rankiqa.votes import mean_of, std_of
 
@@ -152,13 +155,16 @@ class SiameseNIMA:
         """
         if len(train_raw) != 2 or (val_raw is not None and len(val_raw) != 2):
             raise InputError("train needs paths and labels: load_data with two columns")
+        for name, value in (("epochs", epochs), ("batch_size", batch_size)):
+            if not isinstance(value, int) or value < 1:
+                raise InputError(f"{name} must be a whole number of at least 1, not {value!r}")
+        torch.manual_seed(derive_seed(seed, "weights"))
         model, origin = self._open(nima_weight_path)
         freeze = "none"
         default = layer_to_freeze == 618 and model.name != DEFAULT
         if nima_weight_path is not None and layer_to_freeze is not None and not default:
             freeze = str(layer_to_freeze)
-        labels = train_raw[1]
-        steps_per_epoch = -(-2 * len(labels) // max(1, batch_size))
+        steps_per_epoch = -(-2 * len(train_raw[1]) // batch_size)
         config = SiameseNimaConfig(
             init=None if nima_weight_path is None else os.fspath(nima_weight_path),
             data="load_data",
@@ -194,7 +200,7 @@ class SiameseNIMA:
         self,
         predict_raw: Raw | Sequence[str | os.PathLike[str]],
         batch_size: int = 1,
-        target_size: tuple[int, int] | None = None,
+        target_size: Sequence[int] | None = None,
         nima_weight_path: str | os.PathLike[str] | None = None,
         to_df: bool = True,
     ) -> pd.DataFrame | np.ndarray:
@@ -215,9 +221,15 @@ class SiameseNIMA:
             self.build(nima_weight_path)
         device = pick_device(self.device)
         model = self.model_nima.to(device)
-        paths = [os.fspath(path) for path in (predict_raw[0] if isinstance(predict_raw, tuple) else predict_raw)]
+        if isinstance(predict_raw, str | os.PathLike):
+            predict_raw = [predict_raw]
+        elif isinstance(predict_raw, tuple) and predict_raw and isinstance(predict_raw[0], np.ndarray):
+            predict_raw = predict_raw[0]
+        paths = [os.fspath(path) for path in predict_raw]
         if batch_size < 1:
             raise InputError(f"batch_size must be at least 1, not {batch_size}")
+        if target_size is not None and (len(target_size) != 2 or min(target_size) < 1):
+            raise InputError(f"target_size must be a height and a width in pixels, not {target_size!r}")
         if target_size is None:
             found = [_votes(result) for result in score_files(model, paths, mode="native", device=device, convert=True)]
         else:
@@ -258,7 +270,7 @@ def _scored_set(train: Raw, val: Raw | None) -> tuple:
     low, high = table["score"].min(), table["score"].max()
     if low == high:
         raise InputError(f"all {len(table)} labels are {low:g}: no order to learn")
-    dataset = ScoredSet("siamese-nima", root, (low, high), True, table)
+    dataset = ScoredSet("csv", root, (low, high), True, table)
     names = tuple(part for part, raw in parts.items() for _ in raw[0])
     dataset, photos = decodable(dataset, convert=True)
     return dataset, Split("load_data", names, None, None, tuple(table["path"])), photos

@@ -124,7 +124,7 @@ class SiameseNimaTrainer(ScoredTrainer):
         bucket = make_buckets(self.dataset.truth[train], config.batch.buckets, edges)
         self.pairs = BucketPairs(bucket, config.batch.pairs, config.seed)
         if not config.steps:
-            config.steps = config.epochs * self.pairs.steps_per_epoch
+            config.steps = self.pairs.steps(config.epochs)
 
     def batches(self) -> PairBatches:
         files = list(self.dataset.table["file"][self.split.mask("train")])

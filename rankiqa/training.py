@@ -38,6 +38,11 @@ FREE_KEYS = ("data.workers", "workers", "out", "resume", "overwrite")
 FREE_KEYS += ("log_every", "val_every", "val_patches", "checkpoint_every", "keep_checkpoints")
 
 
+# What a run, and the report of its model, write in its folder.
+RUN_FILES = ("config.yaml", "log.csv", "val.csv", "split.csv", "curves.png", "tensorboard", "checkpoints", "model")
+RUN_FILES += ("report",)
+
+
 def _flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     flat = {}
     for key, value in config.items():
@@ -73,7 +78,10 @@ def _prepare_out(config: RunConfig, free_keys: tuple[str, ...]) -> Path | None:
                 f"{out} holds a run already; go on with --resume, start anew with --overwrite, or choose another --out"
             )
         aside = next(p for i in range(1, 10**6) if not (p := out.with_name(f"{out.name}.old{i}")).exists())
-        os.rename(out, aside)
+        aside.mkdir()
+        for name in RUN_FILES:  # and nothing else: the folder may hold what is not ours
+            if (out / name).exists():
+                os.rename(out / name, aside / name)
         print(f"moved the run that was there to {aside}")
     out.mkdir(parents=True, exist_ok=True)
     written.write_text(yaml.safe_dump(now | {"resume": False, "overwrite": False}, sort_keys=False), encoding="utf-8")
@@ -131,7 +139,8 @@ class Trainer(ABC):
         if self.checkpoint is not None:
             state = read_state(self.checkpoint)
             for key, value in fingerprint.items():
-                if state.get(key) != value:
+                # "start" came later: an older checkpoint does not know it.
+                if state.get(key, value if key == "start" else None) != value:
                     raise InputError(self.explain_other_data(key))
             load_checkpoint(self.checkpoint, model, self.optimizer)
             self.step = state["step"]
@@ -202,6 +211,7 @@ class Trainer(ABC):
             "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
             "stage": self.stage,
             "steps": self.step,
+            "processes": self.accelerator.num_processes,
             "versions": {"rankiqa": __version__, "torch": str(torch.__version__)},
             "settings": dataclasses.asdict(self.config),
             **self.fingerprint,

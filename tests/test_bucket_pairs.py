@@ -68,16 +68,20 @@ def test_partners_are_drawn_from_all_buckets_and_all_images(pairs):
     assert np.mean(np.array(other) == 1) == pytest.approx(0.5, abs=0.1)
 
 
-def test_batches_hold_each_image_once_and_the_pairs_of_the_epoch(pairs):
-    assert pairs.steps_per_epoch == 4
-    for epoch in (0, 1):
-        found = []
-        for step in range(4 * epoch, 4 * epoch + 4):
-            rows, first, second, same = pairs.batch(step)
-            assert len(set(rows)) == len(rows) <= 16
-            assert set(first) | set(second) == set(range(len(rows)))
-            found += zip(rows[first], rows[second], same, strict=True)
-        assert [tuple(pair) for pair in pairs.epoch(epoch)] == found
+def test_batches_hold_each_image_once_and_the_pairs_of_the_epochs_in_their_order(pairs):
+    assert [pairs.steps(epochs) for epochs in (1, 2, 4)] == [4, 7, 13]  # 26 pairs an epoch, 8 a batch
+    found = []
+    for step in range(13):
+        rows, first, second, same = pairs.batch(step)
+        assert len(same) == 8  # the last of an epoch is filled from the next
+        assert len(set(rows)) == len(rows) <= 16
+        assert set(first) | set(second) == set(range(len(rows)))
+        found += zip(rows[first], rows[second], same, strict=True)
+    assert [tuple(pair) for epoch in range(4) for pair in pairs.epoch(epoch)] == found
+    # A batch that is larger than an epoch.
+    large = BucketPairs(pairs.bucket, pairs=60, seed=3).batch(0)
+    drawn = zip(large.rows[large.first], large.rows[large.second], large.same, strict=True)
+    assert found[:60] == list(drawn)
 
 
 def test_epochs_differ_and_do_not_hang_on_what_was_asked_before(pairs):

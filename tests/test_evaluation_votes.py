@@ -111,11 +111,12 @@ def test_without_votes_on_both_sides_there_is_nothing_of_them(ava, nima, tmp_pat
     assert "vote1" not in scores
 
 
-def test_votes_of_a_set_that_runs_the_other_way_are_turned(ava):
+def test_votes_keep_their_direction_whatever_that_of_the_score_is(ava):
     dataset = replace(open_dataset("ava", ava), higher_is_better=False)
     before = dataset.table.copy()
     items = scored_items(dataset, make_split(dataset, "all"), np.ones(12, bool))
-    assert (items["vote10"] == before["vote1"]).all()
+    assert (items["vote10"] == before["vote10"]).all()
+    assert (items["truth"] == -before["score"]).all()
     pd.testing.assert_frame_equal(dataset.table, before)  # the set itself is as it was
 
 

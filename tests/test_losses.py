@@ -186,8 +186,19 @@ def test_emd_refuses_other_shapes(p, q, r):
         emd(p, q, r)
 
 
-@pytest.mark.parametrize("r", [0.5, 0, -1, float("nan")])
-def test_emd_refuses_an_exponent_below_one(r):
+def test_a_nan_stays_one_and_no_power_underflows():
+    p, q = votes(3, 0, torch.float32), votes(3, 1, torch.float32)
+    p[1] = float("nan")
+    for r in (1, 2):
+        assert torch.isnan(emd(p, q, r)).tolist() == [False, True, False]
+    near = votes(1, 2, torch.float32)
+    other = near + 1e-4 * torch.tensor([[1.0, -1.0] * 5])
+    wanted = [scalar_emd(near[0].double().tolist(), other[0].double().tolist(), r) for r in (2, 20)]
+    assert [emd(near, other, r).item() for r in (2, 20)] == pytest.approx(wanted, rel=1e-2)
+
+
+@pytest.mark.parametrize("r", [0.5, 0, -1, float("nan"), float("inf")])
+def test_emd_refuses_an_exponent_below_one_or_without_end(r):
     with pytest.raises(ValueError, match="r must be ≥ 1"):
         emd(votes(2, 0), votes(2, 1), r)
 

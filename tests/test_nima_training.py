@@ -15,7 +15,7 @@ from rankiqa.config import EmdConfig, NimaConfig, NimaModelConfig, OptimConfig, 
 from rankiqa.errors import InputError
 from rankiqa.losses import emd
 from rankiqa.models import Nima, build_model, build_nima, load_model, save_model
-from rankiqa.nima_training import NimaTrainer
+from rankiqa.nima_training import NimaTrainer, open_nima
 from rankiqa.scoring import squeeze
 from rankiqa.training import all_scores
 from rankiqa.votes import mean_of, normalise, std_of
@@ -156,6 +156,35 @@ def test_it_learns_and_its_model_tells_what_it_is(voted, tmp_path):
     assert (tmp_path / "run" / "curves.png").stat().st_size > 10_000
 
 
+def test_votes_of_a_file_whose_score_is_a_dmos_keep_their_direction(voted, tmp_path):
+    table = pd.read_csv(voted / "votes.csv")
+    means = mean_of(normalise(table[VOTES].to_numpy()))
+    table.assign(dmos=100 - 10 * means).to_csv(tmp_path / "both.csv", index=False)
+    config = settings(voted, tmp_path / "run")
+    config.data = VotesConfig(labels=str(tmp_path / "both.csv"), workers=0, score_range=[0, 100])
+    trainer = NimaTrainer(config)
+    assert mean_of(trainer.target) == pytest.approx(means)
+    assert np.corrcoef(mean_of(trainer.target), trainer.dataset.truth)[0, 1] == pytest.approx(1)
+
+
+def test_a_run_goes_on_with_the_same_votes_only(voted, tmp_path):
+    table = pd.read_csv(voted / "votes.csv").assign(mos=range(40))
+    table.to_csv(tmp_path / "votes.csv", index=False)
+    config = settings(voted, tmp_path / "run", str(tmp_path / "votes.csv"), steps=2)
+    NimaTrainer(config).run()
+    table[VOTES] = table[VOTES].to_numpy()[:, ::-1]
+    table.to_csv(tmp_path / "votes.csv", index=False)
+    with pytest.raises(InputError, match="are not what the run began with"):
+        NimaTrainer(dataclasses.replace(config, resume=True, steps=4))
+
+
+def test_a_loss_that_is_no_number_stops_the_run(voted, tmp_path):
+    optim = OptimConfig(lr=1e30, schedule="constant", clip=None)
+    with pytest.raises(InputError, match="the loss is nan near step"):
+        NimaTrainer(settings(voted, tmp_path / "run", optim=optim)).run()
+    assert not (tmp_path / "run" / "model").exists()
+
+
 def test_epochs_are_passes_over_the_training_images(voted, tmp_path):
     trainer = NimaTrainer(settings(voted, tmp_path / "run", steps=0, epochs=3))
     assert trainer.split.count("train") == 24
@@ -193,8 +222,9 @@ def test_the_scores_of_several_processes_are_put_in_the_order_of_the_batch():
 
 def test_the_recipe_is_the_paper_s():
     config = parse(["--config", "train/configs/nima_ava.yaml", "--root", "x"])
-    assert (config.dataset, config.split, config.model.name) == ("ava", "official", "inception_resnet_v2")
-    assert (config.model.resize, config.model.crop, config.model.dropout, config.batch.flip) == (256, 224, 0.75, True)
+    assert (config.dataset, config.split, config.batch.flip) == ("ava", "official", True)
+    model, _ = open_nima(dataclasses.replace(config.model, weights="none"), config.init)
+    assert (model.name, model.resize, model.crop, model.dropout) == ("inception_resnet_v2", 256, 224, 0.75)
     optim = config.optim
     assert (optim.kind, optim.momentum, optim.lr) == ("sgd", 0.9, 3e-7)
     assert optim.lr * optim.head_lr == pytest.approx(3e-6)
@@ -229,7 +259,7 @@ def no_votes(table):
     [
         (no_votes, [], "labels.csv, line 6: the votes of r1_0.png: they sum to zero"),
         (lambda table: table.drop(columns="vote10"), [], "labels.csv: 9 columns of votes (vote1, vote2"),
-        (lambda table: table, ["--loss.r", "0.5"], "loss.r must be at least 1, got 0.5"),
+        (lambda table: table, ["--loss.r", "0.5"], "loss.r must be at least 1 and finite, got 0.5"),
         (lambda table: table, ["--model.name", "nonsense"], "model.name: unknown network 'nonsense'"),
         (lambda table: table, ["--data.vote_std", "7"], "data.vote_std must be above 0 and at most 4.5"),
         (lambda table: table, ["--batch.images", "500"], "images of csv to train on, but a batch has 500"),

@@ -108,6 +108,31 @@ def test_training_with_validation_keeps_the_images_apart(demo, small, tmp_path):
         SiameseNIMA(tmp_path / "twice").train((paths[:6], labels[:6]), (paths[5:], labels[5:]), small, buckets=3)
 
 
+def test_the_seed_governs_the_weights_of_a_new_network(demo, tmp_path):
+    raw = SiameseNIMA.load_data(demo / "images", demo / "train_data.csv")
+    saved = []
+    for run in ("a", "b", "c"):
+        torch.manual_seed(ord(run))
+        folder = SiameseNIMA(tmp_path / run, "resnet10t").train(raw, epochs=1, seed=int(run == "c"))
+        saved.append(load_file(folder / "model.safetensors"))
+    assert all(torch.equal(saved[0][key], saved[1][key]) for key in saved[0])
+    assert not torch.equal(saved[0]["conv1.0.weight"], saved[2]["conv1.0.weight"])
+
+
+def test_paths_are_taken_as_they_come(demo, small):
+    paths = [demo / "images" / name for name in ("267683.jpg", "774992.jpg")]
+    siamese = SiameseNIMA()
+    siamese.build(small)
+    for given in (paths, tuple(paths), tuple(map(str, paths)), np.array(list(map(str, paths)))):
+        assert siamese.predict(given)["source"].tolist() == list(map(str, paths))
+    assert len(siamese.predict(str(paths[0]))) == 1
+    for size in ((0, 5), (224,)):
+        with pytest.raises(InputError, match="target_size must be a height and a width"):
+            siamese.predict(paths, target_size=size)
+    with pytest.raises(InputError, match="epochs must be a whole number"):
+        siamese.train((np.array(paths), np.array([1.0, 2.0])), epochs=2.5)
+
+
 def test_csv_is_read_as_well(demo, tmp_path):
     (tmp_path / "data.csv").write_text(DEMO.replace(" ", ","))
     plain, spaced = (

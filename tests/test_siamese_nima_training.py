@@ -1,9 +1,14 @@
 """The Siamese stage: both losses, the frozen layers, exact resume, and what it refuses."""
 
+import dataclasses
+import os
+import subprocess
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+import yaml
 from PIL import Image
 from safetensors.torch import load_file
 
@@ -16,6 +21,7 @@ from rankiqa.config import (
     ScoresConfig,
     SiameseNimaConfig,
 )
+from rankiqa.errors import InputError
 from rankiqa.metrics import srocc
 from rankiqa.models import Nima, build_model, build_nima, load_model, save_model
 from rankiqa.scoring import squeeze
@@ -150,6 +156,71 @@ def test_epochs_are_draws_of_the_pairs(labelled, nima, tmp_path):
     assert trainer.config.steps == 3 * 6  # 24 images are the first of 48 pairs, 8 a batch
 
 
+def test_two_processes_train_as_one_does(labelled, nima, tmp_path):
+    runs = {}
+    for kind in ("ranking", "contrastive"):
+        for count in (1, 2):
+            config = settings(labelled, nima, tmp_path / f"{kind}{count}", steps=3, loss=PairLossConfig(kind, 1.0))
+            if count == 1:
+                SiameseNimaTrainer(config).run()
+            else:
+                file = tmp_path / f"{kind}.yaml"
+                file.write_text(yaml.safe_dump(dataclasses.asdict(config)))
+                command = ["bash", "train/train_siamese_nima.sh", "--config", str(file)]
+                environment = os.environ | {"LAUNCH": "--cpu --num_processes 2"}
+                subprocess.run(command, check=True, timeout=240, capture_output=True, env=environment)
+            assert load_model(config.out)[1]["provenance"]["processes"] == count
+            runs[kind, count] = load_file(tmp_path / f"{kind}{count}" / "model" / "model.safetensors")
+        start = load_file(nima / "model.safetensors")
+        one, two = runs[kind, 1], runs[kind, 2]
+        moved = max((one[key] - start[key]).abs().max().item() for key in start)
+        # Adam turns a rounding of a gradient that is nearly zero into a step of its own size.
+        difference = np.concatenate([(one[key] - two[key]).abs().flatten().numpy() for key in start])
+        assert moved > 2e-3
+        assert np.quantile(difference, 0.999) < 0.01 * moved
+
+
+def test_the_original_s_demo_needs_no_further_setting(labelled, nima, tmp_path):
+    """Ten images with ten labels, five buckets of two, none held out."""
+    table = pd.read_csv(labelled / "labels.csv").iloc[:10].assign(label=[1, 2, 0, 4, 6, 3, 8, 7, 5, 9])
+    table.to_csv(tmp_path / "demo.csv", index=False, sep=" ")
+    flags = ["--data", str(tmp_path / "demo.csv"), "--images", str(labelled), "--batch.pairs", "16", "--epochs", "1"]
+    assert main(["--init", str(nima), *flags, "--workers", "0", "--out", str(tmp_path / "run")]) == 0
+    assert pd.read_csv(tmp_path / "run" / "split.csv")["part"].tolist() == ["train"] * 10
+
+
+def test_what_the_start_learned_of_another_set_is_kept(labelled, tmp_path):
+    torch.manual_seed(0)
+    learned = {"dataset": "ava", "groups": ["g"], "paths": ["images/1.jpg"]}
+    model = build_nima("squeezenet1_1", crop=48, dropout=0.0)
+    save_model(model, tmp_path / "nima", finetuned_on=learned | {"earlier": [{"dataset": "csv", "paths": ["x"]}]})
+    SiameseNimaTrainer(settings(labelled, tmp_path / "nima", tmp_path / "run", steps=1)).run()
+    tuned = load_model(tmp_path / "run")[1]["finetuned_on"]
+    assert (tuned["dataset"], len(tuned["paths"])) == ("csv", 30)
+    assert tuned["earlier"] == [learned, {"dataset": "csv", "paths": ["x"]}]
+
+
+def test_another_start_does_not_go_on_with_the_run(labelled, nima, tmp_path):
+    SiameseNimaTrainer(settings(labelled, nima, tmp_path / "run", steps=2)).run()
+    save_model(build_nima("squeezenet1_1", crop=48, dropout=0.0), tmp_path / "other")
+    with pytest.raises(InputError, match=r"init: .*other is not the model that the run began with"):
+        SiameseNimaTrainer(settings(labelled, tmp_path / "other", tmp_path / "run", resume=True))
+
+
+def test_overwriting_moves_the_run_and_nothing_else(labelled, nima, tmp_path):
+    out = tmp_path / "assets"
+    (out / "images").mkdir(parents=True)
+    for file in labelled.iterdir():
+        (out / "images" / file.name).write_bytes(file.read_bytes())
+    options = {"data": str(out / "images" / "labels.csv"), "images": str(out / "images"), "steps": 1}
+    SiameseNimaTrainer(settings(labelled, nima, out, **options)).run()
+    SiameseNimaTrainer(settings(labelled, nima, out, overwrite=True, **options)).run()
+    assert (tmp_path / "assets.old1" / "model" / "config.json").is_file()
+    assert (tmp_path / "assets.old1" / "config.yaml").is_file()
+    assert not (tmp_path / "assets.old1" / "images").exists()
+    assert len(list((out / "images").iterdir())) == 32
+
+
 def test_without_a_start_nothing_is_frozen(labelled, tmp_path):
     model = NimaModelConfig(name="squeezenet1_1", weights="none", crop=48)
     trainer = SiameseNimaTrainer(settings(labelled, None, tmp_path / "run", init=None, model=model))
@@ -177,6 +248,9 @@ def test_the_recipe_is_the_original_s_but_for_the_loss():
         (["--freeze-until", "618"], "freeze_until: 618 counts Keras's layers of inception_resnet_v2"),
         (["--loss.kind", "triplet"], "loss.kind must be one of ranking, contrastive"),
         (["--dataset", "ava", "--root", "."], "give either --data FILE and --images DIR, or --dataset NAME"),
+        (["--scores.score_range", "[1]"], "scores.score_range must be two numbers"),
+        (["--root", "."], "root is the folder of a --dataset; with --data FILE give --images DIR alone"),
+        (["--workers", "-1"], "workers must be at least 0"),
         (["--images", "/nowhere"], "/nowhere: no such folder"),
         (["--data", "/nowhere.csv"], "/nowhere.csv: no such file"),
         (["--split", "official"], "official: no such split of csv"),

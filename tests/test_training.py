@@ -112,12 +112,11 @@ def test_two_processes_train_as_one_does(ranks, tmp_path):
     one = settings(ranks, tmp_path / "one", **common)
     RankTrainer(one).run()
     two = settings(ranks, tmp_path / "two", **common)
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2"]
-    launch += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
-    subprocess.run(
-        [*launch, "train/train_rank.py", *flags(two)],
-        cwd=ROOT, check=True, timeout=240, capture_output=True, env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "LAUNCH": "--cpu --num_processes 2"}
+    command = ["bash", "train/train_rank.sh", *flags(two)]
+    subprocess.run(command, cwd=ROOT, check=True, timeout=240, capture_output=True, env=environment)
+    processes = [load_model(tmp_path / run)[1]["provenance"]["processes"] for run in ("one", "two")]
+    assert processes == [1, 2]
     expected, got = weights(tmp_path / "one"), weights(tmp_path / "two")
     start = settings(ranks, tmp_path / "start", **common)
     before = RankTrainer(start).model.backbone.state_dict()

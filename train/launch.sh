@@ -14,10 +14,17 @@ launch() {
     # accelerate's launcher turns every failure into status 1 and a traceback of its own: the script leaves its status here.
     local status code
     status=$(mktemp)
-    # Without these the launcher prints a page of defaults that it assumed.
     read -r -a words <<<"${LAUNCH:---num_processes 1}"
-    RANKIQA_STATUS_FILE=$status "${bin}accelerate" launch --quiet --num_machines 1 --mixed_precision no \
-        --dynamo_backend no "${words[@]}" "$script" "$@"
+    local asked=" ${words[*]} " count
+    count=${asked#*" --num_processes "}
+    if [[ $asked == *" --cpu "* && $asked == *" --num_processes "* && ${count%% *} -gt 1 ]]; then
+        # accelerate starts one process on a CPU, whatever it is asked for; torchrun starts them all.
+        RANKIQA_STATUS_FILE=$status ACCELERATE_USE_CPU=true "${bin}torchrun" --nproc_per_node "${count%% *}" "$script" "$@"
+    else
+        # Without these the launcher prints a page of defaults that it assumed.
+        RANKIQA_STATUS_FILE=$status "${bin}accelerate" launch --quiet --num_machines 1 --mixed_precision no \
+            --dynamo_backend no "${words[@]}" "$script" "$@"
+    fi
     code=$?
     [ "$code" -eq 0 ] || code=$(cat "$status")
     rm -f "$status"

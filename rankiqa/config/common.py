@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from rankiqa.errors import InputError
 
@@ -69,7 +70,6 @@ class RunConfig:
         log_every: steps between two lines of the log.
         val_every: steps between two validations; the last step has one too.
         val_first: also validate before the first step.
-        val_patches: crops of each image in a validation.
         checkpoint_every: steps between two checkpoints.
         keep_checkpoints: the newest to keep.
         resume: go on from the newest checkpoint in `out`.
@@ -84,11 +84,12 @@ class RunConfig:
     log_every: int = 10
     val_every: int = 1000
     val_first: bool = False
-    val_patches: int = 3
     checkpoint_every: int = 1000
     keep_checkpoints: int = 2
     resume: bool = False
     overwrite: bool = False
+
+    workers_key: ClassVar[str] = "data.workers"
 
     @property
     def loader_workers(self) -> int:
@@ -104,10 +105,9 @@ class RunConfig:
             ("steps", self.steps, 0 if hasattr(self, "epochs") else 1),
             ("log_every", self.log_every, 1),
             ("val_every", self.val_every, 1),
-            ("val_patches", self.val_patches, 1),
             ("checkpoint_every", self.checkpoint_every, 1),
             ("keep_checkpoints", self.keep_checkpoints, 1),
-            ("data.workers", self.loader_workers, 0),
+            (self.workers_key, self.loader_workers, 0),
             ("optim.step_size", self.optim.step_size, 1),
             ("optim.warmup", self.optim.warmup, 0),
             ("optim.momentum", self.optim.momentum, 0),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from rankiqa.config.common import RunConfig, one_of
-from rankiqa.config.scores import ScoredBatchConfig, ScoredDataConfig, check_scores
+from rankiqa.config.common import RunConfig, at_least, one_of
+from rankiqa.config.scores import ScoredBatchConfig, ScoredDataConfig, check_named, check_scores
 from rankiqa.errors import InputError
 
 
@@ -61,6 +61,7 @@ class FinetuneConfig(RunConfig):
         model: the network, without `init`.
         batch: the batch.
         loss: the loss, and the scale of the network's scores.
+        val_patches: crops of each image in a validation.
     """
 
     init: str | None = None
@@ -74,13 +75,16 @@ class FinetuneConfig(RunConfig):
     steps: int = 10_000
     out: str = "runs/finetune"
     val_first: bool = True
+    val_patches: int = 3
 
     def check(self) -> None:
+        check_named(self)
         check_scores(self)
         one_of("data.small", self.data.small, ("error", "reflect", "resize"))
         one_of("loss.kind", self.loss.kind, ("mse", "euclidean"))
         one_of("loss.head", self.loss.head, ("fit", "keep"))
         super().check()
+        at_least("val_patches", self.val_patches, 1)
         if not self.loss.low < self.loss.high:
             raise InputError(f"loss.low must be below loss.high, got {self.loss.low} and {self.loss.high}")
         if not self.init and not self.model.name:

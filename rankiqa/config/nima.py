@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import ClassVar
 
 from rankiqa.config.common import OptimConfig, RunConfig, at_least, one_of
-from rankiqa.config.scores import ScoredBatchConfig, ScoredDataConfig, ScoresConfig, check_scores
+from rankiqa.config.scores import ScoredBatchConfig, ScoresConfig, check_named, check_scores
 from rankiqa.errors import InputError
 
 LOSSES = ("ranking", "contrastive")
@@ -37,18 +38,19 @@ class NimaModelConfig:
 
 
 @dataclass
-class VotesConfig(ScoredDataConfig):
+class VotesConfig(ScoresConfig):
     """How the images with votes are read and divided.
 
     Args:
         labels: csv: the file with the votes (vote1 … vote10) or scores; `root` is the folder of its images.
         vote_std: where a data set has scores and no votes: the standard deviation of the votes that are made of a
             score, 1–10; none: whatever gives the most even votes.
-        small: not used; an image is resized, whatever its size.
+        workers: processes that read and crop beside each training process; 0: the process does it itself.
     """
 
+    labels: str | None = None
     vote_std: float | None = None
-    small: str = "resize"
+    workers: int = 1
 
 
 @dataclass
@@ -77,7 +79,6 @@ class NimaConfig(RunConfig):
         loss: the earth mover's distance.
         steps: how many batches; 0: as many as `epochs` takes.
         epochs: passes over the training images, where `steps` is 0.
-        val_patches: not used; an image is scored whole.
     """
 
     init: str | None = None
@@ -88,16 +89,19 @@ class NimaConfig(RunConfig):
     model: NimaModelConfig = field(default_factory=NimaModelConfig)
     batch: ScoredBatchConfig = field(default_factory=ScoredBatchConfig)
     loss: EmdConfig = field(default_factory=EmdConfig)
-    optim: OptimConfig = field(default_factory=lambda: OptimConfig(lr=3e-7, bias_lr=1.0, head_bias_lr=10.0))
+    optim: OptimConfig = field(
+        default_factory=lambda: OptimConfig(lr=3e-7, gamma=0.95, weight_decay=0.0, bias_lr=1.0, head_bias_lr=10.0)
+    )
     steps: int = 0
     epochs: int = 10
     out: str = "runs/nima"
 
     def check(self) -> None:
+        check_named(self)
         check_scores(self)
         super().check()
-        if not self.loss.r >= 1:
-            raise InputError(f"loss.r must be at least 1, got {self.loss.r}")
+        if not 1 <= self.loss.r < float("inf"):
+            raise InputError(f"loss.r must be at least 1 and finite, got {self.loss.r}")
         if self.data.vote_std is not None and not 0 < self.data.vote_std <= 4.5:
             raise InputError(f"data.vote_std must be above 0 and at most 4.5, got {self.data.vote_std}")
         at_least("epochs", self.epochs, 1)
@@ -108,7 +112,7 @@ class PairBatchConfig:
     """Pairs of images from buckets of scores; drawn anew in each epoch, each image of a batch passes the network once.
 
     Args:
-        pairs: in a batch, over all devices together: half of them in one bucket, half in two.
+        pairs: in a batch, over all devices together; about half of them in one bucket, half in two.
         buckets: how many, with about equally many images each; equal scores share one. Where there are no more
             different scores than this, each score is a bucket.
         edges: where a bucket ends and the next begins, in the unit of the scores, in place of `buckets`.
@@ -157,7 +161,6 @@ class SiameseNimaConfig(RunConfig):
         steps: how many batches; 0: as many as `epochs` takes.
         epochs: draws of the pairs, where `steps` is 0; in one, each image is the first of two pairs.
         workers: processes that read beside each training process; 0: the process does it itself.
-        val_patches: not used; an image is scored whole.
     """
 
     init: str | None = None
@@ -166,7 +169,7 @@ class SiameseNimaConfig(RunConfig):
     dataset: str | None = None
     root: str | None = None
     split: str = "none"
-    scores: ScoresConfig = field(default_factory=ScoresConfig)
+    scores: ScoresConfig = field(default_factory=lambda: ScoresConfig(val_fraction=0.0))
     model: NimaModelConfig = field(default_factory=NimaModelConfig)
     batch: PairBatchConfig = field(default_factory=PairBatchConfig)
     loss: PairLossConfig = field(default_factory=PairLossConfig)
@@ -182,6 +185,8 @@ class SiameseNimaConfig(RunConfig):
     out: str = "runs/siamese_nima"
     val_first: bool = True
 
+    workers_key: ClassVar[str] = "workers"
+
     @property
     def loader_workers(self) -> int:
         return self.workers
@@ -191,8 +196,11 @@ class SiameseNimaConfig(RunConfig):
             raise InputError("data and images go together: give --data FILE and --images DIR")
         if (self.data is None) == (self.dataset is None):
             raise InputError("give either --data FILE and --images DIR, or --dataset NAME and --root DIR")
+        if self.data is not None and self.root is not None:
+            raise InputError("root is the folder of a --dataset; with --data FILE give --images DIR alone")
         if self.dataset is not None:
-            check_scores(self, "scores")
+            check_named(self)
+        check_scores(self, "scores")
         one_of("loss.kind", self.loss.kind, LOSSES)
         super().check()
         at_least("batch.pairs", self.batch.pairs, 1)

@@ -108,18 +108,21 @@ class RankConfig(RunConfig):
         model: the network.
         batch: the sampler.
         loss: the hinge.
+        val_patches: crops of each image in a validation.
     """
 
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     batch: BatchConfig = field(default_factory=BatchConfig)
     loss: LossConfig = field(default_factory=LossConfig)
+    val_patches: int = 3
 
     def check(self) -> None:
         one_of("data.source", self.data.source, SOURCES)
         one_of("batch.sampler", self.batch.sampler, SAMPLERS)
         one_of("loss.reduction", self.loss.reduction, ("pairs", "images"))
         super().check()
+        at_least("val_patches", self.val_patches, 1)
         if self.batch.sampler == "hard_negatives" and self.loss.reduction != "pairs":
             raise InputError("loss.reduction must be pairs with batch.sampler hard_negatives")
         at_least("data.holdout", self.data.holdout, 0)

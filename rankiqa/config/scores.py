@@ -68,12 +68,16 @@ class ScoredBatchConfig:
     flip: bool = True
 
 
-def check_scores(config, key: str = "data") -> None:
-    """Raise `InputError` for a data set that is not named, and values in the group `key` that no run can have."""
-    data: ScoresConfig = getattr(config, key)
+def check_named(config) -> None:
+    """Raise `InputError` for a data set that is not named, or whose folder is not."""
     for name, value in (("dataset", config.dataset), ("root", config.root)):
         if not value:
             raise InputError(f"{name} is missing: give --dataset NAME and --root DIR, the folder of the data set")
+
+
+def check_scores(config, key: str = "data") -> None:
+    """Raise `InputError` for values in the group `key` that no run can have."""
+    data: ScoresConfig = getattr(config, key)
     one_of(f"{key}.missing", data.missing, ("error", "record"))
     at_least("batch.images", getattr(config.batch, "images", 1), 1)
     at_least(f"{key}.repeat", data.repeat, 0)

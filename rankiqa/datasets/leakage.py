@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from rankiqa.datasets.scored_set import PRISTINE, ScoredSet
 from rankiqa.datasets.splits import PARTS, Split
 from rankiqa.errors import InputError
 from rankiqa.ranked_set import Photo, read_photos
+
+
+def learned_from(finetuned_on: Mapping[str, Any] | None, dataset: ScoredSet) -> list[Mapping[str, Any]]:
+    """The entries of a model's finetuned_on (config.json), that of earlier stages too, that are of this very data set.
+
+    Any table of one's own is called csv: there the pictures tell. The same pictures under other names are not known
+    again.
+    """
+    entries = [finetuned_on, *(finetuned_on.get("earlier") or ())] if finetuned_on else []
+    paths = set(dataset.table["path"])
+    return [
+        entry
+        for entry in entries
+        if entry.get("dataset") == dataset.name
+        and (dataset.name != "csv" or not paths.isdisjoint(entry.get("paths") or ()))
+    ]
 
 
 def check_leakage(

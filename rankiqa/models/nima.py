@@ -49,7 +49,8 @@ class Nima(RankModel):
 
     def forward(self, images: Tensor, distribution: bool = False) -> Tensor:
         votes = self.backbone(self.preprocessing(images)).float().softmax(1)
-        return votes if distribution else votes @ self.scale
+        # Not a matrix product: autocast would take that in half precision, where near images tie.
+        return votes if distribution else (votes * self.scale).sum(1)
 
 
 class Pooled(nn.Module):

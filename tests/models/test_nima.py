@@ -35,6 +35,17 @@ def test_ten_shares_sum_to_one_and_the_score_is_their_mean(name):
         assert model(x, distribution=True)[1].numpy() == pytest.approx(torch.arange(10.0).softmax(0).numpy(), abs=1e-6)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_the_mean_vote_keeps_its_digits_in_mixed_precision(dtype):
+    torch.manual_seed(0)
+    model = build_nima("squeezenet1_1", crop=64).eval()
+    with torch.inference_mode(), torch.autocast("cpu", dtype=dtype):
+        votes, scores = model(images(8, 64), distribution=True), model(images(8, 64))
+    assert scores.dtype == torch.float32
+    assert scores.numpy() == pytest.approx(votes.double().numpy() @ np.arange(1, 11), abs=1e-5)
+    assert len(set(scores.tolist())) == 8
+
+
 @pytest.mark.parametrize("name", ["squeezenet1_1", "resnet10t"])
 def test_every_parameter_receives_a_gradient(name):
     torch.manual_seed(0)
