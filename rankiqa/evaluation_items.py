@@ -283,7 +283,9 @@ class _Draw:
         split = self.source.known_splits[key]
         test = split.mask("test")
         if not test.any():
-            raise InputError(f"split {spec}: no image of {dataset.name} ({dataset.root}) is in its test part")
+            raise InputError(
+                f"split {spec}: no image of {dataset.name} ({dataset.root}) is in its test part; give another --split"
+            )
         if not self.lenient:
             _refuse_leak(folder, config, dataset, split, spec)
             self.warnings += check_leakage(dataset, split, trained_photos=config.get("training_photos"))
