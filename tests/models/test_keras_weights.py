@@ -14,10 +14,11 @@ import pytest
 import torch
 from torch import nn
 
+from rankiqa.cli.import_weights import main
 from rankiqa.errors import InputError
 from rankiqa.models import build_nima, load_model, save_model
 from rankiqa.models.freezing import freeze_until
-from rankiqa.models.importing import as_text
+from rankiqa.models.importing import Imported, as_text
 from rankiqa.models.keras_file import MOST_OBJECTS, Layers
 from rankiqa.models.keras_layers import boundaries, layer_at
 from rankiqa.models.keras_weights import _numbered, import_keras
@@ -140,6 +141,19 @@ def test_an_imported_model_is_saved_and_loaded_as_it_is(tmp_path, mobilenet):
     x = torch.rand(1, 3, 65, 80, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         assert torch.equal(loaded(x), imported.model(x))
+
+
+def test_the_command_makes_a_model_that_votes_as_keras(tmp_path, mobilenet, photos, capsys):
+    assert main(["keras", str(mobilenet), "--model", MOBILENET, "--out", str(tmp_path / "nima")]) == 0
+    model, config = load_model(tmp_path / "nima")
+    check_outputs(Imported(model, ()), photos, MOBILENET)
+    assert (config["score_range"], config["higher_is_better"]) == ([1, 10], True)
+    # 27 convolutions, as many batch norms of four tensors, and the dense layer.
+    last = capsys.readouterr().out.strip().splitlines()[-1]
+    assert last == f"{27 * 5 + 2} tensors of {mobilenet} are in {tmp_path / 'nima'}, a model of mobilenet_keras"
+    assert main(["keras", str(mobilenet), "--model", INCEPTION, "--out", str(tmp_path / "other")]) == 2
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1
+    assert not (tmp_path / "other").exists()
 
 
 def test_numbered_layers_come_in_the_order_of_their_numbers():
