@@ -29,6 +29,8 @@ SETS: dict[str, tuple[str, ...]] = {
         *("SPECKLE", "ID|ID-NLM", "BRIGHT", "DARK", "MSH", "MSL", "JITTER", "NEPN", "PIXEL", "QN", "CBLOCK", "SHARP"),
         *("CURVEH", "CURVEL"),
     ),
+    # Every type there is, each with the first of its tables; one of the two denoisers.
+    "all": tuple("ID|ID-NLM" if name == "ID" else name for name in DISTORTIONS if name != "ID-NLM"),
 }
 
 # From name to strengths, mildest first; None where they are found for each image (`rankiqa.distortions.psnr`).

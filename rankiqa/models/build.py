@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from rankiqa.errors import InputError
+from rankiqa.models.compact import Compact
 from rankiqa.models.preprocessing import PREPROCESSING, Preprocessing
 from rankiqa.models.rank_model import RankModel
 from rankiqa.models.shallow import Shallow
@@ -31,6 +32,10 @@ class Architecture:
 
 def _shallow(dropout: float | None) -> nn.Module:
     return Shallow(dropout or 0.0)
+
+
+def _compact(dropout: float | None) -> nn.Module:
+    return Compact(dropout or 0.0)
 
 
 def _alexnet(dropout: float | None) -> nn.Module:
@@ -71,6 +76,7 @@ def _caffenet(dropout: float | None) -> nn.Module:
 
 ARCHITECTURES: dict[str, Architecture] = {
     "shallow": Architecture(_shallow, "head", 227, "imagenet"),
+    "compact": Architecture(_compact, "head", 224, "imagenet"),
     "alexnet": Architecture(_alexnet, "classifier.6", 227, "imagenet", "AlexNet_Weights"),
     "vgg16": Architecture(_vgg16, "classifier.6", 224, "imagenet", "VGG16_Weights"),
     "squeezenet1_1": Architecture(_squeezenet1_1, "classifier.1", 224, "imagenet", "SqueezeNet1_1_Weights"),

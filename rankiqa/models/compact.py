@@ -1,0 +1,64 @@
+"""The compact network: small enough to come with the package, and without any padding."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+CHANNELS = (24, 32, 64, 160)
+
+
+class Compact(nn.Module):
+    """(N, 3, H, W) → (N, 1), from 146×146 on.
+
+    The pixels of each 2×2 block become channels, so that nothing is lost before the first convolution; then ten
+    convolutions of 3×3 with batch norm, three of them with stride 2, and three residual blocks between them; the mean
+    over the places; one linear layer. Nothing is padded: the features of a crop are those of the same place in the
+    whole image, and no border is seen that is not in the photo.
+    """
+
+    def __init__(self, dropout: float = 0.0) -> None:
+        super().__init__()
+        a, b, c, d = CHANNELS
+        self.features = nn.Sequential(
+            Blocks(),
+            *_convolution(12, a),
+            *_convolution(a, b, stride=2),
+            Residual(b),
+            *_convolution(b, c, stride=2),
+            Residual(c),
+            *_convolution(c, d, stride=2),
+            Residual(d),
+        )
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(d, 1)
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(self.dropout(self.features(images).mean((2, 3))))
+
+
+class Blocks(nn.Module):
+    """(N, C, H, W) → (N, 4C, H // 2, W // 2): the pixels of each 2×2 block side by side."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        height, width = images.shape[2] // 2 * 2, images.shape[3] // 2 * 2  # without those beyond the last whole block
+        return nn.functional.pixel_unshuffle(images[:, :, :height, :width], 2)
+
+
+class Residual(nn.Module):
+    """Two convolutions beside the middle of their input: without padding, two pixels are lost at each border."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        first, second = _convolution(channels, channels), _convolution(channels, channels)[:2]
+        self.body = nn.Sequential(*first, *second)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return torch.relu(self.body(maps) + maps[:, :, 2:-2, 2:-2])
+
+
+def _convolution(inputs: int, outputs: int, stride: int = 1) -> list[nn.Module]:
+    return [nn.Conv2d(inputs, outputs, 3, stride, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
