@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from rankiqa.crops import WHOLE
 from rankiqa.errors import InputError
 from rankiqa.evaluation_items import SHARE_COLUMNS, VOTED
 from rankiqa.evaluation_tables import ALL, OVER, is_ranked
 from rankiqa.logistic import logistic_fit
 from rankiqa.report_plots import data_address, draw_levels, draw_scatter, draw_types, name_of, png_of
-from rankiqa.scoring import WHOLE
 from rankiqa.worst_images import worst_placed
 
 TEMPLATE = "report_template.html.j2"
@@ -194,6 +194,8 @@ def view_text(summary: Mapping) -> str:
         return "the whole image as it is"
     if mode == "resize":
         return f"the whole image, resized to {side}×{side} pixels whatever its shape"
+    if mode == "dense":
+        return f"all windows of {side}×{side} pixels, from one pass over the whole image (dense)"
     most = " at most" if mode == "grid" else ""
     return f"{summary['patches']} crops{most} of {side}×{side} pixels ({mode})"
 

@@ -10,10 +10,10 @@ import torch
 from torch.utils.data import Dataset
 
 from rankiqa.config import FinetuneConfig, NimaConfig
+from rankiqa.crops import enlarge, squeeze
 from rankiqa.errors import InputError
 from rankiqa.images import read_image
 from rankiqa.sampling import random_crop
-from rankiqa.scoring import enlarge, squeeze
 from rankiqa.seeding import generator
 
 

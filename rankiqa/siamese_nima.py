@@ -17,6 +17,7 @@ import pandas as pd
 import torch
 
 from rankiqa.config import NimaModelConfig, OptimConfig, PairBatchConfig, PairLossConfig, SiameseNimaConfig
+from rankiqa.crops import squeeze
 from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.datasets.splits import Split
 from rankiqa.errors import InputError
@@ -25,7 +26,7 @@ from rankiqa.models import Nima, build_nima
 from rankiqa.models.nima import DEFAULT
 from rankiqa.nima_training import open_nima
 from rankiqa.scored_training import decodable
-from rankiqa.scoring import ahead, pick_device, score_files, score_inputs, squeeze
+from rankiqa.scoring import ahead, pick_device, score_files, score_inputs
 from rankiqa.seeding import derive_seed
 from rankiqa.siamese_nima_training import SiameseNimaTrainer
 from rankiqa.votes import mean_of, std_of

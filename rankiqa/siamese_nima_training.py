@@ -11,6 +11,7 @@ from torch.utils.data import Dataset
 from rankiqa.bucket_pairs import BucketPairs, make_buckets
 from rankiqa.close_pairs import close_pairs
 from rankiqa.config import SiameseNimaConfig
+from rankiqa.crops import squeeze
 from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.datasets.splits import Split
 from rankiqa.errors import InputError
@@ -22,7 +23,6 @@ from rankiqa.models.freezing import freeze_until
 from rankiqa.nima_training import open_nima
 from rankiqa.ranked_set import Photo
 from rankiqa.scored_training import ScoredTrainer, divide, open_scores
-from rankiqa.scoring import squeeze
 from rankiqa.seeding import generator
 from rankiqa.training import Batch, Rows
 from rankiqa.votes import VOTES

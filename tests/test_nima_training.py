@@ -12,11 +12,11 @@ from safetensors.torch import load_file
 
 from rankiqa.cli.train_nima import main, parse
 from rankiqa.config import EmdConfig, NimaConfig, NimaModelConfig, OptimConfig, ScoredBatchConfig, VotesConfig
+from rankiqa.crops import squeeze
 from rankiqa.errors import InputError
 from rankiqa.losses import emd
 from rankiqa.models import Nima, build_model, build_nima, load_model, save_model
 from rankiqa.nima_training import NimaTrainer, open_nima
-from rankiqa.scoring import squeeze
 from rankiqa.training import all_scores
 from rankiqa.votes import mean_of, normalise, std_of
 from tests.datasets import layouts

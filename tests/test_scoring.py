@@ -5,9 +5,10 @@ from PIL import Image
 from torch import nn
 
 from rankiqa import scoring
+from rankiqa.crops import crop_positions, cut, squeeze
 from rankiqa.errors import InputError
 from rankiqa.models import build_nima
-from rankiqa.scoring import crop_positions, score_files, score_image, squeeze
+from rankiqa.scoring import score_files, score_image
 
 
 class Brightness(nn.Module):
@@ -102,7 +103,7 @@ def test_random_places_reach_every_corner_evenly():
     [
         ({"height": 31}, r"the image \(50×31\) is smaller than the 32×32 crop.*reflect or resize"),
         ({"patches": 0}, "patches must be at least 1, not 0"),
-        ({"mode": "dense"}, "mode must be one of random, grid, not 'dense'"),
+        ({"mode": "dense"}, "crops are random or grid, not 'dense'"),
     ],
 )
 def test_bad_arguments_are_named(change, message):
@@ -119,7 +120,7 @@ def test_one_pass_gives_what_one_crop_at_a_time_gives(mode, monkeypatch):
     monkeypatch.setattr(scoring, "CPU_PASS", 30)
     model, image = Network().eval(), picture()
     got = score_image(model, image, mode=mode, seed=5)
-    crops = scoring._cut(image, 32, 30, mode, 5, "error")
+    crops = cut(image, 32, 30, mode, 5, "error")
     with torch.no_grad():
         single = [model(crop[None].float() / 255).item() for crop in crops]
     np.testing.assert_allclose(got.scores, single, atol=1e-5)
@@ -257,7 +258,7 @@ def test_only_a_few_files_are_read_ahead(files, monkeypatch):
 
 
 def test_bad_arguments_are_raised_before_any_file_is_read(files):
-    for bad in ({"patches": 0}, {"mode": "dense"}, {"small": "zoom"}, {"workers": -1}):
+    for bad in ({"patches": 0}, {"mode": "zigzag"}, {"small": "zoom"}, {"workers": -1}):
         with pytest.raises(InputError, match=next(iter(bad))):
             score_files(Brightness(), files, **bad)
 

@@ -7,9 +7,9 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+from rankiqa.crops import squeeze
 from rankiqa.errors import InputError
 from rankiqa.models import build_nima, load_model, save_model
-from rankiqa.scoring import squeeze
 from rankiqa.siamese_nima import SiameseNIMA
 
 # The table of the original's demo.

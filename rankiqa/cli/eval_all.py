@@ -9,7 +9,7 @@ from pathlib import Path
 
 MODEL, RANKS, REPORT = "results/demo/run", "results/demo/ranks", "results/demo/report"
 DIRECTIONS, SMALL = ("higher", "lower"), ("error", "reflect", "resize")
-MODES = ("random", "grid", "resize", "native")  # those of rankiqa.scoring, which takes long to import
+MODES = ("random", "grid", "dense", "resize", "native")  # those of rankiqa.crops, which takes long to import
 
 
 def parser() -> argparse.ArgumentParser:
@@ -68,9 +68,9 @@ def parser() -> argparse.ArgumentParser:
     add(
         "--mode",
         choices=MODES,
-        help="what the network sees of an image: crops at random places or on an even grid (of at most --patches), the "
-        "whole image resized to its input, or the image as it is (default: the model's own, random for one trained on "
-        "ranks, resize for NIMA)",
+        help="what the network sees of an image: crops at random places or on an even grid (of at most --patches), all "
+        "places in one pass over the whole image (dense), the whole image resized to its input, or the image as it is "
+        "(default: the model's own, random for one trained on ranks, resize for NIMA)",
     )
     add("--seed", type=int, default=0, help="of the random crops")
     add(

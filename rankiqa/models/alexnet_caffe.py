@@ -48,13 +48,19 @@ class AlexNetCaffe(nn.Module):
     def _shrink(self, maps: Tensor) -> Tensor:
         return self._normalize(self.pool(maps)) if self.pool_first else self.pool(self._normalize(maps))
 
-    def forward(self, images: Tensor) -> Tensor:
+    def features(self, images: Tensor) -> Tensor:
         maps = self._shrink(F.relu(self.conv1(images)))
         maps = self._shrink(F.relu(self.conv2(maps)))
         maps = F.relu(self.conv4(F.relu(self.conv3(maps))))
-        maps = self.pool(F.relu(self.conv5(maps)))
+        return self.pool(F.relu(self.conv5(maps)))
+
+    def forward(self, images: Tensor) -> Tensor:
+        maps = self.features(images)
         if tuple(maps.shape[2:]) != (SIDE, SIDE):
             height, width = images.shape[2:]
             raise InputError(f"model.crop: Caffe's AlexNet takes 227×227 px, got {height}×{width}")
+        return self.top(maps)
+
+    def top(self, maps: Tensor) -> Tensor:
         features = self.dropout(F.relu(self.fc6(maps.flatten(1))))
         return self.fc8(self.dropout(F.relu(self.fc7(features))))

@@ -20,7 +20,25 @@ from rankiqa.models.shallow import Shallow
 class Architecture:
     """How a network is made, what its last layer is called, and the crop that the paper feeds it.
 
-    `make(dropout)` returns the backbone with a single output; dropout None keeps the architecture's own.
+    Attributes
+    ----------
+    make
+        From dropout (None: the architecture's own) to the backbone with a single output. Its `features` are its
+        convolutional part.
+    head
+        Name of its last layer.
+    crop
+        Side of its input in pixels.
+    preprocessing
+        A name of `PREPROCESSING`.
+    torchvision
+        Name of torchvision's ImageNet weights, if there are any.
+    stride
+        Pixels from one place of the features to the next.
+    top
+        From backbone and features to the score (N, 1); None: its method of this name. See `rankiqa.models.parts`.
+    averages
+        The top is linear in the mean over the places.
     """
 
     make: Callable[[float | None], nn.Module]
@@ -28,6 +46,9 @@ class Architecture:
     crop: int
     preprocessing: str
     torchvision: str | None = None
+    stride: int = 32
+    top: Callable[[nn.Module, torch.Tensor], torch.Tensor] | None = None
+    averages: bool = False
 
 
 def _shallow(dropout: float | None) -> nn.Module:
@@ -74,12 +95,22 @@ def _caffenet(dropout: float | None) -> nn.Module:
     return _alexnet_caffe(dropout, pool_first=True)
 
 
+def _torchvision_top(net: nn.Module, maps: torch.Tensor) -> torch.Tensor:
+    return net.classifier(net.avgpool(maps).flatten(1))
+
+
+def _squeezenet_top(net: nn.Module, maps: torch.Tensor) -> torch.Tensor:
+    return net.classifier(maps).flatten(1)
+
+
 ARCHITECTURES: dict[str, Architecture] = {
-    "shallow": Architecture(_shallow, "head", 227, "imagenet"),
-    "compact": Architecture(_compact, "head", 224, "imagenet"),
-    "alexnet": Architecture(_alexnet, "classifier.6", 227, "imagenet", "AlexNet_Weights"),
-    "vgg16": Architecture(_vgg16, "classifier.6", 224, "imagenet", "VGG16_Weights"),
-    "squeezenet1_1": Architecture(_squeezenet1_1, "classifier.1", 224, "imagenet", "SqueezeNet1_1_Weights"),
+    "shallow": Architecture(_shallow, "head", 227, "imagenet", stride=16, averages=True),
+    "compact": Architecture(_compact, "head", 224, "imagenet", stride=16, averages=True),
+    "alexnet": Architecture(_alexnet, "classifier.6", 227, "imagenet", "AlexNet_Weights", top=_torchvision_top),
+    "vgg16": Architecture(_vgg16, "classifier.6", 224, "imagenet", "VGG16_Weights", top=_torchvision_top),
+    "squeezenet1_1": Architecture(
+        *(_squeezenet1_1, "classifier.1", 224, "imagenet", "SqueezeNet1_1_Weights", 16, _squeezenet_top, True)
+    ),
     "alexnet_caffe": Architecture(_alexnet_caffe, "fc8", 227, "caffe"),
     "caffenet": Architecture(_caffenet, "fc8", 227, "caffe"),
 }

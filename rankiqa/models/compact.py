@@ -37,7 +37,10 @@ class Compact(nn.Module):
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.head(self.dropout(self.features(images).mean((2, 3))))
+        return self.top(self.features(images))
+
+    def top(self, maps: Tensor) -> Tensor:
+        return self.head(self.dropout(maps.mean((2, 3))))
 
 
 class Blocks(nn.Module):

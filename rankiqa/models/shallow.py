@@ -36,5 +36,7 @@ class Shallow(nn.Module):
                 nn.init.zeros_(layer.bias)
 
     def forward(self, images: Tensor) -> Tensor:
-        maps = self.features(images)
+        return self.top(self.features(images))
+
+    def top(self, maps: Tensor) -> Tensor:
         return self.head(self.dropout(maps.mean((2, 3))))

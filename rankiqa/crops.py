@@ -1,0 +1,138 @@
+"""Which parts of an image a network sees: crops at random places or on a grid, or the whole image.
+
+Crops are never resized: interpolation would change the distortion that is to be judged.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import torch
+
+from rankiqa.errors import InputError
+from rankiqa.seeding import generator
+
+CROPS = ("random", "grid")  # parts of the image
+WHOLE = ("resize", "native")  # the image itself, once
+DENSE = "dense"  # every window, the features computed once: `rankiqa.dense`
+MODES = (*CROPS, DENSE, *WHOLE)
+SMALL = ("error", "reflect", "resize")
+
+
+def crop_positions(height: int, width: int, crop: int, patches: int, mode: str, rng: np.random.Generator) -> np.ndarray:
+    """Upper left corners (top, left) of the crops, (P, 2) int64.
+
+    Args:
+        height, width: of the image, pixels, at least `crop`.
+        crop: side of the square crop, pixels.
+        patches: how many.
+        mode: "random": `patches` places, each as likely as any other, maybe one twice. "grid": the rows ×
+            columns ≤ `patches` whose neighbours lie closest, evenly spread from border to border. It may give
+            fewer than `patches`: 28 = 4 × 7 of 30 in a picture of 384×512, one where the image is as large as
+            the crop. All places differ; from four patches on, the four corners are among them.
+        rng: for "random".
+
+    Raises:
+        InputError: the image is smaller than the crop, fewer than one patch, or an unknown mode.
+    """
+    if patches < 1:
+        raise InputError(f"patches must be at least 1, not {patches}")
+    if mode not in CROPS:
+        raise InputError(f"crops are {' or '.join(CROPS)}, not {mode!r}")
+    if min(height, width) < crop:
+        raise _too_small(height, width, crop)
+    free = height - crop, width - crop
+    if mode == "random":
+        return rng.integers(0, np.array(free) + 1, size=(patches, 2))
+    rows, columns = _grid_shape(*free, patches)
+    places = [_spread(free[0], rows), _spread(free[1], columns)]
+    return np.stack(np.meshgrid(*places, indexing="ij"), axis=-1).reshape(-1, 2)
+
+
+def _spread(free: int, count: int) -> np.ndarray:
+    if count == 1:
+        return np.array([free // 2])
+    return np.floor(np.linspace(0, free, count) + 0.5).astype(np.int64)
+
+
+def _grid_shape(free_rows: int, free_columns: int, patches: int) -> tuple[int, int]:
+    def step(free: int, count: int) -> float:
+        return free / (count - 1) if count > 1 else 2 * free  # one crop in the middle: nothing at the border
+
+    least = [min(2, free + 1) for free in (free_rows, free_columns)]
+    if least[0] * least[1] > patches:  # too few for four corners
+        least = [1, 1]
+    shapes = []
+    for rows in range(least[0], min(patches // least[1], free_rows + 1) + 1):
+        columns = min(patches // rows, free_columns + 1)
+        steps = step(free_rows, rows), step(free_columns, columns)
+        shapes.append((max(steps), sum(steps), rows, columns))
+    return min(shapes)[2:]
+
+
+def check_small(small: str) -> None:
+    if small not in SMALL:
+        raise InputError(f"small must be one of {', '.join(SMALL)}, not {small!r}")
+
+
+def cut(image: np.ndarray, crop: int, patches: int, mode: str, seed: int, small: str) -> torch.Tensor:
+    """What the network sees of an image, (P, 3, H, W) uint8: its crops, or in a mode of one input (1, 3, H, W)."""
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        what = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
+        raise InputError(f"an image must be a uint8 array of height × width × 3 (RGB), not {what}")
+    check_small(small)
+    if mode in WHOLE:
+        whole = squeeze(image, crop) if mode == "resize" else np.ascontiguousarray(image)
+        return torch.from_numpy(whole.transpose(2, 0, 1)[None].copy())
+    image = np.ascontiguousarray(image)
+    if mode == DENSE:
+        image = fit(image, crop, small)
+        # A view: the photo may be a large one.
+        return torch.from_numpy(image if image.flags.writeable else image.copy()).permute(2, 0, 1)[None]
+    pixels = hashlib.sha256(image).hexdigest()
+    rng = generator(seed, pixels, *image.shape)
+    image = fit(image, crop, small)
+    places = crop_positions(*image.shape[:2], crop, patches, mode, rng)
+    crops = np.stack([image[top : top + crop, left : left + crop] for top, left in places])
+    return torch.from_numpy(crops).permute(0, 3, 1, 2).contiguous()
+
+
+def _too_small(height: int, width: int, crop: int) -> InputError:
+    return InputError(
+        f"the image ({width}×{height}) is smaller than the {crop}×{crop} crop; "
+        "leave it out, or choose a policy for small images: small = reflect or resize"
+    )
+
+
+def fit(image: np.ndarray, crop: int, small: str) -> np.ndarray:
+    """An H×W×3 image that holds a crop: itself, or enlarged as `small` says; `InputError` where that is "error"."""
+    if min(image.shape[:2]) >= crop:
+        return image
+    if small == "error":
+        raise _too_small(*image.shape[:2], crop)
+    return enlarge(image, crop, small)
+
+
+def squeeze(image: np.ndarray, height: int, width: int | None = None) -> np.ndarray:
+    """An H×W×3 image resized to height×width, a square without the latter, whatever its shape: NIMA's input.
+
+    Bilinear, and smoothed where it shrinks.
+    """
+    from PIL import Image
+
+    size = height if width is None else width, height
+    return np.array(Image.fromarray(np.ascontiguousarray(image)).resize(size, Image.Resampling.BILINEAR))
+
+
+def enlarge(image: np.ndarray, crop: int, how: str) -> np.ndarray:
+    """An H×W×3 image that holds a crop: mirrored at its borders ("reflect") or interpolated ("resize")."""
+    height, width = image.shape[:2]
+    if how == "reflect":
+        missing = [(max(0, crop - height)), max(0, crop - width)]
+        return np.pad(image, [*((m // 2, m - m // 2) for m in missing), (0, 0)], mode="reflect")
+    from PIL import Image
+
+    scale = crop / min(height, width)
+    size = max(crop, round(width * scale)), max(crop, round(height * scale))
+    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC))

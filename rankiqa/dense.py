@@ -1,0 +1,78 @@
+"""Dense scoring: the backbone sees the whole image once, and the top of the network slides over its features.
+
+A window of the features stands for a crop. Where a network pads its convolutions, a crop sees zeros beyond its border
+and a window what is there in the photo; without padding both give the same score.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from rankiqa.models.parts import Parts, parts_of, window_of
+from rankiqa.models.rank_model import RankModel
+
+# Pixels that pass the backbone at once: larger photos go in tiles, so that memory does not grow with them.
+TILE = 2_000_000
+# Windows in one pass of a top that is more than a mean, such as VGG's fully connected layers.
+TOP_PASS = 64
+
+
+def score_map(model: RankModel, image: Tensor, device: torch.device) -> np.ndarray:
+    """The score of every window of an image, (rows, columns) float64, higher is better.
+
+    Entry (i, j) is about the crop whose upper left corner is at (i, j) times `parts_of(model).stride` pixels; their
+    mean is the score of the image. At the lower and right border a window may take the place of a crop that does not
+    fit by a few pixels, where the network's rounding leaves some of a crop unseen. Call it without gradients and in
+    evaluation mode.
+
+    Args:
+        model: a ranking network on `device`; see `rankiqa.models.parts.parts_of`.
+        image: (3, H, W) uint8 RGB, neither side shorter than `model.crop`.
+
+    Raises:
+        InputError: the network cannot be taken apart.
+    """
+    parts, window = parts_of(model), window_of(model)
+    rows = []
+    for down in _tiles(image.shape[1], model.crop, parts.stride):
+        across = [image[:, down, right] for right in _tiles(image.shape[2], model.crop, parts.stride)]
+        pixels = (part[None].to(device, memory_format=torch.channels_last).float().div_(255) for part in across)
+        rows.append(torch.cat([window_scores(parts, window, part)[0] for part in pixels], dim=1))
+    return torch.cat(rows).double().cpu().numpy()
+
+
+def window_scores(parts: Parts, window: tuple[int, int], images: Tensor) -> Tensor:
+    """(N, 3, H, W) RGB in [0, 1] → (N, rows, columns), the score of each window; differentiable."""
+    maps = parts.features(images)
+    count, channels, height, width = maps.shape
+    if parts.averages:
+        places = parts.top(maps.permute(0, 2, 3, 1).reshape(-1, channels, 1, 1)).view(count, 1, height, width)
+        return F.avg_pool2d(places, window, stride=1)[:, 0]
+    shape = count, height - window[0] + 1, width - window[1] + 1
+    # A view; the windows are copied a few at a time.
+    windows = maps.unfold(2, window[0], 1).unfold(3, window[1], 1).permute(0, 2, 3, 1, 4, 5)
+    places = [(n, i) for n in range(shape[0]) for i in range(shape[1])]
+    step = max(1, TOP_PASS // shape[2])
+    scores = []
+    for first in range(0, len(places), step):
+        some = torch.cat([windows[n, i] for n, i in places[first : first + step]])
+        scores.append(parts.top(some))
+    return torch.cat(scores).view(shape)
+
+
+def _tiles(side: int, crop: int, stride: int) -> Iterator[slice]:
+    """Parts of one side of an image, overlapping so that each window lies in one of them and no window in two."""
+    windows = (side - crop) // stride + 1
+    most = max(1, (math.isqrt(TILE) - crop) // stride + 1)
+    count = -(-windows // most)
+    edges = [windows * k // count for k in range(count + 1)]
+    for first, after in pairwise(edges):
+        end = side if after == windows else (after - 1) * stride + crop
+        yield slice(first * stride, end)

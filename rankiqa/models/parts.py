@@ -1,0 +1,86 @@
+"""A network in two parts: features, which are local, and a top, which scores a window of them.
+
+Networks that see a photo in parts can so look at each place of it once, however many windows overlap there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+
+from rankiqa.errors import InputError
+from rankiqa.models.build import ARCHITECTURES
+from rankiqa.models.nima import Nima
+from rankiqa.models.rank_model import RankModel
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The two parts of a `RankModel`; `top(features(crops))[:, 0]` are its scores.
+
+    Attributes
+    ----------
+    features
+        (N, 3, H, W) RGB in [0, 1] → (N, C, h, w).
+    top
+        (N, C, h, w) → (N, 1).
+    stride
+        Pixels from one place of the features to the next.
+    averages
+        The top is linear in the mean over the places, so that the score of a window is the mean of its places' own.
+    """
+
+    features: Callable[[Tensor], Tensor]
+    top: Callable[[Tensor], Tensor]
+    stride: int
+    averages: bool
+
+
+def parts_of(model: nn.Module) -> Parts:
+    """The parts of a ranking network.
+
+    Networks of timm are taken apart where their features are maps, as those of convolutional networks are.
+
+    Raises:
+        InputError: a network that cannot be taken apart so, with the reason.
+    """
+    if isinstance(model, Nima):
+        raise InputError(f"{model.name}: a NIMA sees the whole image at once; dense mode is for ranking networks")
+    if not isinstance(model, RankModel):
+        raise InputError(f"{type(model).__name__}: dense mode needs a network of rankiqa.models")
+    net = model.backbone
+    if model.name in ARCHITECTURES:
+        entry = ARCHITECTURES[model.name]
+        top = net.top if entry.top is None else partial(entry.top, net)
+        return Parts(lambda images: net.features(model.preprocessing(images)), top, entry.stride, entry.averages)
+    stages = getattr(net, "feature_info", None)
+    if not stages or not hasattr(net, "forward_head"):
+        raise InputError(f"{model.name}: dense mode needs convolutional features, and timm does not tell of any here")
+    stride = stages[-1]["reduction"]
+    return Parts(lambda images: _maps(model, images), net.forward_head, stride, False)
+
+
+def _maps(model: RankModel, images: Tensor) -> Tensor:
+    maps = model.backbone.forward_features(model.preprocessing(images))
+    if maps.ndim != 4 or maps.shape[1] != model.backbone.num_features:
+        raise InputError(f"{model.name}: dense mode needs maps of features, and those here are {tuple(maps.shape)}")
+    return maps
+
+
+_windows: WeakKeyDictionary[nn.Module, tuple[int, int, int]] = WeakKeyDictionary()
+
+
+def window_of(model: RankModel) -> tuple[int, int]:
+    """Height and width of the features of one crop, in places."""
+    known = _windows.get(model)
+    if known is None or known[0] != model.crop:
+        place = next(model.parameters())
+        with torch.inference_mode():
+            maps = parts_of(model).features(torch.zeros(1, 3, model.crop, model.crop, device=place.device))
+        known = _windows[model] = (model.crop, *maps.shape[2:])
+    return known[1:]
