@@ -1,3 +1,39 @@
 """RankIQA in PyTorch: make ranked images, train on the ranks, calibrate, score, report."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rankiqa.quality_loss import QualityLoss
+    from rankiqa.scorer import Scorer
+
 __version__ = "0.1.0"
+
+
+def load(
+    model: str | Path | None = None, device: str = "auto", as_loss: bool = False, **hub: Any
+) -> Scorer | QualityLoss:
+    """A model that scores images.
+
+    Args:
+        model: a model folder, a training run, or OWNER/NAME of the Hugging Face hub; None: the model that comes with
+            the package.
+        device: auto (CUDA if there is any, else the CPU), cpu, cuda or cuda:N.
+        as_loss: give a `rankiqa.quality_loss.QualityLoss`, a differentiable torch module, in place of a
+            `rankiqa.scorer.Scorer`.
+        hub: revision, cache_dir, token, force_download and local_files_only, of a model on the hub.
+
+    Raises:
+        rankiqa.errors.InputError: no such model, a damaged one, or no such device.
+    """
+    from rankiqa.scorer import Scorer
+
+    scorer = Scorer.load(model, device, **hub)
+    if not as_loss:
+        return scorer
+    from rankiqa.quality_loss import QualityLoss
+
+    return QualityLoss(scorer)

@@ -76,6 +76,13 @@ def check_small(small: str) -> None:
         raise InputError(f"small must be one of {', '.join(SMALL)}, not {small!r}")
 
 
+def check_least(image: np.ndarray, least: int) -> None:
+    """Raise `InputError` for an image with a side below `least` pixels."""
+    height, width = image.shape[:2]
+    if min(height, width) < least:
+        raise InputError(f"the image ({width}×{height}) is smaller than {least}×{least}: too little to judge")
+
+
 def cut(image: np.ndarray, crop: int, patches: int, mode: str, seed: int, small: str) -> torch.Tensor:
     """What the network sees of an image, (P, 3, H, W) uint8: its crops, or in a mode of one input (1, 3, H, W)."""
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:

@@ -117,7 +117,7 @@ class FineTuner(ScoredTrainer):
             fit_head(model, scores, self.target[rows])
 
     def _score(self, model: RankModel, rows: np.ndarray, patches: int, device: torch.device) -> np.ndarray:
-        options = {"patches": patches, "small": self.config.data.small, "convert": self.config.data.convert}
+        options = self.score_options | {"patches": patches}
         return np.array([result.mean for result in self.score(model, rows, device, **options)])
 
     def batches(self) -> ScoredBatches:
@@ -136,14 +136,18 @@ class FineTuner(ScoredTrainer):
 
     def validate(self) -> Rows:
         """Agreement over the held-out part; the RMSE is of the scores as they are, in the unit of the human scores."""
-        data = self.config.data
-        options = {"patches": self.config.val_patches, "small": data.small, "convert": data.convert}
-        rows, scores = self.score_part("val", **options)
+        rows, scores = self.score_part("val", **self.score_options)
         scores, target = scores[:, 0], self.target[rows]
+        self.keep_reference(scores)
         numbers = agreement(scores, target)
         unit = np.ptp(self.dataset.score_range) / (self.config.loss.high - self.config.loss.low)
         numbers["rmse"] = float(np.sqrt(np.mean((scores - target) ** 2)) * unit)
         return {"ALL": {key: numbers[key] for key in self.val_columns}}
+
+    @property
+    def score_options(self) -> dict[str, Any]:
+        data = self.config.data
+        return {"patches": self.config.val_patches, "small": data.small, "convert": data.convert}
 
     def describe(self, row: dict[str, float]) -> str:
         return f"SROCC {row['srocc']:.3f}, LCC {row['lcc']:.3f}, RMSE {row['rmse']:.4g}"

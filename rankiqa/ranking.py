@@ -16,6 +16,7 @@ from rankiqa.losses import hardest_pairs_hinge, pair_statistics, pairwise_hinge
 from rankiqa.models import RankModel, build_model
 from rankiqa.online_set import OnlineSet
 from rankiqa.ranked_set import RankedSet
+from rankiqa.reference import MOST, Reference
 from rankiqa.sampling import Ranks
 from rankiqa.seeding import derive_seed, generator
 from rankiqa.training import Batch, Rows, Trainer
@@ -132,7 +133,21 @@ class RankTrainer(Trainer):
                 accelerator.is_main_process,
             )
             scores[places] = torch.as_tensor(values, dtype=torch.float64, device=scores.device)
-        return summarize(items, accelerator.reduce(scores, "sum").cpu().numpy())
+        scores = accelerator.reduce(scores, "sum").cpu().numpy()
+        self.reference = Reference.of_ranks(items, scores, self._what(self.val_set, "held out"))
+        return summarize(items, scores)
+
+    def measure_reference(self) -> Reference | None:
+        items = validation_items(self.train_set)
+        order = generator(self.config.seed, "reference").permutation(len(items))[:MOST]
+        items = [items[i] for i in sorted(order)]
+        config, device = self.config, self.accelerator.device
+        scores = score_items(self.model, self.train_set, items, config.val_patches, config.seed, device)
+        return Reference.of_ranks(items, scores, self._what(self.train_set, "trained on"))
+
+    def _what(self, ranks: Ranks, how: str) -> str:
+        types = len(ranks.distortions)
+        return f"{len(ranks.references)} photos {how}, pristine and at every level of {types} types of distortion"
 
     def describe(self, row: dict[str, float]) -> str:
         return describe(row)

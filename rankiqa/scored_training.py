@@ -21,8 +21,9 @@ from rankiqa.datasets.splits import Split, make_split, write_split
 from rankiqa.errors import InputError
 from rankiqa.models import RankModel
 from rankiqa.ranked_set import Photo, read_photos
+from rankiqa.reference import MOST, Reference
 from rankiqa.scoring import PatchScores, score_files
-from rankiqa.seeding import derive_seed
+from rankiqa.seeding import derive_seed, generator
 from rankiqa.training import Trainer
 from rankiqa.votes import VOTE_COLUMNS
 
@@ -201,6 +202,21 @@ class ScoredTrainer(Trainer):
             values = [result.mean if width == 1 else result.votes[0] for result in results]
             found[mine] = torch.as_tensor(np.array(values), dtype=torch.float64, device=found.device).view(-1, width)
         return rows, accelerator.reduce(found, "sum").cpu().numpy()
+
+    def keep_reference(self, scores: np.ndarray) -> None:
+        """Remember the scores of a validation."""
+        self.reference = Reference.of_scores(scores, f"images of {self.dataset.name} held out")
+
+    def measure_reference(self) -> Reference | None:
+        rows = np.flatnonzero(self.split.mask("train"))
+        rows = np.sort(generator(self.config.seed, "reference").permutation(rows)[:MOST])
+        found = self.score(self.model, rows, self.accelerator.device, **self.score_options)
+        return Reference.of_scores([result.mean for result in found], f"images of {self.dataset.name} trained on")
+
+    @property
+    @abstractmethod
+    def score_options(self) -> dict[str, Any]:
+        """How the images of the data set are scored: arguments of `rankiqa.scoring.score_files`."""
 
     def _fingerprint(self) -> dict[str, str]:
         """What must be the same for a run to go on: the start, the images, their scores, votes and parts."""

@@ -11,13 +11,13 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import nn
 
-from rankiqa.crops import DENSE, MODES, WHOLE, check_small, cut
+from rankiqa.crops import DENSE, MODES, WHOLE, check_least, check_small, cut
 from rankiqa.dense import score_map
 from rankiqa.errors import InputError
 from rankiqa.models.nima import Nima
@@ -38,11 +38,13 @@ class ImageTooSmall(InputError):
 class PatchScores:
     """The scores of an image's crops, or windows, (P,) float64, higher is better; the image's score is their mean.
 
-    `votes`: (P, 10) shares of the votes from 1 to 10, of a network that predicts them.
+    `votes`: (P, 10) shares of the votes from 1 to 10, of a network that predicts them. `size`: height and width of the
+    image in pixels, where it was read from a file.
     """
 
     scores: np.ndarray
     votes: np.ndarray | None = None
+    size: tuple[int, int] | None = None
 
     @property
     def mean(self) -> float:
@@ -125,13 +127,16 @@ def score_files(
     device: str | torch.device | None = None,
     convert: bool = False,
     workers: int = 2,
+    frames: str = "error",
+    least: int = 1,
 ) -> Iterator[PatchScores | InputError]:
     """Score files one after another: for each path, in order, its scores or why it has none.
 
     `workers` threads read and cut the next files while the network runs (0: no threads); a few files ahead
-    are held in memory, whatever the number of paths. Results do not depend on it. `convert` is that of
-    `rankiqa.images.read_image`; the other arguments are those of `score_image`. A file that cannot be read or
-    is too small gives an `InputError` that names it; bad arguments are raised before any file is read.
+    are held in memory, whatever the number of paths. Results do not depend on it. `convert` and `frames` are those of
+    `rankiqa.images.read_image`; `least` is the shortest side that an image may have; the other arguments are those of
+    `score_image`. A file that cannot be read or is too small gives an `InputError` that names it; bad arguments are
+    raised before any file is read.
     """
     if workers < 0:
         raise InputError(f"workers must be at least 0, not {workers}")
@@ -139,26 +144,27 @@ def score_files(
     _, mode = view_of(model, patches, mode)
     check_small(small)
 
-    def read(path: str | os.PathLike[str]) -> tuple[str, torch.Tensor | InputError]:
+    def read(path: str | os.PathLike[str]) -> tuple[str, torch.Tensor | InputError, tuple[int, int] | None]:
         from rankiqa.images import read_image
 
         name = os.fspath(path)
         try:
-            image = read_image(path, convert=convert)
+            image = read_image(path, convert=convert, frames=frames)
         except InputError as error:
-            return name, error
+            return name, error, None
         try:
-            return name, cut(image, crop, patches, mode, seed, small)
+            check_least(image, least)
+            return name, cut(image, crop, patches, mode, seed, small), image.shape[:2]
         except InputError as error:
-            return name, InputError(f"{name}: {error}")
+            return name, InputError(f"{name}: {error}"), None
 
     def results() -> Iterator[PatchScores | InputError]:
-        for name, crops in ahead(read, paths, workers):
+        for name, crops, size in ahead(read, paths, workers):
             if isinstance(crops, InputError):
                 yield crops
                 continue
             try:
-                yield score_inputs(model, crops, device, mode)
+                yield replace(score_inputs(model, crops, device, mode), size=size)
             except ImageTooSmall as error:
                 yield InputError(f"{name}: {error}")
 
@@ -217,7 +223,8 @@ def _place(model: nn.Module, device: str | torch.device | None) -> torch.device:
 
 
 @contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode and no gradients, for a while; the model is left as it was."""
     training: Sequence[nn.Module] = [module for module in model.modules() if module.training]
     model.eval()
     try:
@@ -234,10 +241,10 @@ def score_inputs(model: nn.Module, crops: torch.Tensor, device: torch.device, mo
     In mode "dense" P is 1, and the scores are those of all windows.
     """
     if mode == DENSE:
-        with _evaluating(model):
+        with evaluating(model):
             return PatchScores(score_map(model, crops[0], device).ravel())
     parts = crops.split(CPU_PASS if device.type == "cpu" else GPU_PASS)
-    with _evaluating(model):
+    with evaluating(model):
         # Channels last: convolutions are about twice as fast so on a CPU.
         images = (part.to(device, memory_format=torch.channels_last).float().div_(255) for part in parts)
         try:

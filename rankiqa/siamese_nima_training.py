@@ -146,12 +146,17 @@ class SiameseNimaTrainer(ScoredTrainer):
 
     def validate(self) -> Rows:
         """Of the held-out part; ordered_close is the share in order of pairs nearer than a tenth of the scale."""
-        rows, scores = self.score_part("val", convert=self.config.scores.convert)
+        rows, scores = self.score_part("val", **self.score_options)
+        self.keep_reference(scores[:, 0])
         truth = self.dataset.truth[rows]
         numbers = agreement(scores[:, 0], truth)
         edge = np.ptp(self.dataset.score_range) * CLOSE
         numbers["ordered_close"] = close_pairs(scores[:, 0], truth, edges=[edge])[0]["share"]
         return {"ALL": {key: numbers[key] for key in self.val_columns}}
+
+    @property
+    def score_options(self) -> dict[str, Any]:
+        return {"convert": self.config.scores.convert}
 
     def describe(self, row: dict[str, float]) -> str:
         return (

@@ -26,6 +26,7 @@ from rankiqa.curves import write_curves
 from rankiqa.errors import InputError
 from rankiqa.models import RankModel, save_model
 from rankiqa.optim import learning_rate, make_optimizer, set_learning_rate
+from rankiqa.reference import Reference
 from rankiqa.run_log import RunLog
 from rankiqa.seeding import derive_seed
 from rankiqa.training_state import checkpoints, drop_old, load_checkpoint, read_state, save_checkpoint
@@ -119,6 +120,7 @@ class Trainer(ABC):
     val_columns: ClassVar[tuple[str, ...]]  # of val.csv
     free_keys: ClassVar[tuple[str, ...]] = ()
     validates: bool = False
+    reference: Reference | None = None  # of the last validation
 
     def __init__(
         self, config: RunConfig, accelerator: Accelerator, model: RankModel, fingerprint: dict[str, str]
@@ -170,7 +172,14 @@ class Trainer(ABC):
 
     @abstractmethod
     def validate(self) -> Rows:
-        """How well the network does on what it is not trained on; called on every process, where `validates`."""
+        """How well the network does on what it is not trained on; called on every process, where `validates`.
+
+        It leaves the distribution of the scores in `reference`.
+        """
+
+    @abstractmethod
+    def measure_reference(self) -> Reference | None:
+        """The scores of some images to train on, for a run without a validation; called on the main process."""
 
     @abstractmethod
     def describe(self, row: dict[str, float]) -> str:
@@ -182,7 +191,10 @@ class Trainer(ABC):
 
     @abstractmethod
     def model_files(self) -> dict[str, Any]:
-        """The arguments of `rankiqa.models.save_model` beside model and folder."""
+        """The arguments of `rankiqa.models.save_model` beside model, folder and reference."""
+
+    def _files(self) -> dict[str, Any]:
+        return self.model_files() | {"reference": self.reference.config() if self.reference else None}
 
     def train_step(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, Batch]:
         """One forward and backward pass and one update; returns the loss, all scores and the batch on the device."""
@@ -224,7 +236,7 @@ class Trainer(ABC):
             extra = self.fingerprint | {"scaler": scaler.state_dict() if scaler is not None else None}
             # The prepared optimizer wraps the real one.
             optimizer = getattr(self.optimizer, "optimizer", self.optimizer)
-            save_checkpoint(folder, self.model, optimizer, self.step, extra, self.model_files())
+            save_checkpoint(folder, self.model, optimizer, self.step, extra, self._files())
             drop_old(folder, self.config.keep_checkpoints)
         self.accelerator.wait_for_everyone()
 
@@ -282,11 +294,22 @@ class Trainer(ABC):
             bar.close()
             if log:
                 log.__exit__(None, None, None)
+        if self.reference is None:
+            self._measure_reference()
         if accelerator.is_main_process:
-            save_model(self.model, out / "model", **self.model_files())
+            save_model(self.model, out / "model", **self._files())
             write_curves(out)
         accelerator.wait_for_everyone()
         return rows
+
+    def _measure_reference(self) -> None:
+        """For a run without a validation, or one that was resumed at its end."""
+        self.model.eval()
+        if self.validates:
+            self.validate()
+        elif self.accelerator.is_main_process:
+            self.reference = self.measure_reference()
+        self.accelerator.wait_for_everyone()
 
     def _validate(self, log: RunLog | None, bar: tqdm) -> Rows:
         self.model.eval()

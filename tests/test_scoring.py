@@ -249,7 +249,7 @@ def test_only_a_few_files_are_read_ahead(files, monkeypatch):
 
     seen = []
     real = rankiqa.images.read_image
-    monkeypatch.setattr(rankiqa.images, "read_image", lambda path, convert: seen.append(path) or real(path))
+    monkeypatch.setattr(rankiqa.images, "read_image", lambda path, **how: seen.append(path) or real(path, **how))
     results = score_files(Brightness(), files * 10, workers=2)
     next(results)
     assert len(seen) <= 4

@@ -1,0 +1,72 @@
+"""The quality of images as a loss, to train other networks with: lower is better, and differentiable."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from rankiqa.crops import crop_positions
+from rankiqa.dense import window_scores
+from rankiqa.errors import InputError
+from rankiqa.models.nima import Nima
+from rankiqa.models.parts import parts_of, window_of
+from rankiqa.scorer import Scorer
+from rankiqa.scoring import PATCHES
+
+
+class QualityLoss(nn.Module):
+    """(N, 3, H, W) RGB in [0, 1] → how far the images are from the best quality; gradients reach the images.
+
+    A ranking network sees all windows of the images (`rankiqa.dense`); where it cannot be taken apart, crops on a grid;
+    a NIMA the whole images, resized to its input. The network stays as it is: its parameters do not learn, and it
+    stays in evaluation mode. A network that is optimised against a fixed judge learns to please it: look at the images,
+    and use it beside a loss that ties them to their targets.
+
+    Args:
+        scorer: what `rankiqa.load` gives.
+        reduction: "mean" over the images, "sum", or "none" for (N,).
+
+    The loss is (high − score) / (high − low) with the scale that `rankiqa.scorer.Score.unit` has, not cut off: 0 at the
+    upper end of the scale, 1 at the lower. Without a scale it is minus the score.
+
+    Raises:
+        ValueError: an unknown reduction.
+        rankiqa.errors.InputError: of the images: another shape, or smaller than the network's crop.
+    """
+
+    def __init__(self, scorer: Scorer, reduction: str = "mean") -> None:
+        super().__init__()
+        if reduction not in ("mean", "sum", "none"):
+            raise ValueError(f"reduction must be mean, sum or none, not {reduction!r}")
+        self.network, self.reduction = scorer.network.eval().requires_grad_(False), reduction
+        self.low, self.high = (0.0, None) if scorer.low is None else (scorer.low, scorer.high)
+        try:
+            parts_of(self.network)
+        except InputError:
+            self.dense = False
+        else:
+            self.dense = True
+
+    def train(self, mode: bool = True) -> QualityLoss:
+        """Nothing changes: dropout and batch norm of the judge stay as in evaluation."""
+        return super().train(False)
+
+    def scores(self, images: Tensor) -> Tensor:
+        """(N, 3, H, W) in [0, 1] → (N,) raw scores, higher is better."""
+        crop = self.network.crop
+        if images.ndim != 4 or images.shape[1] != 3:
+            raise InputError(f"images must be (N, 3, H, W), not {tuple(images.shape)}")
+        if isinstance(self.network, Nima):
+            return self.network(F.interpolate(images, (crop, crop), mode="bilinear", antialias=True))
+        height, width = images.shape[2:]
+        places = crop_positions(height, width, crop, PATCHES, "grid", None)  # also refuses small images
+        if self.dense:
+            return window_scores(parts_of(self.network), window_of(self.network), images).mean((1, 2))
+        crops = torch.cat([images[:, :, top : top + crop, left : left + crop] for top, left in places])
+        return self.network(crops).view(len(places), -1).mean(0)
+
+    def forward(self, images: Tensor) -> Tensor:
+        scores = self.scores(images)
+        loss = -scores if self.high is None else (self.high - scores) / (self.high - self.low)
+        return {"mean": loss.mean, "sum": loss.sum, "none": lambda: loss}[self.reduction]()

@@ -1,0 +1,200 @@
+"""A model ready to score images: what `rankiqa.load` gives, and what the commands use."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from huggingface_hub import ModelCard, ModelHubMixin
+
+from rankiqa.crops import DENSE, WHOLE, check_least, fit
+from rankiqa.dense import score_map
+from rankiqa.errors import InputError
+from rankiqa.models import RankModel, load_model
+from rankiqa.models.checkpoint import CONFIG, write_model_files
+from rankiqa.models.locate import locate
+from rankiqa.models.parts import parts_of
+from rankiqa.pixels import pixels_of
+from rankiqa.reference import Reference, to_unit
+from rankiqa.scoring import PATCHES, PatchScores, evaluating, pick_device, score_files, score_image, view_of
+
+LEAST = 32  # pixels; of a smaller image there is nothing to judge
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a model says of one image. `float()` of it is the raw score.
+
+    Attributes
+    ----------
+    value
+        The raw score, higher is better. Its scale is the model's own.
+    unit
+        The score on [0, 1]: from the lowest to the highest human score for a model that was fine-tuned on such; for
+        one that learned ranks alone from the strongest distortions (0) to pristine photos (1) of its reference. NaN for
+        a model without either.
+    percentile
+        Per cent of the model's reference images that have a lower score; NaN for a model without a reference.
+    spread
+        Standard deviation over the crops or windows: how much the score hangs on the place.
+    patches
+        How many crops or windows.
+    note
+        What was done to the image so that it could be scored; empty if nothing.
+    """
+
+    value: float
+    unit: float
+    percentile: float
+    spread: float
+    patches: int
+    note: str = ""
+
+    def __float__(self) -> float:
+        return self.value
+
+
+class Scorer(ModelHubMixin):
+    """A network with what it needs to score images and to say what a score means.
+
+    Args:
+        network: gives the scores; see `rankiqa.models`.
+        settings: the content of its config.json.
+        source: where it comes from, for messages.
+
+    Attributes
+    ----------
+    reference
+        The `rankiqa.reference.Reference` that is kept with the model; None if there is none.
+    """
+
+    def __init__(self, network: RankModel, settings: dict[str, Any], source: str) -> None:
+        self.network, self.settings, self.source = network, settings, source
+        self.reference = Reference.from_config(settings.get("reference"))
+        low, high = settings.get("score_range") or (None, None)
+        if low is None and self.reference is not None:
+            low, high = self.reference.low, self.reference.high
+        self.low, self.high = low, high
+
+    @classmethod
+    def load(cls, model: str | Path | None = None, device: str = "auto", **hub: Any) -> Scorer:
+        """A model folder, a run, OWNER/NAME of the Hugging Face hub, or (None) the model that comes with the package.
+
+        `device` is that of `rankiqa.scoring.pick_device`, `hub` that of `rankiqa.models.locate.locate`. Raises
+        `InputError` where there is no such model, or it is damaged.
+        """
+        place = pick_device(device)
+        folder = locate(model, **hub)
+        network, settings = load_model(folder, place)
+        try:
+            return cls(network, settings, "the bundled model" if model is None else str(model))
+        except InputError as error:
+            raise InputError(f"{folder}: {error}") from error
+
+    def score(
+        self,
+        image: Any,
+        patches: int = PATCHES,
+        mode: str | None = None,
+        seed: int = 0,
+        small: str = "reflect",
+    ) -> Score:
+        """Score one image. The same image gives the same number, whatever is scored before or beside it.
+
+        Args:
+            image: a path, a Pillow image, an array or a tensor; see `rankiqa.pixels.pixels_of`.
+            patches, mode, seed: of `rankiqa.scoring.score_image`. The mode None is the model's own.
+            small: what becomes of an image smaller than the network's crop; the score tells it in its note.
+
+        Raises:
+            InputError: not an image, or one below 32 pixels, with the reason.
+
+        >>> import numpy as np, rankiqa
+        >>> score = rankiqa.load().score(np.full((300, 400, 3), 128, np.uint8))
+        >>> 0 <= score.unit <= 1
+        True
+        """
+        pixels = pixels_of(image)
+        check_least(pixels, LEAST)
+        found = score_image(self.network, pixels, patches, mode, seed, small)
+        return self.meaning(found, pixels.shape[:2], mode)
+
+    def score_files(
+        self,
+        paths: Iterable[str | os.PathLike[str]],
+        patches: int = PATCHES,
+        mode: str | None = None,
+        seed: int = 0,
+        small: str = "reflect",
+        workers: int = 2,
+    ) -> Iterator[Score | InputError]:
+        """For each path, in order, its score or why it has none; arguments as for `score`.
+
+        `workers` threads read ahead; the scores do not depend on it.
+        """
+        results = score_files(
+            self.network, paths, patches, mode, seed, small, convert=True, frames="first", workers=workers, least=LEAST
+        )
+        for result in results:
+            yield result if isinstance(result, InputError) else self.meaning(result, result.size, mode)
+
+    def map(self, image: Any, small: str = "reflect") -> np.ndarray:
+        """The score of every window of an image, (rows, columns) float64; see `rankiqa.dense.score_map`.
+
+        `InputError` for a network that does not allow it.
+        """
+        parts_of(self.network)
+        pixels = pixels_of(image)
+        check_least(pixels, LEAST)
+        pixels = fit(pixels, self.network.crop, small)
+        with evaluating(self.network):
+            return score_map(self.network, torch.from_numpy(pixels.copy()).permute(2, 0, 1), self.device)
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.network.parameters()).device
+
+    @property
+    def modes(self) -> tuple[str, ...]:
+        """The modes of `score` that the network allows."""
+        try:
+            parts_of(self.network)
+        except InputError:
+            return ("random", "grid", *WHOLE)
+        return ("random", "grid", DENSE, *WHOLE)
+
+    def meaning(self, found: PatchScores, size: tuple[int, int], mode: str | None = None) -> Score:
+        """The `Score` of an image of this (height, width), from those of its crops."""
+        value = found.mean
+        _, mode = view_of(self.network, 1, mode)
+        small = min(size) < self.network.crop and mode not in WHOLE
+        note = f"smaller than the crop of {self.network.crop} px" if small else ""
+        percentile = self.reference.percentile(value) if self.reference else math.nan
+        return Score(value, to_unit(value, self.low, self.high), percentile, found.std, len(found.scores), note)
+
+    # --- the Hugging Face hub ---
+
+    @classmethod
+    def from_pretrained(cls, model: str | Path, *, device: str = "auto", **hub: Any) -> Scorer:
+        """`load` under the hub's name for it. Only config.json and model.safetensors are read."""
+        return cls.load(model, device, **hub)
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        kept = ("training_photos", "score_range", "finetuned_on", "provenance", "reference")
+        write_model_files(self.network, save_directory, **{key: self.settings.get(key) for key in kept})
+        path = save_directory / CONFIG
+        written = json.loads(path.read_text(encoding="utf-8"))
+        path.write_text(json.dumps(self.settings | written, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+    def generate_model_card(self, **kwargs: Any) -> ModelCard:
+        """What the model is, on what it was trained, what its scores mean; written beside it as README.md."""
+        from rankiqa.model_card import model_card
+
+        return ModelCard(model_card(self.settings, self.reference, **kwargs))
