@@ -40,6 +40,7 @@ def save_model(
     score_range: tuple[float, float] | None = None,
     finetuned_on: dict | None = None,
     provenance: dict | None = None,
+    reference: dict | None = None,
 ) -> None:
     """Write `folder`/model.safetensors and config.json, both new before either is seen.
 
@@ -52,12 +53,13 @@ def save_model(
         finetuned_on: of a calibrated score: dataset, the groups and paths trained on, native_range and
             native_higher_is_better of its human scores.
         provenance: how it was made.
+        reference: the scores of known images, as `rankiqa.reference.Reference.config` gives them.
     """
     folder = Path(folder)
     temporary = folder.with_name(f".{folder.name}.new")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    write_model_files(model, temporary, training_photos, score_range, finetuned_on, provenance)
+    write_model_files(model, temporary, training_photos, score_range, finetuned_on, provenance, reference)
     replace_folder(temporary, folder)
 
 
@@ -68,6 +70,7 @@ def write_model_files(
     score_range: tuple[float, float] | None = None,
     finetuned_on: dict | None = None,
     provenance: dict | None = None,
+    reference: dict | None = None,
 ) -> None:
     """The two files, in a folder that nobody reads yet."""
     from safetensors.torch import save_file
@@ -84,6 +87,7 @@ def write_model_files(
         | model.preprocessing.config(),
         "higher_is_better": True,
         "score_range": score_range,
+        "reference": reference,
         "weights_sha256": hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest(),
         "provenance": provenance or {},
         "training_photos": training_photos,
