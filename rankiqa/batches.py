@@ -25,14 +25,23 @@ def make_sampler(config: BatchConfig, ranks: Ranks, seed: int) -> Sampler:
 class RankedBatches(Dataset):
     """Batch `step` of a ranked set: images (n, 3, crop, crop) uint8 of this process, group and level of all (N,).
 
-    Every image has a crop of its own place, drawn from the seed, the step and its place in the batch. An online set
-    distorts anew at each step; what it draws depends on the seed, the step and the image. With `processes`
+    Every image has a crop of its own place, drawn from the seed, the step and its place in the batch; `aligned`, all
+    levels of a photo and a type have one place. An online set distorts anew at each step; what it draws depends on the seed, the step and the image. With `processes`
     devices, process `rank` reads every `processes`-th image; the pairs are made over all of them (see
     `rankiqa.training`).
     """
 
-    def __init__(self, ranks: Ranks, sampler: Sampler, crop: int, seed: int, rank: int = 0, processes: int = 1) -> None:
-        self.ranks, self.sampler, self.crop, self.seed = ranks, sampler, crop, seed
+    def __init__(
+        self,
+        ranks: Ranks,
+        sampler: Sampler,
+        crop: int,
+        seed: int,
+        rank: int = 0,
+        processes: int = 1,
+        aligned: bool = False,
+    ) -> None:
+        self.ranks, self.sampler, self.crop, self.seed, self.aligned = ranks, sampler, crop, seed, aligned
         self.rank, self.processes = rank, processes
 
     def __getitem__(self, step: int) -> dict[str, torch.Tensor]:
@@ -48,7 +57,8 @@ class RankedBatches(Dataset):
         }
 
     def _crop(self, step: int, place: int, item: Item) -> np.ndarray:
-        rng, seed = generator(self.seed, "crop", step, place), derive_seed(self.seed, "distort", step)
+        what = (item.reference, item.distortion) if self.aligned else (place,)
+        rng, seed = generator(self.seed, "crop", step, *what), derive_seed(self.seed, "distort", step)
         return self.ranks.crop(item.reference, item.distortion, item.level, self.crop, rng, seed)
 
 

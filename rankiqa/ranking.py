@@ -100,8 +100,9 @@ class RankTrainer(Trainer):
                     )
 
     def batches(self) -> RankedBatches:
-        place = self.accelerator.process_index, self.accelerator.num_processes
-        return RankedBatches(self.train_set, self.sampler, self.model.crop, self.config.seed, *place)
+        config, place = self.config, (self.accelerator.process_index, self.accelerator.num_processes)
+        aligned = config.batch.aligned
+        return RankedBatches(self.train_set, self.sampler, self.model.crop, config.seed, *place, aligned=aligned)
 
     def loss(self, scores: torch.Tensor, batch: Batch) -> torch.Tensor:
         config, group, level = self.config, batch["group"], batch["level"]

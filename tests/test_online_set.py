@@ -19,7 +19,7 @@ from rankiqa.images import read_image, write_image
 from rankiqa.online_set import OnlineSet
 from rankiqa.ranked_set import RankedSet
 from rankiqa.ranking import split_ranks
-from rankiqa.sampling import EfficientGroups, random_crop
+from rankiqa.sampling import EfficientGroups, random_crop, random_place
 from rankiqa.seeding import generator
 from rankiqa.validation import validation_items
 
@@ -115,6 +115,24 @@ def test_a_crop_is_placed_as_one_of_a_ranked_set(online):
         if item.level == 0:
             photo = read_image(online.folder / item.reference)
             assert (got[place] == random_crop(photo, 48, generator(3, "crop", 0, place))).all()
+
+
+def test_aligned_levels_of_a_photo_are_cropped_at_one_place(online):
+    batches = RankedBatches(online, sampler(online), 48, seed=3, aligned=True)
+    items = batches.sampler.batch(0)
+    got = batches[0]["images"].numpy().transpose(0, 2, 3, 1)
+    places = {}
+    for image, item in zip(got, items, strict=True):
+        rng = generator(3, "crop", 0, item.reference, item.distortion)
+        photo = read_image(online.folder / item.reference)
+        top, left = places[item[:2]] = random_place(photo, 48, rng)
+        part = photo[top : top + 48, left : left + 48].astype(float)
+        # every level is nearer to the photo there than to the photo elsewhere
+        other = np.roll(photo, (17, 23), (0, 1))[top : top + 48, left : left + 48]
+        assert np.abs(image - part).mean() < np.abs(image - other.astype(float)).mean()
+        if item.level == 0:
+            assert (image == part).all()
+    assert len(set(places.values())) > 1
 
 
 def test_a_photo_is_decoded_once_for_its_levels_and_few_are_kept(online, monkeypatch):

@@ -73,6 +73,8 @@ class BatchConfig:
         levels: efficient: levels drawn of each type; none: all.
         images: efficient: photos of each type.
         across: also compare different photos of one type.
+        aligned: crop all levels of a photo at one place, so that a pair of them differs in its distortion alone; the
+            paper crops each at a place of its own.
         pairs: random_pairs, hard_negatives: pairs in a batch.
         keep: hard_negatives: pairs that are learned from.
     """
@@ -82,6 +84,7 @@ class BatchConfig:
     levels: int | None = None
     images: int = 2
     across: bool = True
+    aligned: bool = False
     pairs: int = 24
     keep: int = 8
 
