@@ -26,9 +26,9 @@ class RankedBatches(Dataset):
     """Batch `step` of a ranked set: images (n, 3, crop, crop) uint8 of this process, group and level of all (N,).
 
     Every image has a crop of its own place, drawn from the seed, the step and its place in the batch; `aligned`, all
-    levels of a photo and a type have one place. An online set distorts anew at each step; what it draws depends on the seed, the step and the image. With `processes`
-    devices, process `rank` reads every `processes`-th image; the pairs are made over all of them (see
-    `rankiqa.training`).
+    levels of a photo and a type have one place. An online set distorts anew at each step; what it draws depends on the
+    seed, the step and the image. With `processes` devices, process `rank` reads every `processes`-th image; the pairs
+    are made over all of them (see `rankiqa.training`).
     """
 
     def __init__(
