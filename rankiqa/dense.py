@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from rankiqa.errors import InputError
 from rankiqa.models.parts import Parts, parts_of, window_of
 from rankiqa.models.rank_model import RankModel
 
@@ -24,7 +25,7 @@ TILE = 2_000_000
 TOP_PASS = 64
 
 
-def score_map(model: RankModel, image: Tensor, device: torch.device) -> np.ndarray:
+def score_map(model: RankModel, image: Tensor, device: torch.device, places: bool = False) -> np.ndarray:
     """The score of every window of an image, (rows, columns) float64, higher is better.
 
     Entry (i, j) is about the crop whose upper left corner is at (i, j) times `parts_of(model).stride` pixels; their
@@ -35,16 +36,23 @@ def score_map(model: RankModel, image: Tensor, device: torch.device) -> np.ndarr
     Args:
         model: a ranking network on `device`; see `rankiqa.models.parts.parts_of`.
         image: (3, H, W) uint8 RGB, neither side shorter than `model.crop`.
+        places: the scores of single places of the features in place of windows, which is finer; for networks that
+            average over their places.
 
     Raises:
-        InputError: the network cannot be taken apart.
+        InputError: the network cannot be taken apart, or with `places` does not average.
     """
     parts, window = parts_of(model), window_of(model)
+    if places and not parts.averages:
+        raise InputError(f"{model.name}: its top is more than a mean, so single places have no score")
     rows = []
-    for down in _tiles(image.shape[1], model.crop, parts.stride):
-        across = [image[:, down, right] for right in _tiles(image.shape[2], model.crop, parts.stride)]
-        pixels = (part[None].to(device, memory_format=torch.channels_last).float().div_(255) for part in across)
-        rows.append(torch.cat([window_scores(parts, window, part)[0] for part in pixels], dim=1))
+    for down, high in _tiles(image.shape[1], model.crop, parts.stride):
+        across = []
+        for right, wide in _tiles(image.shape[2], model.crop, parts.stride):
+            pixels = image[None, :, down, right].to(device, memory_format=torch.channels_last).float().div_(255)
+            # A place may lie in two tiles: the second has it.
+            across.append(window_scores(parts, (1, 1) if places else window, pixels)[0, :high, :wide])
+        rows.append(torch.cat(across, dim=1))
     return torch.cat(rows).double().cpu().numpy()
 
 
@@ -67,12 +75,23 @@ def window_scores(parts: Parts, window: tuple[int, int], images: Tensor) -> Tens
     return torch.cat(scores).view(shape)
 
 
-def _tiles(side: int, crop: int, stride: int) -> Iterator[slice]:
-    """Parts of one side of an image, overlapping so that each window lies in one of them and no window in two."""
+def _tiles(side: int, crop: int, stride: int) -> Iterator[tuple[slice, int | None]]:
+    """Parts of one side of an image, overlapping so that each window lies in one of them and no window in two.
+
+    With each goes how many windows it gives; None for the last, which gives all that it has.
+    """
     windows = (side - crop) // stride + 1
     most = max(1, (math.isqrt(TILE) - crop) // stride + 1)
     count = -(-windows // most)
     edges = [windows * k // count for k in range(count + 1)]
     for first, after in pairwise(edges):
-        end = side if after == windows else (after - 1) * stride + crop
-        yield slice(first * stride, end)
+        last = after == windows
+        yield slice(first * stride, side if last else (after - 1) * stride + crop), None if last else after - first
+
+
+def places_of(model: RankModel, shape: tuple[int, int], places: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """Where the entries of a `score_map` of this shape look: y (rows,) and x (columns,) of their middles, in pixels."""
+    stride, window = parts_of(model).stride, window_of(model)
+    # The middle of a crop is the middle of its window.
+    first = [model.crop / 2 - places * (side - 1) / 2 * stride for side in window]
+    return tuple(start + stride * np.arange(count) for start, count in zip(first, shape, strict=True))

@@ -7,7 +7,7 @@ import torch
 from skimage.data import astronaut
 
 from rankiqa import dense
-from rankiqa.dense import score_map, window_scores
+from rankiqa.dense import places_of, score_map, window_scores
 from rankiqa.errors import InputError
 from rankiqa.models import build_model, build_nima
 from rankiqa.models.parts import parts_of, window_of
@@ -79,11 +79,37 @@ def test_tiles_are_seamless(name, monkeypatch):
         np.testing.assert_allclose(tiled, whole, atol=1e-5)
 
 
+@torch.no_grad()
+def test_the_mean_over_the_places_of_a_window_is_its_score(monkeypatch):
+    model, image = network("compact"), tensor(picture(431, 518))
+    windows, places = (score_map(model, image, CPU, places=p) for p in (False, True))
+    assert places.shape == tuple(side + 4 for side in windows.shape)
+    for i, j in [(0, 0), (3, 7), (windows.shape[0] - 1, windows.shape[1] - 1)]:
+        assert windows[i, j] == pytest.approx(places[i : i + 5, j : j + 5].mean(), abs=1e-5)
+    monkeypatch.setattr(dense, "TILE", 300**2)
+    np.testing.assert_allclose(score_map(model, image, CPU, places=True), places, atol=1e-5)
+    with pytest.raises(InputError, match="more than a mean"):
+        score_map(network("alexnet_caffe"), image, CPU, places=True)
+
+
+@torch.no_grad()
+def test_an_entry_of_the_map_tells_where_it_looks():
+    """A spot moves only the scores near it, most where its place says that it lies."""
+    model = network("compact")
+    grey = torch.full((3, 448, 480), 128, dtype=torch.uint8)
+    spot = grey.clone()
+    spot[:, 240:256, 160:176] = 255
+    change = np.abs(score_map(model, spot, CPU, places=True) - score_map(model, grey, CPU, places=True))
+    y, x = places_of(model, change.shape, places=True)
+    assert (change.sum(1) @ y) / change.sum() == pytest.approx(248, abs=16)
+    assert (change.sum(0) @ x) / change.sum() == pytest.approx(168, abs=16)
+
+
 def test_every_window_lies_in_one_tile(monkeypatch):
     for side in (224, 239, 240, 700, 2003):
         for most in (230**2, 300**2, 700**2):
             monkeypatch.setattr(dense, "TILE", most)
-            tiles = list(dense._tiles(side, 224, 16))
+            tiles = [tile for tile, _ in dense._tiles(side, 224, 16)]
             starts = [s for tile in tiles for s in range(tile.start, min(tile.stop, side) - 224 + 1, 16)]
             assert starts == list(range(0, side - 224 + 1, 16))
             assert tiles[-1].stop == side

@@ -1,0 +1,70 @@
+"""heatmap: where in a photo the quality is lost."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from rankiqa.cli import guarded
+
+_EXAMPLES = """\
+examples:
+  rankiqa heatmap photo.jpg -o map.png
+  rankiqa heatmap photo.jpg -o map.png --scale image     the full range of colours, also for a good photo
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return guarded(_run, argv)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="rankiqa heatmap",
+        description="Show where in a photo the quality is lost: the photo in grey, with the scores of its places in "
+        "colour over it. Good places stay grey; yellow to dark red ones are worse and worse.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("image", metavar="IMAGE", help="PNG, JPEG, BMP, TIFF, WebP, JPEG 2000 or GIF")
+    add("-o", "--out", required=True, metavar="PNG", help="the picture to write")
+    add("--model", metavar="DIR|RUN|HUB_ID", help="a ranking network (default: the model that comes with the package)")
+    add(
+        "--scale",
+        choices=("model", "image"),
+        default="model",
+        help="what the colours span: the model's scale from 0 to 1, so that two photos compare, or this photo's lowest "
+        "to highest score (default: model)",
+    )
+    add("--alpha", type=float, default=0.7, help="how much the worst places are covered, 0 to 1 (default: 0.7)")
+    add("--small", choices=("error", "reflect", "resize"), default="reflect", help="a photo smaller than the network's "
+        "crop: refuse it, continue it as in a mirror, or enlarge it (default: reflect)")  # fmt: skip
+    add("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
+    return parser
+
+
+def _run(argv: Sequence[str]) -> int:
+    options = _parser().parse_args(argv)
+    from pathlib import Path
+
+    import rankiqa
+    from rankiqa.errors import InputError
+    from rankiqa.heatmap import quality_map, write_heatmap
+
+    if Path(options.out).suffix.lower() != ".png":
+        raise InputError(f"--out {options.out}: the picture is a PNG; give a name that ends in .png")
+    scorer = rankiqa.load(options.model, options.device)
+    try:
+        quality = quality_map(scorer, options.image, options.small)
+    except InputError as error:
+        raise error if options.image in str(error) else InputError(f"{options.image}: {error}") from error
+    mean = quality.scores.mean()
+    write_heatmap(options.out, quality, Path(options.image).name, options.scale, options.alpha)
+    worst = divmod(int(quality.scores.argmin()), quality.scores.shape[1])
+    print(
+        f"{options.out}: mean over the places {mean:.4g}, lowest {quality.scores.min():.4g} near "
+        f"x {quality.x[worst[1]]:.0f}, y {quality.y[worst[0]]:.0f} px, highest {quality.scores.max():.4g}"
+    )
+    return 0
