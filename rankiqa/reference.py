@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -63,7 +64,9 @@ class Reference:
         found = cls.of_scores([*pristine.values(), *scores[levels > 0]], what)
         if found is None or not pristine or not (levels > 0).any():
             return found
-        strongest = [scores[(types == t) & (levels == levels[types == t].max())].mean() for t in sorted(set(types))]
+        strongest = [
+            scores[(types == t) & (levels == levels[types == t].max())].mean() for t in sorted(set(types[levels > 0]))
+        ]
         low, high = _round([np.mean(strongest), np.mean(list(pristine.values()))])
         return cls(found.what, found.images, found.quantiles, *((low, high) if low < high else (None, None)))
 
@@ -101,6 +104,36 @@ class Reference:
         if (low is None) != (high is None) or (low is not None and not low < high):
             raise InputError(f"reference: low must be below high, got {low} and {high}")
         return found
+
+
+def read_reference(path: str | Path, what: str) -> Reference:
+    """The reference of a table of scores: the CSV of `rankiqa score`, or scores.csv of an evaluation.
+
+    With the columns reference, distortion and level, all of them filled, it is that of a ranked set.
+
+    Raises:
+        InputError: the file cannot be read, has no column score, or fewer than two finite scores.
+    """
+    import pandas as pd
+
+    try:
+        table = pd.read_csv(path, dtype={"reference": str, "distortion": str}, keep_default_na=False, na_values=[""])
+    except (OSError, ValueError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
+    scores = pd.to_numeric(table.get("score", pd.Series(dtype=float)), errors="coerce")
+    table = table[np.isfinite(scores.to_numpy())] if len(scores) == len(table) else table[:0]
+    scores = scores.loc[table.index].to_numpy(np.float64)
+    columns = ("reference", "distortion", "level")
+    found = None
+    if all(column in table and table[column].notna().all() for column in columns):
+        levels = pd.to_numeric(table["level"], errors="coerce")
+        if levels.notna().all():
+            items = list(zip(table["reference"], table["distortion"], levels.astype(int), strict=True))
+            found = Reference.of_ranks(items, scores, what)
+    found = found or Reference.of_scores(scores, what)
+    if found is None:
+        raise InputError(f"{path}: needs a column score with at least two numbers")
+    return found
 
 
 def to_unit(score: float, low: float | None, high: float | None) -> float:

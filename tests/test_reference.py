@@ -3,8 +3,11 @@ import math
 import numpy as np
 import pytest
 
+from rankiqa.cli import reference as command
 from rankiqa.errors import InputError
-from rankiqa.reference import Reference
+from rankiqa.models import build_model, save_model
+from rankiqa.reference import Reference, read_reference
+from rankiqa.scorer import Scorer
 
 RANKS = [("a", "GB", 0), ("a", "GB", 1), ("a", "GB", 2), ("a", "GN", 0), ("a", "GN", 1)]
 
@@ -68,3 +71,45 @@ def test_what_is_no_distribution_is_refused(change):
         Reference.from_config(config | change)
     with pytest.raises(InputError, match="reference"):
         Reference.from_config({"what": "x"})
+
+
+def test_a_table_of_scores_gives_the_reference_of_its_ranks(tmp_path):
+    path = tmp_path / "scores.csv"
+    path.write_text(
+        "path,reference,distortion,level,score\na,a,pristine,0,4\nb,a,GB,1,2\nc,a,GB,2,0\nd,a,GN,1,-1\n",
+        encoding="utf-8",
+    )
+    scores = np.array([4.0, 2.0, 0.0, 4.0, -1.0])
+    assert read_reference(path, "x") == Reference.of_ranks(RANKS, scores, "x")
+
+
+def test_a_table_without_ranks_gives_a_distribution_alone(tmp_path):
+    path = tmp_path / "scores.csv"
+    path.write_text("file,score,note\na.jpg,1,\nb.jpg,,error: damaged\nc.jpg,3,\n", encoding="utf-8")
+    assert read_reference(path, "mine") == Reference.of_scores([1.0, 3.0], "mine")
+    for bad in ("file\na\n", "score\n1\n", "score\nx\ny\n", ""):
+        path.write_text(bad, encoding="utf-8")
+        with pytest.raises(InputError, match=r"scores\.csv: "):
+            read_reference(path, "mine")
+    with pytest.raises(InputError, match=r"absent\.csv: cannot be read"):
+        read_reference(tmp_path / "absent.csv", "mine")
+
+
+def test_command_writes_a_copy_of_the_model_with_it(tmp_path, capsys):
+    save_model(build_model("compact"), tmp_path / "model", training_photos={"ab": "a.png"})
+    (tmp_path / "s.csv").write_text("file,score\n" + "".join(f"{k}.jpg,{k}\n" for k in range(101)), encoding="utf-8")
+    arguments = [
+        "--model",
+        str(tmp_path / "model"),
+        "--scores",
+        str(tmp_path / "s.csv"),
+        "--out",
+        str(tmp_path / "new"),
+    ]
+    assert command.main(arguments) == 0
+    assert "101 images" in capsys.readouterr().out
+    scorer = Scorer.load(new, "cpu")
+    assert scorer.reference.percentile(25) == pytest.approx(25)
+    assert scorer.reference.what == "s.csv" and scorer.settings["training_photos"] == {"ab": "a.png"}
+    assert command.main(arguments) == 2
+    assert "is there already" in capsys.readouterr().err
