@@ -98,14 +98,8 @@ def test_a_table_without_ranks_gives_a_distribution_alone(tmp_path):
 def test_command_writes_a_copy_of_the_model_with_it(tmp_path, capsys):
     save_model(build_model("compact"), tmp_path / "model", training_photos={"ab": "a.png"})
     (tmp_path / "s.csv").write_text("file,score\n" + "".join(f"{k}.jpg,{k}\n" for k in range(101)), encoding="utf-8")
-    arguments = [
-        "--model",
-        str(tmp_path / "model"),
-        "--scores",
-        str(tmp_path / "s.csv"),
-        "--out",
-        str(tmp_path / "new"),
-    ]
+    model, scores, new = (str(tmp_path / name) for name in ("model", "s.csv", "new"))
+    arguments = ["--model", model, "--scores", scores, "--out", new]
     assert command.main(arguments) == 0
     assert "101 images" in capsys.readouterr().out
     scorer = Scorer.load(new, "cpu")
