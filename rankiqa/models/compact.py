@@ -6,23 +6,27 @@ import torch
 from torch import Tensor, nn
 
 CHANNELS = (24, 32, 64, 160)
+WINDOW = 7  # pixels of the local mean and contrast, as in BRISQUE
+FLAT = 0.02  # the contrast, in the units of the network's input, below which a place counts as flat: a grey level
 
 
 class Compact(nn.Module):
-    """(N, 3, H, W) → (N, 1), from 146×146 on.
+    """(N, 3, H, W) → (N, 1), from 152×152 on.
 
-    The pixels of each 2×2 block become channels, so that nothing is lost before the first convolution; then ten
-    convolutions of 3×3 with batch norm, three of them with stride 2, and three residual blocks between them; the mean
-    over the places; one linear layer. Nothing is padded: the features of a crop are those of the same place in the
-    whole image, and no border is seen that is not in the photo.
+    Beside red, green and blue stands the grey image in units of its local contrast, in which blocks and ringing show
+    that hardly differ from the photo in brightness. The pixels of each 2×2 block become channels, so that nothing is
+    lost before the first convolution; then ten convolutions of 3×3 with batch norm, three of them with stride 2, and
+    three residual blocks between them; the mean over the places; one linear layer. Nothing is padded: the features of
+    a crop are those of the same place in the whole image, and no border is seen that is not in the photo.
     """
 
     def __init__(self, dropout: float = 0.0) -> None:
         super().__init__()
         a, b, c, d = CHANNELS
         self.features = nn.Sequential(
+            LocalContrast(),
             Blocks(),
-            *_convolution(12, a),
+            *_convolution(16, a),
             *_convolution(a, b, stride=2),
             Residual(b),
             *_convolution(b, c, stride=2),
@@ -41,6 +45,27 @@ class Compact(nn.Module):
 
     def top(self, maps: Tensor) -> Tensor:
         return self.head(self.dropout(maps.mean((2, 3))))
+
+
+class LocalContrast(nn.Module):
+    """(N, 3, H, W) → (N, 4, H − 6, W − 6): the input, and its mean over the channels less the local mean, divided by
+    the local standard deviation.
+
+    The "mean subtracted contrast normalised" luminance of BRISQUE (Mittal et al. 2012), with a flat window.
+    """
+
+    def forward(self, images: Tensor) -> Tensor:
+        grey = images.float().mean(1, keepdim=True)
+        mean = _local_mean(grey)
+        variance = (_local_mean(grey * grey) - mean * mean).clamp(min=0)
+        border = slice(WINDOW // 2, -(WINDOW // 2))
+        contrast = (grey[:, :, border, border] - mean) * torch.rsqrt(variance + FLAT**2)
+        return torch.cat([images[:, :, border, border], contrast.to(images.dtype)], 1)
+
+
+def _local_mean(maps: Tensor) -> Tensor:
+    rows = nn.functional.avg_pool2d(maps.contiguous(), (WINDOW, 1), 1)
+    return nn.functional.avg_pool2d(rows, (1, WINDOW), 1)
 
 
 class Blocks(nn.Module):

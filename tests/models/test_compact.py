@@ -26,9 +26,9 @@ def test_features_of_a_crop_are_those_of_its_place_in_the_image(model, top, left
 
 
 def test_smallest_input(model):
-    assert model(torch.rand(1, 3, 146, 146)).shape == (1,)
+    assert model(torch.rand(1, 3, 152, 152)).shape == (1,)
     with pytest.raises(RuntimeError, match="greater than actual input size"):
-        model(torch.rand(1, 3, 145, 146))
+        model(torch.rand(1, 3, 151, 152))
 
 
 def test_every_parameter_learns():
