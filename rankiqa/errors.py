@@ -5,13 +5,20 @@ from __future__ import annotations
 import errno
 import os
 
+MOST = 2000  # characters of a message
+
 
 class InputError(ValueError):
     """Something given by the user is wrong.
 
     The message is one line that names the file, key or value and says what to do. The commands print it
-    and exit with status 2; in the library it is a ``ValueError``.
+    and exit with status 2; in the library it is a ``ValueError``. What a file brings into it stays on that line:
+    line breaks and other unprintable characters are escaped, and a very long message is cut.
     """
+
+    def __init__(self, message: str) -> None:
+        text = message if len(message) <= MOST else f"{message[:MOST]} …"
+        super().__init__("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text))
 
 
 def explain_os_error(error: OSError, path: str | os.PathLike[str], kept: str = "") -> InputError:

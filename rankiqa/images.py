@@ -5,38 +5,60 @@ Pixels are taken as they are stored: colour profiles are not applied.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
+import logging
 import os
+import re
 import secrets
-import struct
+import threading
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import cv2
 import numpy as np
 from PIL import Image
 
 from rankiqa.errors import InputError, explain_os_error
+from rankiqa.rare_images import blocks, cut, eight_bits, has_sixteen_bits, too_large, unpack_bmp
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".jp2", ".gif"})
 KINDS = ("png", "bmp")
 TEMPORARY = (".rankiqa-", ".tmp")  # prefix and suffix of files being written: hidden, so never listed
+MAX_PIXELS = 200_000_000  # more than cameras have; reading a JPEG of so many takes 1.4 GB
+FRAMES = ("error", "first")
 
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "JPEG2000", "GIF")
 _GREY = ("1", "L", "LA", "La")
+_ALPHA = ("RGBA", "LA", "La", "PA")
 _ORIENTATION = 0x0112  # EXIF tag
-_ROTATIONS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
+_TIFF_TILE = (322, 323)  # tags: width and height
+# From EXIF's orientation to a view of the upright pixels in which they lie as in the file.
+_AS_STORED: dict[int, Callable[[np.ndarray], np.ndarray]] = {
+    1: np.asarray,
+    2: np.fliplr,
+    3: lambda upright: np.rot90(upright, 2),
+    4: np.flipud,
+    5: lambda upright: upright.swapaxes(0, 1),
+    6: np.rot90,
+    7: lambda upright: np.rot90(upright, 2).swapaxes(0, 1),
+    8: lambda upright: np.rot90(upright, -1),
 }
+_MAX_SCANS = 100  # of a JPEG; a photo has ten. Each is a pass over all pixels, and an empty one takes 60 bytes
+_MAX_PAGES = 1000  # counted of a TIFF: Pillow's time for them grows with their square
+_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # of a JPEG, without those inside a scan
+_PILLOW = re.compile(r"PIL\.")
+_limit_lock = threading.Lock()
+if hasattr(os, "register_at_fork"):  # a process forked while a thread holds it would wait for ever
+    os.register_at_fork(
+        before=_limit_lock.acquire, after_in_parent=_limit_lock.release, after_in_child=_limit_lock.release
+    )
 
 
-def read_image(path: str | os.PathLike[str], convert: bool = False) -> np.ndarray:
+def read_image(
+    path: str | os.PathLike[str], convert: bool = False, frames: str = "error", max_pixels: int = MAX_PIXELS
+) -> np.ndarray:
     """The pixels of a colour image: uint8 H×W×3 RGB in 0–255, C-contiguous and writable.
 
     The rotation that EXIF asks for is applied. Palette images, and an alpha channel that is opaque
@@ -45,121 +67,184 @@ def read_image(path: str | os.PathLike[str], convert: bool = False) -> np.ndarra
     With `convert` also these are taken: greyscale (copied to the three channels), alpha (laid on white),
     16 bits a channel (divided by 257 and rounded) and CMYK (Pillow's conversion, without a profile).
 
-    Raises
-    ------
-    InputError
-        The file is missing, is no image, is cut short, has several frames or pages, or, without `convert`,
-        is greyscale, transparent, CMYK or has 16 bits a channel. The message names the file.
+    Args:
+        path: a PNG, JPEG, BMP, TIFF, WebP, JPEG 2000 or GIF, whatever its suffix.
+        convert: take what is not RGB with 8 bits a channel too.
+        frames: what becomes of a file with several frames or pages: "error", or "first" (the first is taken).
+        max_pixels: the most that an image may have; one that claims more is refused before it is decoded. Pillow's own
+            limit does not count.
+
+    Raises:
+        InputError: the file is missing, is no image, is cut short, has too many pixels, has several frames or pages
+            (unless `frames` is "first"), or, without `convert`, is greyscale, transparent, CMYK or has 16 bits a
+            channel. The message names the file.
     """
+    if frames not in FRAMES:
+        raise InputError(f"frames must be {' or '.join(FRAMES)}, not {frames!r}")
     path = Path(path)
     try:
         data = path.read_bytes()
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL character in the path
+        raise InputError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    _hush_pillow()
     try:
-        image = Image.open(io.BytesIO(data), formats=_FORMATS)
-    except Image.DecompressionBombError as error:
-        most = 2 * (Image.MAX_IMAGE_PIXELS or 0)
-        raise InputError(f"{path}: has more than {most:,} pixels; make it smaller") from error
-    except Exception as error:  # Pillow's plug-ins raise whatever they meet in a damaged header
-        if not data.startswith(b"BM"):
-            why = "the file is empty" if not data else "not an image of a known format, or its header is damaged"
-            raise InputError(f"{path}: {why}; give one of {', '.join(sorted(SUFFIXES))}") from error
-        return _to_rgb(_unpack_bmp(path, data), True, convert, path)
-    try:
-        if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
-            raise InputError(f"{path}: has {image.n_frames} frames or pages; give one image a file")
-        if _has_sixteen_bits(image, data):
-            return _from_sixteen_bits(data, convert, path)
-        image.load()
-        image = _upright(image)
+        image, orientation = _decode(path, data, convert, frames, max_pixels)
+        is_bmp = data.startswith(b"BM")
+        del data
+        return _to_rgb(path, image, orientation, is_bmp, convert)
     except InputError:
         raise
-    except Exception as error:  # as above: OSError, SyntaxError, struct.error, zlib.error, …
-        raise InputError(f"{path}: damaged or cut short ({error})") from error
-    return _to_rgb(image, image.format == "BMP" or data.startswith(b"BM"), convert, path)
+    except MemoryError as error:
+        raise InputError(f"{path}: is too large for the memory that is free; make it smaller") from error
+    except Exception as error:  # Pillow's plug-ins raise whatever they meet: OSError, SyntaxError, zlib.error, …
+        why = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{path}: damaged or cut short ({why})") from error
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    try:
-        turn = _ROTATIONS.get(image.getexif().get(_ORIENTATION))
-    except Exception:  # unreadable EXIF says nothing about the rotation
-        turn = None
-    return image if turn is None else image.transpose(turn)
+def _hush_pillow() -> None:
+    """Silence what Pillow says of damaged metadata: it names no file, and what matters is raised.
 
-
-def _has_sixteen_bits(image: Image.Image, data: bytes) -> bool:
-    """Whether the file stores 16 bits a channel; Pillow cuts 16-bit RGB to 8 bits without a word."""
-    if image.format == "PNG":
-        return data[24] == 16  # bit depth of IHDR, always the first chunk
-    if image.format == "TIFF":
-        return max(image.tag_v2.get(258, (1,))) == 16  # BitsPerSample
-    return image.mode.startswith("I;16")
-
-
-def _from_sixteen_bits(data: bytes, convert: bool, path: Path) -> np.ndarray:
-    if not convert:
-        raise InputError(f"{path}: has 16 bits a channel; allow its conversion (--convert) or save it with 8")
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if pixels is None or pixels.dtype != np.uint16:
-        raise InputError(f"{path}: its 16-bit pixels are damaged or cut short")
-    pixels = np.rint(pixels / 257).astype(np.uint8)
-    return _to_rgb(_from_bgr(pixels), False, convert, path)
-
-
-def _unpack_bmp(path: Path, data: bytes) -> Image.Image:
-    """Decode a BMP of 16 or 32 bits a pixel with any bit fields; Pillow knows the common ones only.
-
-    OpenCV is no help: it takes the masks of 32-bit files for the usual ones whatever they are.
+    One narrow filter is put in and stays: `warnings.catch_warnings` would mix up those of several threads.
     """
+    if not any(entry[3] == _PILLOW for entry in warnings.filters):
+        warnings.filterwarnings("ignore", category=UserWarning, module=_PILLOW.pattern)
+    logger = logging.getLogger("PIL")
+    if not logger.handlers:  # Python prints what has no handler
+        logger.addHandler(logging.NullHandler())
+
+
+class _Limit(int):
+    """Pillow warns of more pixels than its limit, and refuses more than its double: this one's double is itself."""
+
+    def __rmul__(self, _: int) -> int:
+        return int(self)
+
+
+@contextlib.contextmanager
+def _pillow_limit(pixels: int) -> Iterator[int | None]:
+    """Set Pillow's limit, a global of its, for a moment and one thread at a time; yields what it was."""
+    with _limit_lock:
+        usual, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, _Limit(pixels)
+        try:
+            yield usual
+        finally:
+            Image.MAX_IMAGE_PIXELS = usual
+
+
+def _decode(path: Path, data: bytes, convert: bool, frames: str, max_pixels: int) -> tuple[Image.Image, int]:
+    """The image with its pixels, 8 bits a channel, and the orientation in its EXIF data."""
+    stream = io.BytesIO(data)
     try:
-        start, header, width, height, _, bits, compression = struct.unpack_from("<10xIIiiHHI", data)
-        masks = struct.unpack_from("<4I" if header >= 56 else "<3I", data, 54)
-        if compression != 3 or bits not in (16, 32) or not all(masks[:3]):
-            raise ValueError("not bit fields")
-        columns = -(-width * bits // 32) * 32 // bits  # rows end on a multiple of 4 bytes
-        stored = np.frombuffer(data, f"<u{bits // 8}", abs(height) * columns, start)
-        stored = stored.reshape(abs(height), columns)[:: -1 if height > 0 else 1, :width]
-        channels = [_field(stored, mask) for mask in masks if mask]
-        return Image.fromarray(np.stack(channels, axis=-1).astype(np.uint8))
-    except (struct.error, ValueError, OverflowError) as error:
-        raise InputError(f"{path}: a BMP of an unknown kind, or damaged; save it anew with 24 bits a pixel") from error
+        with _pillow_limit(max_pixels) as usual:
+            image = Image.open(stream, formats=_FORMATS)
+            again = Image.open(io.BytesIO(data), formats=_FORMATS) if has_sixteen_bits(image) else None
+            count = _count_frames(image) if frames == "error" else 1
+            tile = _tile_pixels(image)
+    except Image.DecompressionBombError as error:
+        raise too_large(path, int(re.findall(r"\d+", str(error))[0]), max_pixels) from error
+    except Exception as error:
+        if data.startswith(b"BM"):
+            return unpack_bmp(path, data, max_pixels), 1
+        why = "the file is empty" if not data else "not an image of a known format, or its header is damaged"
+        raise InputError(f"{path}: {why}; give one of {', '.join(sorted(SUFFIXES))}") from error
+    if tile > max_pixels:  # Pillow looks at the image alone
+        raise too_large(path, tile, max_pixels)
+    if count > 1:
+        count = f"{count} or more" if count == _MAX_PAGES else count
+        raise InputError(f"{path}: has {count} frames or pages; give one image a file")
+    if image.format in ("JPEG", "MPO") and _count_scans(data) > _MAX_SCANS:
+        raise InputError(f"{path}: has more than {_MAX_SCANS} scans, as no photo has; save it anew")
+    if again and not convert:
+        raise InputError(f"{path}: has 16 bits a channel; allow its conversion (--convert) or save it with 8")
+    above = usual is not None and image.width * image.height > usual
+    with _pillow_limit(max_pixels) if above else contextlib.nullcontext():  # a TIFF asks for the limit once more
+        pixels = eight_bits(path, image, again) if again else image
+        pixels.load()
+    orientation = _orientation(image)
+    stream.close()  # the image keeps it, and it keeps the bytes of the file
+    return pixels, orientation
 
 
-def _field(stored: np.ndarray, mask: int) -> np.ndarray:
-    """The bits under `mask`, scaled to 0–255 and cut to whole numbers as Pillow does."""
-    shift = (mask & -mask).bit_length() - 1
-    return ((stored & mask) >> shift).astype(np.uint64) * 255 // np.uint64(mask >> shift)
+def _tile_pixels(image: Image.Image) -> int:
+    """The size of a tile of a TIFF, which is decoded as a whole even if the image is but a corner of it."""
+    width, height = (getattr(image, "tag_v2", {}).get(tag, 0) for tag in _TIFF_TILE)
+    return width * height
 
 
-def _from_bgr(pixels: np.ndarray) -> Image.Image:
-    if pixels.ndim == 2:
-        return Image.fromarray(pixels)
-    code = cv2.COLOR_BGRA2RGBA if pixels.shape[2] == 4 else cv2.COLOR_BGR2RGB
-    return Image.fromarray(cv2.cvtColor(pixels, code))
+def _count_frames(image: Image.Image) -> int:
+    """Frames or pages; a JPEG with others behind it (MPO: a preview, the other eye) is one picture."""
+    if image.format == "MPO":
+        return 1
+    if image.format != "TIFF":
+        return getattr(image, "n_frames", 1)
+    count = 1
+    with contextlib.suppress(EOFError):
+        while count < _MAX_PAGES:
+            image.seek(count)
+            count += 1
+    return count
 
 
-def _to_rgb(image: Image.Image, is_bmp: bool, convert: bool, path: Path) -> np.ndarray:
+def _count_scans(data: bytes) -> int:
+    """How many scans a JPEG has, counted to one more than the most."""
+    count, at = 0, 2
+    while count <= _MAX_SCANS and (found := _MARKER.search(data, at)) and found[0] != b"\xff\xd9":
+        count += found[0] == b"\xff\xda"
+        at = found.end() + int.from_bytes(data[found.end() : found.end() + 2], "big")
+    return count
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        orientation = image.getexif().get(_ORIENTATION)
+        return orientation if orientation in _AS_STORED else 1
+    except Exception:  # unreadable EXIF says nothing about the rotation
+        return 1
+
+
+def _to_rgb(path: Path, image: Image.Image, orientation: int, is_bmp: bool, convert: bool) -> np.ndarray:
     if image.mode in _GREY and not convert:
         raise InputError(f"{path}: is greyscale; allow its conversion (--convert) or leave it out")
-    if image.mode == "CMYK":
-        if not convert:
-            raise InputError(f"{path}: is CMYK; allow its conversion (--convert) or save it as RGB")
-        image = image.convert("RGB")
-    if image.mode not in (*_GREY, "RGB", "RGBA", "P", "PA"):
+    if image.mode == "CMYK" and not convert:
+        raise InputError(f"{path}: is CMYK; allow its conversion (--convert) or save it as RGB")
+    if image.mode not in (*_GREY, "RGB", "RGBA", "P", "PA", "CMYK"):
         raise InputError(f"{path}: has pixels of kind {image.mode}; save it as RGB with 8 bits a channel")
-    if image.mode in ("RGBA", "LA", "La", "PA") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        low, high = image.getchannel("A").getextrema()
+    if isinstance(image.info.get("transparency"), str):  # a text of this name in a PNG
+        del image.info["transparency"]
+    flatten = _plain
+    if image.mode in _ALPHA or "transparency" in image.info:
+        flatten = _without_alpha
+        low, high = _alpha_range(image)
         if low < 255 and not (is_bmp and high == 0):
             if not convert:
                 raise InputError(
                     f"{path}: is transparent in places; allow its conversion (--convert) or save it as RGB"
                 )
-            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return np.array(image.convert("RGB"), dtype=np.uint8, order="C")
+            flatten = _on_white
+    pixels = np.empty((*(image.size if orientation in (5, 6, 7, 8) else image.size[::-1]), 3), np.uint8)
+    stored = _AS_STORED[orientation](pixels)
+    for left, top, right, bottom in blocks(image.size):
+        stored[top:bottom, left:right] = flatten(cut(image, (left, top, right, bottom)))
+    return pixels
+
+
+def _plain(image: Image.Image) -> np.ndarray:
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+
+
+def _without_alpha(image: Image.Image) -> np.ndarray:
+    return np.asarray(image.convert("RGBA"))[..., :3]
+
+
+def _on_white(image: Image.Image) -> np.ndarray:
+    return _without_alpha(Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA")))
+
+
+def _alpha_range(image: Image.Image) -> tuple[int, int]:
+    ranges = [cut(image, box).convert("RGBA").getchannel("A").getextrema() for box in blocks(image.size)]
+    return min(low for low, _ in ranges), max(high for _, high in ranges)
 
 
 def pixels_sha256(image: np.ndarray) -> str:
