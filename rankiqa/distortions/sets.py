@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Collection
 from pathlib import Path
 
 from rankiqa.distortions.levels import TID2013_PSNR
 from rankiqa.distortions.registry import DISTORTIONS, Distortion
 from rankiqa.errors import InputError
+from rankiqa.yaml_file import read_yaml
 
 PAPER, PSNR = "paper", "psnr"
 
@@ -116,27 +118,21 @@ def _published(distortion: Distortion, text: str) -> tuple[float, ...]:
 
 
 def _read(path: str, known: Plan) -> Plan:
-    import yaml
-
-    file = Path(path)
-    if not file.is_file():
+    if not Path(path).is_file():
         raise InputError(f"--levels {path}: no such level table or file; give {PAPER}, {PSNR} or a YAML file")
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise InputError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
+    content = read_yaml(path)
     if not isinstance(content, dict) or not content:
         raise InputError(f"{path}: holds no mapping from types to strengths, such as GB: [1, 2, 4]")
     strengths: Plan = {}
     for name, values in content.items():
         if name not in known:
-            raise InputError(f"{path}: {name!r} is not among the types of the set: {', '.join(known)}")
+            raise InputError(f"{path}: {str(name)[:80]!r} is not among the types of the set: {', '.join(known)}")
         numbers = values if isinstance(values, list) else [values]
         if not all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in numbers):
-            raise InputError(f"{path}: {name} must be a list of numbers, not {values!r}")
+            raise InputError(f"{path}: {name} must be a list of numbers, not {reprlib.repr(values)}")
         strengths[name] = tuple(numbers)
         try:
             DISTORTIONS[name].check_levels(strengths[name])
-        except InputError as error:
+        except (InputError, OverflowError) as error:  # the second: of a whole number beyond any float
             raise InputError(f"{path}: {error}") from None
     return strengths

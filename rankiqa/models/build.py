@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -116,21 +117,28 @@ ARCHITECTURES: dict[str, Architecture] = {
 }
 
 
+_TIMM_NAME = re.compile(r"[A-Za-z0-9_]{1,100}(\.[A-Za-z0-9_]{1,100})?")  # network, maybe a dot and a kind of weights
+
+
 def timm_backbone(name: str, dropout: float | None, outputs: int = 1) -> tuple[nn.Module, str, Preprocessing]:
     """A network of timm with `outputs` outputs, the name of its last layer, and the preprocessing of its weights."""
     import timm
 
-    if not timm.is_model(name):
-        near = timm.list_models(f"*{name.split('.')[0]}*")[:4] if name else []
+    # Nothing but a name: timm takes the places of other files in it too (hf-hub:…, local-dir:…).
+    if not _TIMM_NAME.fullmatch(name) or not timm.is_model(name):
+        near = timm.list_models(f"*{name.split('.')[0]}*")[:4] if _TIMM_NAME.fullmatch(name) else []
         hint = f"; timm has {', '.join(near)}" if near else ""
         raise InputError(
-            f"model.name: unknown network {name!r}; known: {', '.join(ARCHITECTURES)}, and any of timm's{hint}"
+            f"model.name: unknown network {name!r:.80}; known: {', '.join(ARCHITECTURES)}, and any of timm's{hint}"
         )
     extra = {} if dropout is None else {"drop_rate": dropout}
-    net = timm.create_model(name, pretrained=False, num_classes=outputs, **extra)
+    try:
+        net = timm.create_model(name, pretrained=False, num_classes=outputs, **extra)
+    except Exception as error:  # each of its networks refuses in its own way what it cannot be
+        raise InputError(f"model.name: timm cannot make {name!r} ({' '.join(str(error).split())[:160]})") from error
     cfg = net.pretrained_cfg
     head = cfg.get("classifier")
-    if not isinstance(head, str):
+    if not isinstance(head, str) or head not in dict(net.named_modules()):
         raise InputError(f"model.name: timm's {name!r} has no single last layer to make a score of")
     return net, head, Preprocessing("rgb", 1.0, cfg["mean"], cfg["std"])
 
@@ -192,24 +200,29 @@ def read_weights(path: str | Path) -> dict[str, torch.Tensor]:
         raise InputError(f"{path}: not a readable safetensors file ({error})") from error
 
 
+def layout(tensors: Mapping[str, torch.Tensor]) -> dict[str, tuple[torch.Size, bool]]:
+    """By which a file and a network are compared: name → shape, and whether the numbers are of floating point."""
+    return {name: (value.shape, value.is_floating_point()) for name, value in tensors.items()}
+
+
 def load_backbone(backbone: nn.Module, head: str, tensors: dict[str, torch.Tensor], source: str) -> bool:
     """Load `tensors` into `backbone`; only the last layer may have another shape, and is then left new.
 
     Returns whether the last layer came along. Raises `InputError` that says what does not fit.
     """
-    own = backbone.state_dict()
+    own, of_file = layout(backbone.state_dict()), layout(tensors)
     prefix = f"{head}."
-    head_fits = all(k in tensors and tensors[k].shape == own[k].shape for k in own if k.startswith(prefix))
+    head_fits = all(of_file.get(k) == own[k] for k in own if k.startswith(prefix))
     body = {k for k in own if not k.startswith(prefix)}
     given = {k for k in tensors if not k.startswith(prefix)}
     # Batch norm's step counters are missing in files converted from elsewhere, and used by nothing here.
     missing = sorted(k for k in body - given if not k.endswith("num_batches_tracked"))
     surplus = sorted(given - body)
-    wrong = sorted(k for k in body & given if own[k].shape != tensors[k].shape)
+    wrong = sorted(k for k in body & given if own[k] != of_file[k])
     if missing or surplus or wrong:
         parts = [
             f"{len(names)} tensors {what} (first: {names[0]})"
-            for what, names in (("missing", missing), ("unknown", surplus), ("of another shape", wrong))
+            for what, names in (("missing", missing), ("unknown", surplus), ("of another shape or kind", wrong))
             if names
         ]
         raise InputError(f"{source}: the weights are of another network: {'; '.join(parts)}")

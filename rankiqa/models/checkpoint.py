@@ -11,13 +11,13 @@ from pathlib import Path
 import torch
 
 from rankiqa.errors import InputError
-from rankiqa.models.build import build_model, read_weights
+from rankiqa.models.build import build_model, layout, read_weights
+from rankiqa.models.config_file import FORMAT, read_config
 from rankiqa.models.nima import Nima, build_nima
 from rankiqa.models.rank_model import RankModel
 from rankiqa.votes import VOTES
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
-FORMAT = 1
 
 
 def replace_folder(temporary: Path, final: Path) -> None:
@@ -115,41 +115,25 @@ def load_model(folder: str | Path, device: str | torch.device = "cpu") -> tuple[
     Raises `InputError` that names the file when something is missing, damaged or of another format.
     """
     folder = find_model(folder)
-    path = folder / CONFIG
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-        name, dropout = config["architecture"]["name"], config["architecture"].get("dropout")
-        preprocessing = dict(config["preprocessing"])
-        crop, resize = preprocessing.pop("crop"), preprocessing.pop("resize", None)
-        votes = config["architecture"].get("votes")
-        expected = config["weights_sha256"]
-        version = config["format"]
-    except (ValueError, KeyError, TypeError, OSError) as error:
-        raise InputError(f"{path}: not a model's config ({type(error).__name__}: {error})") from error
-    if votes not in (None, VOTES):
-        raise InputError(f"{path}: a model of {votes} votes, but this version reads {VOTES}")
-    if version != FORMAT:
-        raise InputError(f"{path}: format {version}, but this version reads {FORMAT}; update rankiqa")
-    if config.get("higher_is_better", True) is not True:
-        raise InputError(
-            f"{path}: its scores run the other way (higher_is_better is {config['higher_is_better']}); "
-            "negate its last layer and say true, as everything here takes a higher score for better"
-        )
+    config = read_config(folder / CONFIG)
+    architecture, preprocessing = config["architecture"], dict(config["preprocessing"])
+    name, dropout = architecture["name"], architecture.get("dropout")
+    crop, resize = preprocessing.pop("crop"), preprocessing.pop("resize", None)
     weights = folder / WEIGHTS
     if not weights.is_file():
         raise InputError(f"{weights}: missing; copy the model folder whole")
-    if hashlib.sha256(weights.read_bytes()).hexdigest() != expected:
+    if hashlib.sha256(weights.read_bytes()).hexdigest() != config["weights_sha256"]:
         raise InputError(f"{weights}: is not the file that {CONFIG} describes (SHA-256 differs); copy both again")
-    try:
-        if votes:
-            model = build_nima(name, "none", preprocessing, crop, dropout, resize)
-        else:
-            model = build_model(name, "none", preprocessing, crop, dropout)
-    except TypeError as error:
-        raise InputError(f"{path}: preprocessing: {error}") from error
+
+    def build() -> RankModel:
+        if architecture.get("votes"):
+            return build_nima(name, "none", preprocessing, crop, dropout, resize)
+        return build_model(name, "none", preprocessing, crop, dropout)
+
     tensors = read_weights(weights)
-    own = model.backbone.state_dict()
-    if {k: v.shape for k, v in own.items()} != {k: v.shape for k, v in tensors.items()}:
-        raise InputError(f"{weights}: the weights are of another network than {name}")
+    with torch.device("meta"):  # the shapes alone: a small file must not have a network of many GB made
+        if layout(build().backbone.state_dict()) != layout(tensors):
+            raise InputError(f"{weights}: the weights are of another network than {name}")
+    model = build()
     model.backbone.load_state_dict(tensors)
     return model.eval().to(device), config
