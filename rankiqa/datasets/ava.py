@@ -5,6 +5,7 @@ Murray, Marchesotti, Perronnin, "AVA: A large-scale database for aesthetic visua
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ COLUMNS = 15  # index, image id, ten counts of votes, two tags, challenge
 LISTS = {"official": "generic_ls_train.jpgl", "official-small": "generic_ss_train.jpgl"}
 TEST_LIST = "generic_test.jpgl"
 PLACES = ("images", "images/images", "image", ".")
+WHOLE = re.compile(r"[+-]?[0-9]{1,9}")
 
 
 def read(root: Path, missing: str = "record") -> ScoredSet:
@@ -36,12 +38,9 @@ def read(root: Path, missing: str = "record") -> ScoredSet:
         parts = text.split()
         if len(parts) != COLUMNS:
             raise InputError(f"{labels}, line {line}: {len(parts)} columns, but AVA has {COLUMNS}")
-        try:
-            rows.append([int(part) for part in parts[1:12]])
-        except ValueError as error:
-            raise InputError(
-                f"{labels}, line {line}: the image and its ten votes must be whole numbers ({error})"
-            ) from error
+        if not all(WHOLE.fullmatch(part) for part in parts[1:12]):
+            raise InputError(f"{labels}, line {line}: the image and its ten votes must be whole numbers")
+        rows.append([int(part) for part in parts[1:12]])
     values = np.array(rows, dtype=np.int64)
     ids, votes = values[:, 0], values[:, 1:]
     _check(labels, [line for line, _ in lines], ids, votes)
@@ -109,7 +108,7 @@ def _splits(root: Path, paths: dict[int, str]) -> dict[str, dict[str, str]]:
 def _list(path: Path) -> set[int]:
     numbers = set()
     for line, text in read_lines(path):
-        if not text.isdigit():
+        if not WHOLE.fullmatch(text):
             raise InputError(f"{path}, line {line}: must be the number of a photo, not {text[:80]!r}")
         numbers.add(int(text))
     return numbers

@@ -6,6 +6,8 @@ Larson, Chandler, "Most apparent distortion", Journal of Electronic Imaging 19(1
 from __future__ import annotations
 
 import re
+import warnings
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from rankiqa.errors import InputError
 
 SCORE_RANGE = (0.0, 1.0)
 SHEET = "all_by_image"
+MOST_BYTES, MOST_ROWS, MOST_COLUMNS = 64 << 20, 10_000, 64  # of the Excel file unpacked, and of the sheet
 # As the table calls a type → type, folder; a file is called IMAGE.TYPE.LEVEL.png.
 TYPES = {
     "noise": ("AWGN", "awgn"),
@@ -65,7 +68,11 @@ def _from_excel(labels: Path) -> Iterator[tuple]:
     from openpyxl import load_workbook
 
     try:
-        book = load_workbook(labels, read_only=True, data_only=True)
+        with zipfile.ZipFile(labels) as parts, warnings.catch_warnings():
+            if sum(part.file_size for part in parts.infolist()) > MOST_BYTES:
+                raise ValueError(f"it unpacks to more than {MOST_BYTES} bytes")
+            warnings.simplefilter("ignore")  # of what openpyxl does not need to know
+            book = load_workbook(labels, read_only=True, data_only=True)
     except Exception as error:  # openpyxl raises whatever it met in a damaged file
         raise InputError(f"{labels}: not a readable Excel file ({error}); copy it again") from error
     try:
@@ -86,9 +93,13 @@ def _from_excel(labels: Path) -> Iterator[tuple]:
 
 
 def _cells(labels: Path, sheet) -> Iterator[tuple]:
-    """The rows of a sheet, which openpyxl unpacks as they are asked for."""
+    """The rows of a sheet, which openpyxl unpacks as they are asked for; a few bytes may claim a million empty ones."""
     try:
-        yield from sheet.iter_rows(values_only=True)
+        sheet.reset_dimensions()  # what the file says of its width, which a row would be filled up to
+        for line, cells in enumerate(sheet.iter_rows(max_row=MOST_ROWS + 1, max_col=MOST_COLUMNS, values_only=True)):
+            if line == MOST_ROWS:
+                raise ValueError(f"more than {MOST_ROWS} rows")
+            yield cells
     except Exception as error:  # as above
         raise InputError(f"{labels}: not a readable Excel file ({error}); copy it again") from error
 

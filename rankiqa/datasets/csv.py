@@ -132,13 +132,14 @@ def _read(
         first_line[pure] = line
         if votes_at:
             counts = [number(row[k], f"{where}: {header[k]} of {name}") for k in votes_at]
-            shares = normalise(np.array([counts]), f"{where}: the votes of {name}")
+            with np.errstate(over="ignore"):  # then they are refused, as not finite
+                shares = normalise(np.array([counts]), f"{where}: the votes of {name}")
             votes[pure.as_posix()] = np.array(counts)
         if score_at is None:
             score = float(mean_of(shares)[0])
         else:
             score = number(row[score_at], f"{where}: the {score_name} of {name}")
-        path = pure.as_posix() if (images / pure).is_file() else None
+        path = pure.as_posix() if os.path.isfile(images / pure) else None  # Path.is_file fails for a name too long
         cell = {
             key: row[known[key]] if key in known else "" for key in ("reference", "type", "group", "block", "split")
         }

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from rankiqa.datasets.label_file import Entry, Files, make_table, number, split_by
+from rankiqa.datasets.matlab_file import read_matlab
 from rankiqa.datasets.scored_set import PRISTINE, ScoredSet
 from rankiqa.errors import InputError
 
@@ -38,11 +39,11 @@ def read(root: Path, missing: str = "error") -> ScoredSet:
     """
     files = Files(root)
     labels, names_file = files.require("dmos.mat"), files.require("refnames_all.mat")
-    scores, copies = _vector(labels, "dmos"), _vector(labels, "orgs")
+    scores, copies = _variable(labels, "dmos", np.ndarray), _variable(labels, "orgs", np.ndarray)
     if realigned := files("dmos_realigned.mat"):
         labels = root / realigned
-        scores, copies = _vector(labels, "dmos_new"), _vector(labels, "orgs")
-    names = [str(np.ravel(cell)[0]) if np.size(cell) else "" for cell in _vector(names_file, "refnames_all")]
+        scores, copies = _variable(labels, "dmos_new", np.ndarray), _variable(labels, "orgs", np.ndarray)
+    names = _variable(names_file, "refnames_all", list)
     if not len(scores) == len(copies) == len(names):
         raise InputError(
             f"{labels}: {len(scores)} scores and {len(copies)} orgs, but {names_file.name} has {len(names)} names"
@@ -74,16 +75,10 @@ def _images(files: Files, total: int, labels: Path) -> list[tuple[str, int]]:
     return [(folder, index) for folder, count in counts.items() for index in range(1, count + 1)]
 
 
-def _vector(path: Path, name: str) -> np.ndarray:
-    from scipy.io import loadmat
-
-    try:
-        found: dict[str, Any] = loadmat(path)
-    except Exception as error:  # SciPy raises whatever it met in a damaged file
-        raise InputError(
-            f"{path}: not a readable MATLAB file ({type(error).__name__}: {error}); copy it again"
-        ) from error
+def _variable(path: Path, name: str, kind: type) -> Any:
+    found = read_matlab(path)
     if name not in found:
-        has = ", ".join(key for key in found if not key.startswith("__"))
-        raise InputError(f"{path}: no variable {name}, only {has}")
-    return np.ravel(found[name])
+        raise InputError(f"{path}: no variable {name}, only {', '.join(found)}")
+    if not isinstance(found[name], kind):
+        raise InputError(f"{path}: {name} holds no {'numbers' if kind is np.ndarray else 'texts'}; copy it again")
+    return found[name]

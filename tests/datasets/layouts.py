@@ -96,7 +96,7 @@ def kadid10k(root: Path) -> dict[str, float]:
     return scores
 
 
-def ava(root: Path) -> dict[str, list[int]]:
+def ava(root: Path, train=(101, 102, 104)) -> dict[str, list[int]]:
     """Six photos, of which 104 is listed but not there; the lists of the generic task."""
     rng = np.random.default_rng(0)
     votes = {str(k): rng.integers(0, 60, 10).tolist() for k in range(101, 107)}
@@ -107,7 +107,7 @@ def ava(root: Path) -> dict[str, list[int]]:
             picture(root / "images" / f"{k}.jpg", int(k))
     lists = root / "aesthetics_image_lists"
     lists.mkdir()
-    (lists / "generic_ls_train.jpgl").write_text("101\n102\n104\n")
+    (lists / "generic_ls_train.jpgl").write_text("".join(f"{k}\n" for k in train))
     (lists / "generic_ss_train.jpgl").write_text("101\n")
     (lists / "generic_test.jpgl").write_text("103\n105\n")
     return votes
