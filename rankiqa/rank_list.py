@@ -95,7 +95,7 @@ def parse_path(path: str) -> Place | None:
     for i, part in enumerate(parts[:-1]):
         if part in _PRISTINE_FOLDERS:
             return Place(PRISTINE, 0, _photo(parts[i + 1 :]))
-        if i + 2 < len(parts) and (level := re.fullmatch(rf"(?:{re.escape(part)})?([1-9]\d*)", parts[i + 1])):
+        if i + 2 < len(parts) and (level := re.fullmatch(rf"(?:{re.escape(part)})?([1-9][0-9]{{,8}})", parts[i + 1])):
             return Place(part, int(level[1]), _photo(parts[i + 2 :]))
     return None
 
@@ -199,8 +199,8 @@ def write_manifest(root: str | os.PathLike[str], found: dict[Place, Entry]) -> P
         try:
             inside = file.resolve().relative_to(root.resolve())
             sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
-        except (OSError, ValueError) as error:
-            why = "leads out of the folder" if isinstance(error, ValueError) else error.strerror
+        except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: links in a circle
+            why = "leads out of the folder" if isinstance(error, ValueError) else getattr(error, "strerror", error)
             raise InputError(f"line {entry.line}: {entry.path} in {root}: {why}; paths start from --root") from error
         values = (inside.as_posix(), place.photo, place.distortion, place.level, None, None, sha256)
         rows.append(dict(zip(COLUMNS, values, strict=True)))

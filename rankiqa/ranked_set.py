@@ -17,6 +17,7 @@ import csv
 import hashlib
 import io
 import os
+import re
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -221,19 +222,30 @@ def format_rows(rows: Iterable[Mapping[str, Any]], header: bool = True) -> str:
 
 def parse_rows(text: str, header: bool = True) -> pd.DataFrame:
     """The table of `RankedSet` from the CSV of `format_rows`; `ValueError` says what is wrong with it."""
-    table = pd.read_csv(
-        io.StringIO(text),
-        dtype=str,
-        keep_default_na=False,
-        index_col=False,
-        **({} if header else {"header": None, "names": list(COLUMNS)}),
-    )
-    if tuple(table.columns) != COLUMNS:
-        raise ValueError(f"has the columns {', '.join(table.columns)} in place of {', '.join(COLUMNS)}")
-    table["level"] = [int(value) for value in table["level"]]
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    rows = []
+    try:
+        if header and tuple(names := next(reader, [])) != COLUMNS:
+            raise ValueError(f"has the columns {', '.join(names)} in place of {', '.join(COLUMNS)}")
+        for row in filter(None, reader):
+            if len(row) != len(COLUMNS):
+                raise ValueError(f"line {reader.line_num} has {len(row)} cells in place of {len(COLUMNS)}")
+            rows.append(row)
+    except csv.Error as error:
+        raise ValueError(f"line {reader.line_num} is not CSV ({error})") from error
+    table = pd.DataFrame(rows, columns=list(COLUMNS), dtype=str)
+    table["level"] = np.array([_whole(value) for value in table["level"]], dtype=np.int64)
     table["strength"] = np.array([float(value or "nan") for value in table["strength"]], dtype=float)
-    table["seed"] = pd.array([int(value) if value else pd.NA for value in table["seed"]], dtype="Int64")
+    table["seed"] = pd.array([_whole(value) if value else pd.NA for value in table["seed"]], dtype="Int64")
+    if (table["seed"] < 0).any():
+        raise ValueError("has a negative seed")
     return table
+
+
+def _whole(text: str) -> int:
+    if not re.fullmatch(r"-?[0-9]{1,19}", text) or abs(int(text)) >= 2**63:
+        raise ValueError(f"{text[:40]!r} is no whole number of 63 bits")
+    return int(text)
 
 
 def _check(manifest: Path, table: pd.DataFrame) -> None:
@@ -258,7 +270,7 @@ def _check(manifest: Path, table: pd.DataFrame) -> None:
     folders = set()
     for path in table["path"]:
         pure = PurePath(path)
-        if not path or pure.is_absolute() or ".." in pure.parts:
+        if not pure.parts or pure.is_absolute() or ".." in pure.parts or "\0" in path:
             raise InputError(f"{manifest}: the path {path!r} leads out of the folder; paths must stay in it")
         folders.add(pure.parent)
     for parent in sorted(folders):  # the files themselves are resolved when they are asked for

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from rankiqa.datasets.csv import read_labels
+from rankiqa.datasets.label_file import read_csv_rows
 from rankiqa.errors import InputError, explain_os_error
 from rankiqa.images import write_atomically
 from rankiqa.rank_list import Entry, read_list, to_number, write_list
@@ -122,10 +123,8 @@ def write_scores(scores: Scores, test: Collection[str], prefix: str, root: str =
 def _from_csv(file: str | os.PathLike[str], images: str | os.PathLike[str], kind: str | None) -> Scores:
     direction = KINDS[kind] if kind else None
     table = read_labels(file, images, direction=direction)
-    if kind is None:
-        with open(file, encoding="utf-8-sig") as opened:
-            header = [cell.strip().lower() for cell in opened.readline().split(",")]
-        kind = next(name for name in KINDS if name in header)
+    if kind is None:  # votes and labels too are better the higher they are
+        kind = "dmos" if "dmos" in (name.lower() for name in read_csv_rows(file, spaces=True)[0]) else "mos"
     sign = 1 if kind == "mos" else -1
     rows = [
         (path, sign * truth, reference or reference_of(path))
