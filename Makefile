@@ -5,7 +5,7 @@ DEMO_STEPS ?= 400
 WORKERS ?= 2
 BIN := .venv/bin
 
-.PHONY: demo test test-slow test-keras lint format clean install
+.PHONY: demo test test-slow test-keras fuzz lint format clean install
 .NOTPARALLEL:
 
 install: .venv/installed
@@ -23,10 +23,14 @@ demo: install
 	$(BIN)/python eval/eval_all.py
 
 test: install
-	$(BIN)/python -m pytest -n 2 -m "not slow and not keras"
+	$(BIN)/python -m pytest -n 2 -m "not slow and not keras and not fuzz"
 
 test-slow: install
 	$(BIN)/python -m pytest -n 2 -m slow
+
+# Damaged and hostile files for every reader. RANKIQA_FUZZ_SEED=N tries others.
+fuzz: install
+	$(BIN)/python -m pytest -n 2 -m fuzz tests/fuzz
 
 # Against Keras itself, in an environment of its own (TensorFlow, about 2 GB).
 test-keras: install .venv-keras/installed
