@@ -1,69 +1,178 @@
 """The command line: `rankiqa COMMAND`, and what the scripts of data_gen/, train/ and eval/ call.
 
-One file a command, each with `main(argv=None) -> int`. Imports stay inside the functions, so that the help
-is there at once.
+One file a command, each with `main(argv=None) -> int`, and `_parser()` for the completion of the shell. Imports stay
+inside the functions, so that the help is there at once.
 """
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
-COMMANDS = {
-    "make-ranks": ("make_ranks", "make ranked images from pristine photos"),
-    "make-rank-list": ("make_rank_list", "write or read the original's lists of ranked images"),
-    "make-finetune-list": ("make_finetune_list", "lists of images with human scores, split by reference"),
-    "train-rank": ("train_rank", "train a network on ranked images"),
-    "finetune": ("finetune", "fine-tune one branch on human scores"),
-    "train-nima": ("train_nima", "train a NIMA on the distribution of votes"),
-    "train-siamese-nima": ("train_siamese_nima", "sharpen a NIMA on pairs of images"),
-    "import-weights": ("import_weights", "make a model of weights of Keras or Caffe"),
-    "verify": ("verify", "is a copy of a data set whole?"),
-    "eval": ("eval_all", "score images and report SROCC, LCC, KROCC and RMSE"),
-    "eval-experiments": ("eval_experiments", "the three experiments of the paper, with their figures"),
+# What people do → the command → its module here, and what it does.
+GROUPS = {
+    "score photos": {
+        "score": ("score", "score images, folders and patterns"),
+        "compare": ("compare", "put a few images in order, and say how sure the order is"),
+        "rank": ("rank", "a page with all images of a folder, best first"),
+        "heatmap": ("heatmap", "show where in a photo the quality is lost"),
+    },
+    "make and train": {
+        "make-ranks": ("make_ranks", "make ranked images from pristine photos"),
+        "make-rank-list": ("make_rank_list", "write or read the original's lists of ranked images"),
+        "make-finetune-list": ("make_finetune_list", "lists of images with human scores, split by reference"),
+        "train-rank": ("train_rank", "train a network on ranked images"),
+        "finetune": ("finetune", "fine-tune one branch on human scores"),
+        "train-nima": ("train_nima", "train a NIMA on the distribution of votes"),
+        "train-siamese-nima": ("train_siamese_nima", "sharpen a NIMA on pairs of images"),
+    },
+    "evaluate": {
+        "eval": ("eval_all", "score images and report SROCC, LCC, KROCC and RMSE"),
+        "eval-experiments": ("eval_experiments", "the three experiments of the paper, with their figures"),
+        "verify": ("verify", "is a copy of a data set whole?"),
+    },
+    "tools": {
+        "import-weights": ("import_weights", "make a model of weights of Keras or Caffe"),
+        "reference": ("reference", "let the percentiles of a model refer to images of yours"),
+        "export": ("export", "write a model as ONNX"),
+        "doctor": ("doctor", "versions, devices, codecs and extras, and what is missing"),
+        "completion": ("completion", "complete commands and options in bash or zsh"),
+    },
 }
+COMMANDS = {name: entry for group in GROUPS.values() for name, entry in group.items()}
+DEBUG, _DEBUG_VARIABLE = "--debug", "RANKIQA_DEBUG"
+RESUMES = "interrupted; the same command goes on where it stopped"
+_PIPE_CLOSED = 141  # what a shell says of a program that its reader has left
+_EXAMPLES = """\
+examples:
+  rankiqa score photo.jpg
+  rankiqa score photos/ --sort --csv scores.csv
+  rankiqa rank photos/ --html photos.html
+
+rankiqa COMMAND --help tells the options of each. --debug, before or after any command, shows the traceback where
+otherwise an error is one line; --version tells the version."""
 
 
-def guarded(command: Callable[[Sequence[str]], int], argv: Sequence[str] | None) -> int:
-    """Run `command(argv)`; an `InputError` becomes one line on stderr and status 2.
+class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Defaults in the help, where there is one to show; a text of several lines, such as examples, stays as it is."""
 
-    `RANKIQA_DEBUG=1` in the environment shows the traceback too. A launcher that swallows the exit status
-    (accelerate's does) finds it in the file that `RANKIQA_STATUS_FILE` names.
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        nothing = action.default in (None, "") or action.default is False
+        return action.help if nothing or "(default" in (action.help or "") else super()._get_help_string(action)
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return text if "\n" in text else super()._fill_text(text, width, indent)
+
+
+def at_least(least: int) -> Callable[[str], int]:
+    """A type of argparse: whole numbers from `least` on."""
+
+    def parse(text: str) -> int:
+        value = int(text)
+        if value < least:
+            raise argparse.ArgumentTypeError(f"must be at least {least}, not {value}")
+        return value
+
+    parse.__name__ = "whole number"  # argparse names it in its message
+    return parse
+
+
+def debugging() -> bool:
+    """Whether tracebacks are wanted: --debug, or RANKIQA_DEBUG in the environment."""
+    return bool(os.environ.get(_DEBUG_VARIABLE))
+
+
+def guarded(command: Callable[[Sequence[str]], int], argv: Sequence[str] | None, interrupted: str = RESUMES) -> int:
+    """Run `command(argv)`; an `InputError` becomes one line on stderr and status 2, Ctrl-C the line `interrupted`.
+
+    --debug is taken out of `argv`; with it, or `RANKIQA_DEBUG=1` in the environment, the traceback is shown too. A
+    launcher that swallows the exit status (accelerate's does) finds it in the file that `RANKIQA_STATUS_FILE` names.
     """
     from rankiqa.errors import InputError, explain_os_error
 
     argv = list(sys.argv[1:] if argv is None else argv)
-    try:
-        status = command(argv)
-    except (InputError, OSError) as error:
-        if os.environ.get("RANKIQA_DEBUG"):
-            traceback.print_exc()
-        if isinstance(error, OSError):
-            error = explain_os_error(error, error.filename) if error.filename else InputError(str(error))
-        print(f"error: {error}", file=sys.stderr)
-        status = 2
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on where it stopped", file=sys.stderr)
-        status = 130
+    with _debug_taken_from(argv):
+        try:
+            try:
+                status = command(argv)
+            finally:
+                sys.stdout.flush()  # a reader that has left is met here, not when Python ends
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still in the buffer goes there
+            status = _PIPE_CLOSED
+        except (InputError, OSError) as error:
+            if debugging():
+                traceback.print_exc()
+            if isinstance(error, OSError):
+                error = explain_os_error(error, error.filename) if error.filename else InputError(str(error))
+            print(f"error: {error}", file=sys.stderr)
+            status = 2
+        except KeyboardInterrupt:
+            print(interrupted, file=sys.stderr)
+            status = 130
     if path := os.environ.get("RANKIQA_STATUS_FILE"):
         with open(path, "w", encoding="ascii") as file:
             file.write(str(status))
     return status
 
 
+@contextmanager
+def _debug_taken_from(argv: list[str]) -> Iterator[None]:
+    """Take --debug out of the options, and set RANKIQA_DEBUG for as long: processes that are started see it."""
+    end = argv.index("--") if "--" in argv else len(argv)
+    if DEBUG not in argv[:end]:
+        yield
+        return
+    argv[:end] = [argument for argument in argv[:end] if argument != DEBUG]
+    before = os.environ.get(_DEBUG_VARIABLE)
+    os.environ[_DEBUG_VARIABLE] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_DEBUG_VARIABLE]
+        else:
+            os.environ[_DEBUG_VARIABLE] = before
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     argv = list(sys.argv[1:] if argv is None else argv)
-    if not argv or argv[0] in ("-h", "--help"):
-        print("usage: rankiqa COMMAND [options]\n\ncommands:")
-        for name, (_, summary) in COMMANDS.items():
-            print(f"  {name:20s}{summary}")
-        print("\nrankiqa COMMAND --help tells the options of each.")
-        return 0
-    if argv[0] not in COMMANDS:
-        print(f"error: unknown command {argv[0]!r}; known: {', '.join(COMMANDS)}", file=sys.stderr)
-        return 2
-    module = importlib.import_module(f"rankiqa.cli.{COMMANDS[argv[0]][0]}")
-    return module.main(argv[1:])
+    name = next((argument for argument in argv if argument != DEBUG), None)
+    if name not in COMMANDS:
+        return guarded(_without_command, argv)
+    argv.remove(name)
+    return importlib.import_module(f"rankiqa.cli.{COMMANDS[name][0]}").main(argv)
+
+
+def _without_command(argv: Sequence[str]) -> int:
+    from rankiqa import __version__
+    from rankiqa.errors import InputError
+
+    if argv and argv[0] == "--version":
+        print(f"rankiqa {__version__}")
+    elif not argv or argv[0] in ("-h", "--help"):
+        print(_help())
+    else:
+        raise InputError(f"unknown command {argv[0]!r}{_nearest(argv[0])}; rankiqa --help lists all")
+    return 0
+
+
+def _help() -> str:
+    lines = ["usage: rankiqa COMMAND [options]", "", "No-reference image quality assessment: RankIQA and NIMA.", ""]
+    for group, commands in GROUPS.items():
+        lines += [f"{group}:", *(f"  {name:20s}{summary}" for name, (_, summary) in commands.items()), ""]
+    return "\n".join([*lines, _EXAMPLES])
+
+
+def _nearest(name: str) -> str:
+    import difflib
+    import shlex
+
+    if near := difflib.get_close_matches(name.replace("_", "-"), COMMANDS, 1):
+        return f" (did you mean {near[0]}?)"
+    return f" (to score an image: rankiqa score {shlex.quote(name)})" if os.path.exists(name) else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from rankiqa.cli import guarded
+from rankiqa.cli import HelpFormatter, guarded
 
 _SIGNS = {"ok": " ", "missing": "-", "broken": "!"}
 
@@ -20,7 +20,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Look at what this machine has for rankiqa: versions, devices, image codecs, the bundled model and "
         "the optional extras. The exit status is 1 if something that is needed does not work.",
         epilog="example:\n  rankiqa doctor --json > report.json      for a bug report; it names no user and no host",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument("--json", action="store_true", help="as JSON (default: as text)")

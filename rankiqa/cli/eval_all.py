@@ -7,28 +7,31 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from rankiqa.cli import HelpFormatter
+from rankiqa.cli.images import MODES, SMALL
+
 MODEL, RANKS, REPORT = "results/demo/run", "results/demo/ranks", "results/demo/report"
-DIRECTIONS, SMALL = ("higher", "lower"), ("error", "reflect", "resize")
-MODES = ("random", "grid", "dense", "resize", "native")  # those of rankiqa.crops, which takes long to import
+DIRECTIONS = ("higher", "lower")
+_EXAMPLES = """\
+examples:
+  rankiqa eval --model runs/live_vgg16 --ranks ranks/val
+  rankiqa eval --model runs/live_ft --dataset live --root LIVE
+  rankiqa eval --model runs/a runs/b --labels scores.csv --images photos/ --out comparison
+"""
 
 
-def parser() -> argparse.ArgumentParser:
-    class Formatter(argparse.ArgumentDefaultsHelpFormatter):
-        """Defaults in the help, except where there is none to show."""
-
-        def _get_help_string(self, action: argparse.Action) -> str | None:
-            return action.help if action.default in (None, False) else super()._get_help_string(action)
-
+def _parser() -> argparse.ArgumentParser:
     parse = argparse.ArgumentParser(
-        prog="eval_all",
+        prog="rankiqa eval",
         description="Score the images of a ranked set, or those with human scores, and write a report: "
         "scores.csv, summary.json, report.html and its plots.",
-        formatter_class=Formatter,
+        epilog=_EXAMPLES,
+        formatter_class=HelpFormatter,
         allow_abbrev=False,
     )
     add = parse.add_argument
     add("--model", nargs="+", default=[MODEL], help="folders of models or of training runs; with {repeat} in it, one "
-        "model for each split: runs/ft-{repeat}")  # fmt: skip
+        "model for each split: runs/ft-{repeat} (default: results/demo/run)")  # fmt: skip
     add("--names", nargs="+", help="what tables call the models (default: the last part of each folder)")
     truth = parse.add_mutually_exclusive_group()
     truth.add_argument("--ranks", default=RANKS, help="folder of a ranked set; truth is minus the level")
@@ -95,7 +98,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(argv: Sequence[str]) -> int:
-    parse = parser()
+    parse = _parser()
     args = parse.parse_args(argv)
     if (args.labels is None) != (args.images is None):
         parse.error("--labels and --images go together")

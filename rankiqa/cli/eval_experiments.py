@@ -7,7 +7,17 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from rankiqa.cli import guarded
+from rankiqa.cli import HelpFormatter, guarded
+
+_EXAMPLES = """\
+examples:
+  rankiqa eval-experiments levels --model runs/live_vgg16 --ranks ranks/val --out results/levels
+  rankiqa eval-experiments sampling --config train/configs/quick.yaml --ranks ranks/train --test ranks/val \\
+    --out results/sampling
+  rankiqa eval-experiments networks --config train/configs/finetune_squeezenet.yaml --dataset live --root LIVE \\
+    --network squeezenet1_1=runs/rank=imagenet --out results/networks
+  rankiqa eval-experiments figure --curves results/sampling --out results
+"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -16,10 +26,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="eval_experiments",
+        prog="rankiqa eval-experiments",
         description="The paper's three experiments: do the levels separate (levels), which way of drawing pairs learns "
-        "fastest (sampling), what does the ranking stage bring (networks). `eval_experiments NAME --help` tells the "
-        "options of each.",
+        "fastest (sampling), what does the ranking stage bring (networks). rankiqa eval-experiments NAME --help tells "
+        "the options of each.",
+        epilog=_EXAMPLES,
+        formatter_class=HelpFormatter,
         allow_abbrev=False,
     )
     experiments = parser.add_subparsers(dest="experiment", required=True, metavar="levels | sampling | networks")
@@ -30,7 +42,8 @@ def _parser() -> argparse.ArgumentParser:
             help=summary,
             description=summary,
             allow_abbrev=False,
-            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+            epilog=_EXAMPLES,
+            formatter_class=HelpFormatter,
         )
         added.add_argument("--out", required=True, help="folder of the figure, the table and the numbers")
         return added.add_argument

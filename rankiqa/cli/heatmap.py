@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from rankiqa.cli import guarded
+from rankiqa.cli import HelpFormatter, guarded
 
 _EXAMPLES = """\
 examples:
@@ -24,7 +24,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Show where in a photo the quality is lost: the photo in grey, with the scores of its places in "
         "colour over it. Good places stay grey; yellow to dark red ones are worse and worse.",
         epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
         allow_abbrev=False,
     )
     add = parser.add_argument

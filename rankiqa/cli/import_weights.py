@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rankiqa.cli import guarded
+from rankiqa.cli import HelpFormatter, guarded
 
 if TYPE_CHECKING:
     from rankiqa.models.importing import Imported
@@ -34,7 +34,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Read the weights of another framework, check every tensor, print where each went, and write a "
         "model folder: model.safetensors and config.json, with the preprocessing that the weights need.",
         epilog=f"{_CAFFE}\n{_KERAS}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
         allow_abbrev=False,
     )
     kinds = parser.add_subparsers(dest="framework", required=True, metavar="FRAMEWORK")
@@ -74,7 +74,7 @@ def _subparser(kinds, name: str, file: str, what: str, models: str, examples: st
         help=what,
         description=f"Import {what}.",
         epilog=examples,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
         allow_abbrev=False,
     )
     command.add_argument("file", metavar=file, help="the weights")

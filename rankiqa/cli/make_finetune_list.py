@@ -5,7 +5,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from rankiqa.cli import guarded
+from rankiqa.cli import HelpFormatter, guarded
+
+_EXAMPLES = """\
+examples:
+  rankiqa make-finetune-list --labels scores.csv --images photos/ --out lists/mine
+  rankiqa make-finetune-list --labels TID2013/mos_with_names.txt --images TID2013/distorted_images \\
+    --test-references I04,I11,I13,I17,I19 --out lists/tid2013
+"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -14,11 +21,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="make_finetune_list",
+        prog="rankiqa make-finetune-list",
         description="Read human scores (a CSV file, a list of the original with PATH SCORE, or TID2013's "
         "mos_with_names.txt), check them, and write PREFIX.csv for eval_all --labels, and the original's lists of a "
         "split by reference: PREFIX_train.txt and PREFIX_test.txt.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        epilog=_EXAMPLES,
+        formatter_class=HelpFormatter,
     )
     add = parser.add_argument
     add("--labels", metavar="FILE", required=True, help="the scores")

@@ -5,7 +5,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from rankiqa.cli import guarded
+from rankiqa.cli import HelpFormatter, guarded
+
+_EXAMPLES = """\
+examples:
+  rankiqa make-rank-list --ranks ranks/tid2013 --out lists/tid2013
+  rankiqa make-rank-list --read live_train.txt --order higher-is-better --root ranks/live
+"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -16,10 +22,11 @@ def _parser() -> argparse.ArgumentParser:
     from rankiqa.rank_list import LOWER, ORDERS
 
     parser = argparse.ArgumentParser(
-        prog="make_rank_list",
+        prog="rankiqa make-rank-list",
         description="Write the original's rank lists (PATH ORDER) of a ranked set; or, with --read, check such a list "
         "and make a ranked set of the images it names.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        epilog=_EXAMPLES,
+        formatter_class=HelpFormatter,
     )
     add = parser.add_argument
     add("--ranks", metavar="DIR", default="results/demo/ranks", help="ranked set to list")

@@ -7,34 +7,30 @@ import os
 import sys
 from collections.abc import Sequence
 
-from rankiqa.cli import guarded
+from rankiqa.cli import HelpFormatter, at_least, guarded
 
 DEFAULT_OUT = "results/demo/ranks"
+_EXAMPLES = """\
+examples:
+  rankiqa make-ranks --pristine photos/ --out ranks/live --workers 8
+  rankiqa make-ranks --pristine photos/ --out ranks/mine --distortions GB,JPEG --levels psnr
+  rankiqa make-ranks --distortions tid2013 --list
+"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     return guarded(_run, argv)
 
 
-def _at_least(least: int):
-    def parse(text: str) -> int:
-        value = int(text)
-        if value < least:
-            raise argparse.ArgumentTypeError(f"must be at least {least}, not {value}")
-        return value
-
-    parse.__name__ = "whole number"  # argparse names it in its message
-    return parse
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="make_ranks",
+        prog="rankiqa make-ranks",
         description="Make ranked images from pristine photos. Interrupted, the same command goes on.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        epilog=_EXAMPLES,
+        formatter_class=HelpFormatter,
     )
     add = parser.add_argument
-    positive = _at_least(1)
+    positive = at_least(1)
     add("--pristine", metavar="DIR", help="photos, at any depth; without it: five photos of scikit-image")
     add("--out", metavar="DIR", default=DEFAULT_OUT, help="folder of the ranked set")
     add(
@@ -55,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--workers", type=positive, default=os.cpu_count() or 1, help="processes, with --backend joblib")
     add("--backend", choices=("joblib", "dask"), default="joblib", help="joblib: this machine; dask: a cluster")
     add("--scheduler", metavar="ADDRESS", help="of the dask scheduler, such as tcp://10.0.0.1:8786")
-    add("--seed", type=_at_least(0), default=0, help="seed of the noise and of the choice of photos")
+    add("--seed", type=at_least(0), default=0, help="seed of the noise and of the choice of photos")
     add("--format", choices=("png", "bmp"), default="png", help="of the images made; both lose nothing")
     add("--per-folder", type=positive, metavar="N", help="take N photos of each folder")
     add("--limit", type=positive, metavar="N", help="take N photos in all")

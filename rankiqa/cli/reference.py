@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from rankiqa.cli import guarded
+from rankiqa.cli import HelpFormatter, guarded
 
 _EXAMPLES = """\
 examples:
@@ -29,7 +29,7 @@ def _parser() -> argparse.ArgumentParser:
         "of rankiqa score, or scores.csv of an evaluation. Of an evaluation on ranks the scale from 0 to 1 is taken "
         "too: from the strongest distortions to the pristine photos.",
         epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
         allow_abbrev=False,
     )
     add = parser.add_argument

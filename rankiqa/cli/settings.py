@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import typing
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,20 @@ from typing import Any
 SWITCHES = ("--resume", "--overwrite")
 
 
-def _parser(config: type, program: str, description: str):
-    from jsonargparse import ArgumentParser
+def _parser(config: type, program: str, description: str, examples: str = ""):
+    from jsonargparse import ArgumentParser, DefaultHelpFormatter
+
+    class Formatter(DefaultHelpFormatter):
+        """Leaves the lines of examples as they are."""
+
+        def _fill_text(self, text: str, width: int, indent: str) -> str:
+            return text if "\n" in text else super()._fill_text(text, width, indent)
 
     parser = ArgumentParser(
         prog=program,
         description=f"{description} Every setting is a key of the YAML file and a flag of the same name.",
+        epilog=examples,
+        formatter_class=Formatter,
         exit_on_error=False,
         allow_abbrev=False,
     )
@@ -56,23 +65,64 @@ def _underscored(argument: str) -> str:
     return f"--{name.replace('-', '_')}{equals}{value}"
 
 
-def parse_settings(argv: Sequence[str], config: type, program: str, description: str) -> Any:
+def parse_settings(argv: Sequence[str], config: type, program: str, description: str, examples: str = "") -> Any:
     """The `config` of a command line; `InputError`, naming the key (and the file), for what it does not know."""
     from jsonargparse import ArgumentError
 
     from rankiqa.errors import InputError
+    from rankiqa.yaml_file import read_yaml
 
-    parser = _parser(config, program, description)
+    parser = _parser(config, program, description, examples)
     args = _arguments(argv)
+    files = [b for a, b in pairwise(args) if a == "--config"]
+    files += [a.split("=", 1)[1] for a in args if a.startswith("--config=")]
+    for file in files:
+        if Path(file).is_file():
+            _check_values(file, read_yaml(file), config)
     try:
         values = parser.instantiate(parser.parse_args(args)).as_dict()
-    except ArgumentError as error:
-        files = [b for a, b in pairwise(args) if a == "--config"]
-        files += [a.split("=", 1)[1] for a in args if a.startswith("--config=")]
+    except (ArgumentError, ValueError, OverflowError) as error:  # the last two: of numbers with too many digits
         message = " ".join(str(error).split())
         named = not files or any(name in message for name in files)
         raise InputError(message if named else f"{message} (settings: {', '.join(files)} and flags)") from error
-    return config(**{key: value for key, value in values.items() if key != "config"})
+    settings = config(**{key: value for key, value in values.items() if key != "config"})
+    _check_filled(settings)
+    return settings
+
+
+def _check_values(file: str, values: Any, config: type, prefix: str = "") -> None:
+    """Raise `InputError` unless a YAML file has values for the fields of `config`, and nothing else.
+
+    jsonargparse would import the module of a `class_path`, and read another file where a group of settings should be.
+    """
+    from rankiqa.errors import InputError
+
+    if not isinstance(values, dict):
+        raise InputError(f"{file}: {prefix.rstrip('.') or 'it'} must hold settings, a key and a value each")
+    kinds = {field.name: typing.get_type_hints(config)[field.name] for field in fields(config)}
+    for key, value in values.items():
+        name, _, rest = str(key).partition(".")  # data.ranks is as good as ranks in data
+        if name not in kinds:
+            raise InputError(f"{file}: unknown setting {f'{prefix}{key}'!r:.80}; known: {', '.join(kinds)}")
+        if rest and name in values:  # jsonargparse would forget the one that comes first
+            raise InputError(f"{file}: {prefix}{key} stands beside {prefix}{name}; put it in there")
+        if is_dataclass(kinds[name]):
+            _check_values(file, {rest: value} if rest else value, kinds[name], f"{prefix}{name}.")
+        elif rest or any(isinstance(v, (dict, list, set, bytes)) for v in (value if type(value) is list else [value])):
+            raise InputError(f"{file}: {prefix}{name} must be a value or a list of values, no more")
+
+
+def _check_filled(settings: Any, prefix: str = "") -> None:
+    """Raise `InputError` for a setting that is none and may not be."""
+    from rankiqa.errors import InputError
+
+    kinds = typing.get_type_hints(type(settings))
+    for field in fields(settings):
+        value = getattr(settings, field.name)
+        if value is None and type(None) not in typing.get_args(kinds[field.name]):
+            raise InputError(f"{prefix}{field.name} needs a value")
+        if is_dataclass(value):
+            _check_filled(value, f"{prefix}{field.name}.")
 
 
 @dataclass(frozen=True)
@@ -80,18 +130,24 @@ class TrainingCommand:
     """A command that trains: its settings from the command line, then its stage.
 
     `config` is a class of `rankiqa.config`, `trainer` a module and the `rankiqa.training.Trainer` in it; both are
-    imported when they are needed.
+    imported when they are needed. `examples` end the help.
     """
 
     program: str
     description: str
     config: str
     trainer: str
+    examples: str = ""
+
+    def parser(self) -> Any:
+        """What tells the options."""
+        config = getattr(importlib.import_module("rankiqa.config"), self.config)
+        return _parser(config, self.program, self.description, self.examples)
 
     def parse(self, argv: Sequence[str]) -> Any:
         """The settings of a command line."""
         config = getattr(importlib.import_module("rankiqa.config"), self.config)
-        return parse_settings(argv, config, self.program, self.description)
+        return parse_settings(argv, config, self.program, self.description, self.examples)
 
     def main(self, argv: Sequence[str] | None = None) -> int:
         from rankiqa.cli import guarded

@@ -2,7 +2,19 @@
 
 from rankiqa.cli.settings import TrainingCommand
 
+_EXAMPLES = """\
+examples:
+  rankiqa train-rank --config train/configs/quick.yaml --data.ranks ranks/live --out runs/quick
+  rankiqa train-rank --config train/configs/compact.yaml --data.pristine photos/ --out runs/compact
+  rankiqa train-rank --out runs/quick --resume
+
+On several devices: bash train/train_rank.sh, with the same flags.
+"""
 command = TrainingCommand(
-    "train_rank", "Train a network on ranked images.", "RankConfig", "rankiqa.ranking:RankTrainer"
+    "rankiqa train-rank",
+    "Train a network on ranked images.",
+    "RankConfig",
+    "rankiqa.ranking:RankTrainer",
+    _EXAMPLES,
 )
-parse, main = command.parse, command.main
+parse, main, _parser = command.parse, command.main, command.parser

@@ -2,10 +2,19 @@
 
 from rankiqa.cli.settings import TrainingCommand
 
+_EXAMPLES = """\
+examples:
+  rankiqa train-siamese-nima --config train/configs/siamese_nima.yaml --init runs/nima --data labels.csv \\
+    --images photos/ --out runs/siamese
+  rankiqa train-siamese-nima --out runs/siamese --resume
+
+On several devices: bash train/train_siamese_nima.sh, with the same flags.
+"""
 command = TrainingCommand(
-    "train_siamese_nima",
+    "rankiqa train-siamese-nima",
     "Sharpen a NIMA on pairs of images from buckets of scores.",
     "SiameseNimaConfig",
     "rankiqa.siamese_nima_training:SiameseNimaTrainer",
+    _EXAMPLES,
 )
-parse, main = command.parse, command.main
+parse, main, _parser = command.parse, command.main, command.parser

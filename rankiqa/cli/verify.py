@@ -5,9 +5,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from rankiqa.cli import guarded
+from rankiqa.cli import HelpFormatter, guarded
 
 SHOWN = 20  # problems of a kind
+_EXAMPLES = """\
+examples:
+  rankiqa verify live --root LIVE
+  rankiqa verify csv --root photos/ --labels scores.csv --report problems.csv
+"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -21,6 +26,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="rankiqa verify",
         description="Count the images of a data set, decode each, and say what is missing, damaged or surplus. "
         "Status 0 where it is whole, 2 otherwise.",
+        epilog=_EXAMPLES,
+        formatter_class=HelpFormatter,
         allow_abbrev=False,
     )
     add = parser.add_argument

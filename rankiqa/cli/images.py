@@ -1,0 +1,295 @@
+"""What the commands that score photos share: options, paths, the scoring with its progress, tables and files."""
+
+from __future__ import annotations
+
+import argparse
+import glob
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rankiqa.cli import DEBUG, HelpFormatter, at_least, debugging
+from rankiqa.printable import printable
+
+if TYPE_CHECKING:
+    from rankiqa.score_table import Result
+    from rankiqa.scorer import Scorer
+
+MODES = ("random", "grid", "dense", "resize", "native")  # those of rankiqa.crops, which takes long to import
+SMALL = ("error", "reflect", "resize")
+INTERRUPTED = "interrupted; nothing is written"
+STATUS = """\
+exit status: 0; 1 if an image could not be scored (the others are); 2 for bad arguments, with nothing scored; 130 when
+  interrupted, with what was scored until then."""
+
+
+def images_parser(command: str, description: str, epilog: str) -> argparse.ArgumentParser:
+    """The parser of a command that scores images, with the paths and the options that all have."""
+    parser = argparse.ArgumentParser(
+        prog=f"rankiqa {command}",
+        description=description,
+        epilog=epilog,
+        formatter_class=HelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "paths",
+        nargs="+",
+        metavar="PATH",
+        help="images; folders, with all images at any depth; patterns such as 'photos/**/*.jpg' (** is any depth). "
+        "Of folders and patterns the images are told by their suffix, and hidden files are left out",
+    )
+    group = parser.add_argument_group("scoring")
+    add = group.add_argument
+    add(
+        "--model",
+        metavar="DIR|RUN|HUB_ID",
+        help="a model folder, a training run, or OWNER/NAME of the Hugging Face hub (default: the model that comes "
+        "with the package)",
+    )
+    add("--patches", type=at_least(1), default=30, metavar="N", help="crops of each image, with random and grid")
+    add(
+        "--mode",
+        choices=MODES,
+        help="what the network sees of an image: crops at random places or on an even grid, every place (dense), the "
+        "whole image resized to its input, or as it is (default: the model's own: random for one trained on ranks, "
+        "resize for NIMA)",
+    )
+    add("--seed", type=at_least(0), default=0, metavar="N", help="of the random places")
+    add("--small", choices=SMALL, default="reflect", help="an image smaller than the model's crop: refuse it, mirror "
+        "it at its borders, or enlarge it")  # fmt: skip
+    add("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    add("--workers", type=at_least(0), default=2, metavar="N", help="threads that read images while the network runs")
+    add(DEBUG, action="store_true", help="show the traceback where otherwise an error is one line")
+    return parser
+
+
+def expand(arguments: Sequence[str]) -> tuple[list[str], list[Result]]:
+    """The images that paths, folders and patterns name, in this order, each once; and what names none.
+
+    A path that is there is no pattern, whatever its characters. A file that is missing counts as an image: that it is
+    missing shows when it is read. `InputError` where no image is left.
+    """
+    from rankiqa.errors import InputError
+    from rankiqa.score_table import Result
+
+    found: dict[str, str] = {}
+    problems = []
+    for argument in arguments:
+        try:
+            for path in _images_of(argument):
+                found.setdefault(os.path.abspath(path), path)
+        except InputError as error:
+            problems.append(Result(argument, error=error))
+    if not found:
+        for problem in problems[:-1]:
+            report(problem.error)
+        raise problems[-1].error
+    return list(found.values()), problems
+
+
+def _images_of(argument: str) -> list[str]:
+    from rankiqa.errors import InputError
+    from rankiqa.images import SUFFIXES, list_images
+
+    if os.path.isdir(argument):
+        return [str(Path(argument, name)) for name in list_images(argument)]
+    if os.path.lexists(argument) or glob.escape(argument) == argument:
+        return [str(Path(argument))]
+    images = []
+    for path in sorted(glob.glob(argument, recursive=True)):
+        if not os.path.isdir(path):
+            images += [str(Path(path))] * (os.path.splitext(path)[1].lower() in SUFFIXES)
+        elif os.path.basename(argument) != "**":  # which matches what lies in them too
+            images += _images_of(path)
+    if not images:
+        raise InputError(f"{argument}: matches no image")
+    return images
+
+
+def check_output(path: str | None, images: Iterable[str]) -> None:
+    """Raise `InputError`, before the work, for a file that cannot be written, or should not be."""
+    from rankiqa.errors import InputError
+    from rankiqa.images import SUFFIXES
+
+    if path in (None, "-"):
+        return
+    if os.path.splitext(path)[1].lower() in SUFFIXES or os.path.abspath(path) in map(os.path.abspath, images):
+        raise InputError(f"{path}: is the name of an image, and would be overwritten; give the file to write first")
+    if os.path.isdir(path):
+        raise InputError(f"{path}: is a folder; give the name of a file to write")
+    folder = os.path.dirname(os.path.abspath(path))
+    while not os.path.exists(folder):
+        folder = os.path.dirname(folder)
+    if not os.path.isdir(folder) or not os.access(folder, os.W_OK):
+        raise InputError(f"cannot write {path}: {folder} is not a folder that you may write to")
+
+
+@dataclass
+class Outcome:
+    """What became of `total` images, in the order asked for; `stopped` is what ended the scoring before its time."""
+
+    results: list[Result]
+    total: int
+    stopped: BaseException | None = None
+
+    @property
+    def scored(self) -> int:
+        """How many have a score."""
+        return sum(result.score is not None for result in self.results)
+
+    def is_worth_writing(self) -> bool:
+        """Whether there is more to tell than that it was stopped."""
+        return self.stopped is None or self.scored > 0
+
+    def status(self, *written: str | None) -> int:
+        """The exit status, once the results are in the files `written`; raises what ended the scoring."""
+        if isinstance(self.stopped, KeyboardInterrupt):
+            files = " and ".join(path for path in written if path not in (None, "-"))
+            where = f"; they are in {files}" if files and self.scored else ""
+            print(f"interrupted: {self.scored} of {self.total} images are scored{where}", file=sys.stderr)
+            return 130
+        if self.stopped is not None:
+            raise self.stopped
+        return 0 if self.scored == len(self.results) else 1
+
+
+def score_all(
+    scorer: Scorer,
+    paths: Sequence[str],
+    problems: Sequence[Result],
+    options: argparse.Namespace,
+    pictures: bool = False,
+) -> Outcome:
+    """Score files with a progress bar; each error is a line on stderr. `pictures` asks for thumbnails.
+
+    Whatever stops it, Ctrl-C or an error, what has been scored is returned.
+    """
+    from tqdm import tqdm
+
+    for problem in problems:
+        report(problem.error)
+    outcome = Outcome([], len(paths))
+    with _stoppable(), tqdm(total=len(paths), unit=" images", disable=None, leave=False) as bar:
+        try:
+            for result in _results(scorer, paths, options, pictures):
+                outcome.results.append(result)
+                if result.error is not None:
+                    report(result.error)
+                bar.update()
+        except (Exception, KeyboardInterrupt) as error:
+            outcome.stopped = error
+    outcome.results += problems
+    return outcome
+
+
+def _results(scorer: Scorer, paths: Sequence[str], options: argparse.Namespace, pictures: bool) -> Iterator[Result]:
+    from rankiqa.errors import InputError
+    from rankiqa.score_table import Result
+
+    how = {key: getattr(options, key) for key in ("patches", "mode", "seed", "small")}
+    if not pictures:
+        for path, found in zip(paths, scorer.score_files(paths, workers=options.workers, **how), strict=True):
+            yield Result(path, error=found) if isinstance(found, InputError) else Result(path, found)
+        return
+    # As Scorer.score_files does it, with a picture of what has been decoded.
+    from rankiqa.gallery import thumbnail
+    from rankiqa.images import read_image
+    from rankiqa.scoring import ahead, view_of
+
+    def read(path: str):
+        try:
+            pixels = read_image(path, convert=True, frames="first")
+        except InputError as error:
+            return error, None
+        return pixels, thumbnail(pixels)
+
+    view_of(scorer.network, options.patches, options.mode)  # a bad argument is no fault of the first image
+    for path, (pixels, picture) in zip(paths, ahead(read, paths, options.workers), strict=True):
+        if isinstance(pixels, InputError):
+            yield Result(path, error=pixels)
+            continue
+        try:
+            yield Result(path, scorer.score(pixels, **how), thumbnail=picture)
+        except InputError as error:
+            yield Result(path, error=InputError(f"{path}: {error}"), thumbnail=picture)
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """A polite kill, or a terminal that closes, counts as Ctrl-C: what is scored is not lost."""
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for name in ("SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)
+            if number is not None and signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores SIGHUP
+                before[number] = signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def report(error: BaseException) -> None:
+    """An error as one line on stderr, above the progress bar; with --debug its traceback before it."""
+    from tqdm import tqdm
+
+    lines = traceback.format_exception(error) if debugging() else []
+    tqdm.write("".join([*lines, f"error: {error}"]), file=sys.stderr)
+
+
+def table_text(headings: Sequence[str], rows: Iterable[Sequence[str]], numbers: int) -> str:
+    """Columns of text, the first `numbers` of them to the right; one that is empty throughout is left out."""
+    columns = []
+    for i, column in enumerate(zip(headings, *rows, strict=True)):
+        width = max(map(len, column))
+        if i < numbers:
+            columns.append([cell.rjust(width) for cell in column])
+        elif any(column[1:]):
+            columns.append([cell.ljust(width) for cell in column])
+    return "\n".join("  ".join(line).rstrip() for line in zip(*columns, strict=True))
+
+
+def number(value: float, decimals: int = 3) -> str:
+    """A number of a table; - for one that there is not."""
+    return f"{value:.{decimals}f}" if abs(value) < float("inf") else "-"
+
+
+def write_text(path: str, text: str) -> None:
+    """Write a file at once, or to stdout for "-". Bytes of a file's name that are no text become escapes."""
+    from rankiqa.images import write_atomically
+
+    data = text.encode("utf-8", "backslashreplace")
+    if path != "-":
+        write_atomically(path, data)
+    elif sys.stdout.isatty():
+        print("\n".join(map(printable, data.decode().split("\n"))), end="")
+    else:
+        sys.stdout.write(data.decode())
+
+
+def write_sheet(path: str, results: Sequence[Result], scorer: Scorer, options: argparse.Namespace) -> None:
+    """Write a page with the images of `results` and their scores."""
+    from rankiqa.gallery import gallery
+    from rankiqa.score_table import about
+
+    how = about(scorer, options.patches, options.mode, options.seed, options.small)
+    view = {
+        "random": f"{options.patches} crops at random places (seed {options.seed})",
+        "grid": f"at most {options.patches} crops on an even grid",
+        "dense": "every place",
+        "resize": "the whole image, resized",
+        "native": "the whole image",
+    }[how["mode"]]
+    more = f" and {len(options.paths) - 1} more" if len(options.paths) > 1 else ""
+    title = f"Image quality: {os.path.basename(os.path.abspath(options.paths[0]))}{more}"
+    details = f"Scored by {view}, with rankiqa {how['rankiqa']}."
+    write_text(path, gallery(results, os.path.dirname(os.path.abspath(path)), title, how["meaning"], details))

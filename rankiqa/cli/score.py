@@ -1,0 +1,101 @@
+"""score: the quality of images, as a table, CSV or JSON."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from rankiqa.cli import guarded
+from rankiqa.cli.images import (
+    INTERRUPTED,
+    STATUS,
+    check_output,
+    expand,
+    images_parser,
+    number,
+    score_all,
+    table_text,
+    write_text,
+)
+from rankiqa.printable import printable
+
+_EPILOG = f"""\
+what is read, and what is done to it:
+  formats          PNG, JPEG, BMP, TIFF, WebP, JPEG 2000 and GIF, told by their content
+  alpha            laid on white
+  grey             copied to the three channels
+  16 bits          divided by 257
+  CMYK             converted by Pillow, without a profile
+  colour profiles  not applied
+  EXIF rotation    applied
+  several frames   the first one, of animations and of pages
+  small            below 32 px on a side: refused; smaller than the model's crop: mirrored at the borders, and noted (or
+                   as --small says)
+  large            above 200 megapixels: refused
+
+The same image gets the same number, whatever is scored before or beside it. A score has no unit but the model's own:
+the line under the table says what the numbers mean. --csv and --json write file, score, unit (0 to 1), percentile,
+spread (standard deviation over the crops), patches and note; a file's name that a spreadsheet would run as a formula
+(it begins with =, +, - or @) is written with ./ before it in CSV.
+
+examples:
+  rankiqa score photo.jpg
+  rankiqa score photos/ --sort --csv scores.csv
+  rankiqa score 'photos/**/*.jpg' --model runs/live_ft --mode grid --json - | jq '.images[].score'
+
+{STATUS}
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return guarded(_run, argv, INTERRUPTED)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = images_parser("score", "Score images without a reference: higher is better.", _EPILOG)
+    output = parser.add_argument_group("output")
+    output.add_argument("--sort", action="store_true", help="best first (default: in the order given)")
+    file = output.add_mutually_exclusive_group()
+    file.add_argument("--csv", metavar="FILE", help="write a CSV file too; -: on stdout, in place of the table")
+    file.add_argument("--json", metavar="FILE", help="write a JSON file too; -: on stdout, in place of the table")
+    return parser
+
+
+def _run(argv: Sequence[str]) -> int:
+    options = _parser().parse_args(argv)
+    import rankiqa
+    from rankiqa.score_table import about, best_first, csv_text, json_text, meaning
+
+    paths, problems = expand(options.paths)
+    target = options.csv or options.json
+    check_output(target, paths)
+    scorer = rankiqa.load(options.model, options.device)
+    outcome = score_all(scorer, paths, problems, options)
+    results = best_first(outcome.results) if options.sort else outcome.results
+    if outcome.is_worth_writing():
+        try:
+            if options.csv:
+                write_text(options.csv, csv_text(results))
+            elif options.json:
+                how = about(scorer, options.patches, options.mode, options.seed, options.small)
+                write_text(options.json, json_text(results, how | {"complete": outcome.stopped is None}))
+        finally:
+            if target != "-" and outcome.scored:
+                print(_table(results), meaning(scorer), sep="\n\n")
+    return outcome.status(target)
+
+
+def _table(results: Sequence) -> str:
+    rows = [
+        (
+            number(result.score.value),
+            number(result.score.unit),
+            number(result.score.percentile, 1),
+            number(result.score.spread),
+            printable(result.file),
+            result.score.note,
+        )
+        for result in results
+        if result.score is not None
+    ]
+    return table_text(("score", "[0,1]", "percentile", "spread", "file", "note"), rows, 4)
