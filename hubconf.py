@@ -6,13 +6,15 @@ from __future__ import annotations
 dependencies = ["torch", "torchvision", "numpy", "PIL", "timm", "safetensors", "huggingface_hub"]
 
 
-def rankiqa(model: str | None = None, device: str = "auto", as_loss: bool = False):
+def rankiqa(model: str | None = None, device: str = "auto", as_loss: bool = False, **hub):
     """A model that scores images: `.score(path | Pillow image | array | tensor)`, higher is better.
 
-    model: a model folder, a training run, or OWNER/NAME of the Hugging Face hub; None: the one that comes along.
+    model: a model folder, a training run, or OWNER/NAME of the Hugging Face hub; None: the one that comes along. It is
+        given without its name, which torch.hub.load has too: torch.hub.load(DIR, "rankiqa", "runs/x", source="local").
     device: auto, cpu, cuda or cuda:N.
     as_loss: a differentiable torch module, (N, 3, H, W) in [0, 1] → loss, in place of a scorer.
+    hub: revision, cache_dir, token and local_files_only, of a model on the Hugging Face hub.
     """
     from rankiqa import load
 
-    return load(model, device, as_loss)
+    return load(model, device, as_loss, **hub)

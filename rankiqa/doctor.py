@@ -59,11 +59,17 @@ def _guarded(check: Callable[[], Iterable[Finding]]) -> list[Finding]:
     try:
         return list(check())
     except Exception as error:  # whatever a broken installation raises
-        return [Finding(check.__name__.strip("_"), "check", BROKEN, _line(error), "reinstall the packages above")]
+        name = check.__name__.strip("_")
+        return [Finding(name, name, BROKEN, _line(error), "see to what is broken above; else reinstall the packages")]
 
 
 def _line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:200]
+    """An error in one line, without the folders of this machine: they name its user."""
+    text = " ".join(str(error).split())
+    for place in (Path(__file__).parents[1], Path(sys.prefix), Path.home()):
+        if len(place.parts) > 1:  # not the root itself, which is in every path
+            text = text.replace(os.fspath(place), "…")
+    return f"{type(error).__name__}: {text}"[:200]
 
 
 def _version(name: str) -> str | None:

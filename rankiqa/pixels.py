@@ -50,17 +50,36 @@ def _of_array(image: np.ndarray) -> np.ndarray:
 
 
 def _of_pillow(image: Any) -> np.ndarray:
+    try:
+        return np.array(_opaque(image).convert("RGB"))
+    except InputError:
+        raise
+    except (OSError, SyntaxError, ValueError) as error:  # a file cut short, which is read only now; an odd mode
+        why = " ".join(str(error).split())
+        raise InputError(f"a Pillow image of kind {image.mode} cannot be read as RGB ({why})") from error
+
+
+def _opaque(image: Any) -> Any:
+    """A Pillow image upright, with 8 bits a channel and without transparency."""
     from PIL import Image, ImageOps
 
-    image = ImageOps.exif_transpose(image)
+    is_bmp = image.format == "BMP"
+    try:
+        image = ImageOps.exif_transpose(image)
+    except (OSError, SyntaxError, ValueError, KeyError, TypeError, ZeroDivisionError):
+        image = image.copy()  # unreadable EXIF says nothing about the rotation
     if image.mode.startswith("I;16"):
         image = Image.fromarray(np.rint(np.asarray(image) / 257).astype(np.uint8))
     if image.mode in ("I", "F"):
         raise InputError(f"a Pillow image of kind {image.mode} has no known range; convert it to RGB or L")
-    if image.mode in ("RGBA", "LA", "La", "PA") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return np.array(image.convert("RGB"))
+    if isinstance(image.info.get("transparency"), str):  # a text of this name in a PNG
+        del image.info["transparency"]
+    if image.mode not in ("RGBA", "RGBa", "LA", "La", "PA") and "transparency" not in image.info:
+        return image
+    image = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
+    if is_bmp and image.getchannel("A").getextrema() == (0, 0):  # an unused byte
+        return image
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
 
 
 def _of_tensor(image: Any) -> np.ndarray:

@@ -11,7 +11,7 @@ from rankiqa.dense import window_scores
 from rankiqa.errors import InputError
 from rankiqa.models.nima import Nima
 from rankiqa.models.parts import parts_of, window_of
-from rankiqa.scorer import Scorer
+from rankiqa.scorer import Scorer, allows_dense
 from rankiqa.scoring import PATCHES
 
 
@@ -32,7 +32,13 @@ class QualityLoss(nn.Module):
 
     Raises:
         ValueError: an unknown reduction.
-        rankiqa.errors.InputError: of the images: another shape, or smaller than the network's crop.
+        rankiqa.errors.InputError: of the images: another shape or kind, or smaller than the network's crop.
+
+    >>> import rankiqa, torch
+    >>> loss, images = rankiqa.load(as_loss=True, device="cpu"), torch.rand(1, 3, 256, 256, requires_grad=True)
+    >>> loss(images).backward()
+    >>> images.grad.shape
+    torch.Size([1, 3, 256, 256])
     """
 
     def __init__(self, scorer: Scorer, reduction: str = "mean") -> None:
@@ -41,12 +47,7 @@ class QualityLoss(nn.Module):
             raise ValueError(f"reduction must be mean, sum or none, not {reduction!r}")
         self.network, self.reduction = scorer.network.eval().requires_grad_(False), reduction
         self.low, self.high = (0.0, None) if scorer.low is None else (scorer.low, scorer.high)
-        try:
-            parts_of(self.network)
-        except InputError:
-            self.dense = False
-        else:
-            self.dense = True
+        self.dense = allows_dense(self.network)
 
     def train(self, mode: bool = True) -> QualityLoss:
         """Nothing changes: dropout and batch norm of the judge stay as in evaluation."""
@@ -55,14 +56,16 @@ class QualityLoss(nn.Module):
     def scores(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) in [0, 1] → (N,) raw scores, higher is better."""
         crop = self.network.crop
-        if images.ndim != 4 or images.shape[1] != 3:
-            raise InputError(f"images must be (N, 3, H, W), not {tuple(images.shape)}")
+        if images.ndim != 4 or images.shape[1] != 3 or not images.is_floating_point():
+            raise InputError(f"images must be (N, 3, H, W) in [0, 1], not {images.dtype} {tuple(images.shape)}")
         if isinstance(self.network, Nima):
             return self.network(F.interpolate(images, (crop, crop), mode="bilinear", antialias=True))
         height, width = images.shape[2:]
-        places = crop_positions(height, width, crop, PATCHES, "grid", None)  # also refuses small images
+        if min(height, width) < crop:
+            raise InputError(f"images of {width}×{height} px are smaller than the {crop}×{crop} crop; give larger ones")
         if self.dense:
             return window_scores(parts_of(self.network), window_of(self.network), images).mean((1, 2))
+        places = crop_positions(height, width, crop, PATCHES, "grid", None)
         crops = torch.cat([images[:, :, top : top + crop, left : left + crop] for top, left in places])
         return self.network(crops).view(len(places), -1).mean(0)
 

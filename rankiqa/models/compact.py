@@ -55,7 +55,7 @@ class LocalContrast(nn.Module):
     """
 
     def forward(self, images: Tensor) -> Tensor:
-        grey = images.float().mean(1, keepdim=True)
+        grey = images.mean(1, keepdim=True, dtype=torch.promote_types(images.dtype, torch.float32))
         mean = _local_mean(grey)
         variance = (_local_mean(grey * grey) - mean * mean).clamp(min=0)
         border = slice(WINDOW // 2, -(WINDOW // 2))

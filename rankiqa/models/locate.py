@@ -10,7 +10,18 @@ from rankiqa.errors import InputError
 from rankiqa.models.checkpoint import CONFIG, WEIGHTS, find_model
 
 BUNDLED = Path(__file__).parents[1] / "bundled" / "compact"
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")  # owner/name
+HUB_OPTIONS = ("revision", "cache_dir", "token", "force_download", "local_files_only")
+_HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")  # owner/name
+_PATIENCE = 10  # seconds
+# What the errors of the hub's client mean, by their names.
+_WHY = {
+    "GatedRepoError": "access to it must be asked for on its page",
+    "RepositoryNotFoundError": "no such repository; a private one needs a token: hf auth login",
+    "RevisionNotFoundError": "it has no such revision",
+    "LocalEntryNotFoundError": "it was not downloaded before, and nothing may be downloaded now",
+    "EntryNotFoundError": f"it does not hold {CONFIG} and {WEIGHTS}",
+    "OfflineModeIsEnabled": "HF_HUB_OFFLINE is set",
+}
 
 
 def locate(model: str | Path | None = None, **hub: Any) -> Path:
@@ -23,7 +34,10 @@ def locate(model: str | Path | None = None, **hub: Any) -> Path:
 
     Raises:
         InputError: there is no such folder, or the hub does not give the two files.
+        TypeError: another keyword.
     """
+    if unknown := sorted(set(hub) - set(HUB_OPTIONS)):
+        raise TypeError(f"unexpected keyword argument {unknown[0]!r}; known: {', '.join(HUB_OPTIONS)}")
     if model is None:
         return BUNDLED
     if Path(model).exists() or not _HUB_ID.fullmatch(str(model)):
@@ -38,11 +52,27 @@ def _download(name: str, hub: dict[str, Any]) -> Path:
 
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its retries; one line says it all
     try:
+        _reach(name, hub)
         paths = [Path(hf_hub_download(name, file, **hub)) for file in (CONFIG, WEIGHTS)]
     except Exception as error:  # the hub's client raises its own kinds, httpx's and OSError
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
+        reason = next((_WHY[kind.__name__] for kind in type(error).__mro__ if kind.__name__ in _WHY), first)
         raise InputError(
             f"{name}: no such model folder, and the Hugging Face hub does not give a model of that name "
-            f"({reason[:160]}); give a folder, a run, or OWNER/NAME of the hub"
+            f"({reason}); give a folder, a run, or OWNER/NAME of the hub"
         ) from error
     return paths[0].parent
+
+
+def _reach(name: str, hub: dict[str, Any]) -> None:
+    """Without what was downloaded before, ask the hub once: its client asks six times, which takes half a minute."""
+    from huggingface_hub import constants, try_to_load_from_cache
+    from huggingface_hub.utils import get_session
+
+    if hub.get("local_files_only") or constants.HF_HUB_OFFLINE:
+        return
+    if not isinstance(try_to_load_from_cache(name, WEIGHTS, hub.get("cache_dir"), hub.get("revision")), str):
+        try:
+            get_session().head(constants.ENDPOINT, timeout=_PATIENCE)
+        except Exception as error:  # httpx's kinds, or those of requests
+            raise ConnectionError(f"it cannot be reached: {error}") from error

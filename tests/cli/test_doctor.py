@@ -71,6 +71,18 @@ def test_a_check_that_breaks_leaves_the_others(monkeypatch):
     assert by_name(found)["numpy"].state == doctor.OK
 
 
+def test_an_error_names_no_place_of_this_machine(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    def refuse(name):
+        raise OSError(f"{tmp_path}/lib/libtorch.so: undefined symbol; {sys.prefix}/lib/{name}")
+
+    monkeypatch.setattr(doctor.importlib, "import_module", refuse)
+    text = by_name(doctor.examine())["torch"].text
+    assert "undefined symbol" in text and "…/lib/libtorch.so" in text
+    assert str(tmp_path) not in text and sys.prefix not in text
+
+
 def test_a_damaged_bundled_model(monkeypatch, tmp_path):
     from rankiqa.models import locate
 
