@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,15 +17,16 @@ from huggingface_hub import ModelCard, ModelHubMixin
 
 from rankiqa.crops import DENSE, WHOLE, check_least, fit
 from rankiqa.dense import score_map
-from rankiqa.errors import InputError
+from rankiqa.errors import InputError, explain_os_error
 from rankiqa.models import RankModel, load_model
 from rankiqa.models.checkpoint import CONFIG, write_model_files
 from rankiqa.models.locate import locate
-from rankiqa.models.parts import parts_of
+from rankiqa.models.parts import parts_of, window_of
 from rankiqa.pixels import pixels_of
 from rankiqa.reference import Reference, to_unit
 from rankiqa.scoring import PATCHES, PatchScores, evaluating, pick_device, score_files, score_image, view_of
 
+CARD = "README.md"
 LEAST = 32  # pixels; of a smaller image there is nothing to judge
 
 
@@ -164,11 +166,7 @@ class Scorer(ModelHubMixin):
     @property
     def modes(self) -> tuple[str, ...]:
         """The modes of `score` that the network allows."""
-        try:
-            parts_of(self.network)
-        except InputError:
-            return ("random", "grid", *WHOLE)
-        return ("random", "grid", DENSE, *WHOLE)
+        return ("random", "grid", *([DENSE] if allows_dense(self.network) else []), *WHOLE)
 
     def meaning(self, found: PatchScores, size: tuple[int, int], mode: str | None = None) -> Score:
         """The `Score` of an image of this (height, width), from those of its crops."""
@@ -186,15 +184,54 @@ class Scorer(ModelHubMixin):
         """`load` under the hub's name for it. Only config.json and model.safetensors are read."""
         return cls.load(model, device, **hub)
 
+    def save_pretrained(self, save_directory: str | Path, **options: Any) -> str | None:
+        """Write model.safetensors, config.json and a model card, README.md, into a folder.
+
+        Files of these names are replaced when the new ones are whole, which may be those that the model was read from;
+        a README.md that is there stays. The options are those of `huggingface_hub.ModelHubMixin.save_pretrained`;
+        `model_card_kwargs` are those of `rankiqa.model_card.model_card`.
+        """
+        push, name = options.pop("push_to_hub", False), options.pop("repo_id", None)
+        folder = Path(save_directory)
+        card = options.get("model_card_kwargs")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix=".rankiqa-", dir=folder) as temporary:
+                super().save_pretrained(temporary, model_card_kwargs=card)
+                for path in Path(temporary).iterdir():
+                    if path.name != CARD or not (folder / CARD).exists():
+                        os.replace(path, folder / path.name)
+        except OSError as error:
+            raise explain_os_error(error, folder) from error
+        return self.push_to_hub(name or folder.resolve().name, **options) if push else None
+
+    def push_to_hub(self, repo_id: str, *, model_card_kwargs: dict[str, Any] | None = None, **options: Any) -> str:
+        """Upload what `save_pretrained` writes to OWNER/NAME; gives the address of the commit.
+
+        The options are those of `huggingface_hub.ModelHubMixin.push_to_hub`: private, token, branch, create_pr, ….
+        """
+        card = {"repo_id": repo_id} | (model_card_kwargs or {})
+        return super().push_to_hub(repo_id, model_card_kwargs=card, **options)
+
     def _save_pretrained(self, save_directory: Path) -> None:
         kept = ("training_photos", "score_range", "finetuned_on", "provenance", "reference")
         write_model_files(self.network, save_directory, **{key: self.settings.get(key) for key in kept})
         path = save_directory / CONFIG
-        written = json.loads(path.read_text(encoding="utf-8"))
-        path.write_text(json.dumps(self.settings | written, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        # The card tells what is in the file, its hash above all.
+        self.settings = self.settings | json.loads(path.read_text(encoding="utf-8"))
+        path.write_text(json.dumps(self.settings, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
     def generate_model_card(self, **kwargs: Any) -> ModelCard:
         """What the model is, on what it was trained, what its scores mean; written beside it as README.md."""
         from rankiqa.model_card import model_card
 
         return ModelCard(model_card(self.settings, self.reference, **kwargs))
+
+
+def allows_dense(network: RankModel) -> bool:
+    """Whether a network can score every window of an image at once; see `rankiqa.dense`."""
+    try:
+        window_of(network)
+    except InputError:
+        return False
+    return True
