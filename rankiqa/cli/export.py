@@ -1,0 +1,79 @@
+"""export: a model for other runtimes."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from rankiqa.cli import HelpFormatter, guarded
+
+_ONNX = """\
+examples:
+  rankiqa export onnx --out models/onnx
+  rankiqa export onnx --model runs/live_ft --what dense --out models/live_onnx
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return guarded(_run, argv, interrupted="interrupted; no file was left half written")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="rankiqa export",
+        description="Write a model in a format that runs without PyTorch.",
+        epilog=_ONNX,
+        formatter_class=HelpFormatter,
+        allow_abbrev=False,
+    )
+    formats = parser.add_subparsers(dest="format", required=True, metavar="FORMAT")
+    onnx = formats.add_parser(
+        "onnx",
+        help="ONNX files, for onnxruntime and others",
+        description="Write crop.onnx: crops (N, 3, side, side) → scores (N,), of a NIMA votes (N, 10) too; and "
+        "dense.onnx: image (N, 3, H, W) of any size from the crop's on → score (N,), the mean over all windows, and "
+        "map (N, rows, columns), the score of each. The input is uint8 RGB, 0–255; a higher score is better. Each file "
+        "is compared with PyTorch and not kept if it differs. What it takes and gives is also told in its metadata.",
+        epilog=_ONNX,
+        formatter_class=HelpFormatter,
+        allow_abbrev=False,
+    )
+    onnx.add_argument(
+        "--model",
+        metavar="DIR|OWNER/NAME",
+        help="a model folder, a training run, or a model of the Hugging Face hub (default: the bundled model)",
+    )
+    onnx.add_argument("--out", required=True, metavar="DIR", help="the folder to write the files into")
+    onnx.add_argument(
+        "--what",
+        choices=("crop", "dense", "both"),
+        default="both",
+        help="which files; not every network allows dense",
+    )
+    onnx.add_argument("--overwrite", action="store_true", help="replace files that are there (default: refuse)")
+    return parser
+
+
+def _run(argv: Sequence[str]) -> int:
+    options = _parser().parse_args(argv)
+    from rankiqa.errors import InputError
+    from rankiqa.integrations.onnx_export import KINDS, export_onnx
+    from rankiqa.models.parts import window_of
+    from rankiqa.scorer import Scorer
+
+    scorer = Scorer.load(options.model, "cpu")
+    kinds, notes = [options.what], []
+    if options.what == "both":
+        try:
+            window_of(scorer.network)
+            kinds = list(KINDS)
+        except InputError as error:
+            kinds, notes = ["crop"], [f"note: no dense.onnx: {error}"]
+    for file in export_onnx(scorer, options.out, kinds, options.overwrite):
+        print(
+            f"{file.path}: {file.bytes / 1e6:.1f} MB; the largest difference from PyTorch is {file.difference:.1e}, "
+            f"over images of {file.inputs} sizes"
+        )
+    for note in notes:
+        print(note)
+    return 0
