@@ -27,6 +27,8 @@ VAL_PANELS = {
     "ordered_across": "held-out ordered pairs, between photos",
 }
 
+MOST_NAMED = 10  # types that have colours and names of their own: matplotlib has ten
+
 
 def write_curves(run: str | Path, path: str | Path | None = None) -> Path:
     """Draw the curves of the run in folder `run`; returns the PNG's path (`run`/curves.png by default).
@@ -57,9 +59,14 @@ def write_curves(run: str | Path, path: str | Path | None = None) -> Path:
         if column not in ("ordered", "accuracy"):
             axis.set_yscale("log" if (log[column] > 0).all() else "linear")
     for axis, (column, title) in zip(axes[-1] if val_panels else (), val_panels.items(), strict=False):
+        types = val["distortion"].unique()
         for name, rows in val.groupby("distortion", sort=False):
-            style = {"color": "black", "linewidth": 2} if name == "ALL" else {}
-            axis.plot(rows["step"], rows[column], marker=".", label=name, **style)
+            style = {"label": name}
+            if name == "ALL":
+                style |= {"color": "black", "linewidth": 2}
+            elif len(types) > MOST_NAMED:
+                style = {"color": "C0", "alpha": 0.3, "label": "each type" if name == types[0] else None}
+            axis.plot(rows["step"], rows[column], marker=".", **style)
         axis.set_title(title, fontsize=10)
         axis.legend(fontsize=8)
     for axis in axes.flat:
