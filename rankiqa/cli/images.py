@@ -291,5 +291,5 @@ def write_sheet(path: str, results: Sequence[Result], scorer: Scorer, options: a
     }[how["mode"]]
     more = f" and {len(options.paths) - 1} more" if len(options.paths) > 1 else ""
     title = f"Image quality: {os.path.basename(os.path.abspath(options.paths[0]))}{more}"
-    details = f"Scored by {view}, with rankiqa {how['rankiqa']}."
+    details = f"Scored over {view}, with rankiqa {how['rankiqa']}."
     write_text(path, gallery(results, os.path.dirname(os.path.abspath(path)), title, how["meaning"], details))
