@@ -73,11 +73,12 @@ def write_model_files(
     reference: dict | None = None,
 ) -> None:
     """The two files, in a folder that nobody reads yet."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     # Contiguous copies in float32: the memory layout of the training is no business of the file.
     tensors = {k: v.detach().cpu().contiguous() for k, v in model.backbone.state_dict().items()}
-    save_file(tensors, folder / WEIGHTS)
+    weights = save(tensors)  # as bytes: `save_file` makes a file that nobody else may read
+    (folder / WEIGHTS).write_bytes(weights)
     votes = isinstance(model, Nima)
     config = {
         "format": FORMAT,
@@ -88,7 +89,7 @@ def write_model_files(
         "higher_is_better": True,
         "score_range": score_range,
         "reference": reference,
-        "weights_sha256": hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest(),
+        "weights_sha256": hashlib.sha256(weights).hexdigest(),
         "provenance": provenance or {},
         "training_photos": training_photos,
         "finetuned_on": finetuned_on,

@@ -207,3 +207,9 @@ def test_timm_s_imagenet_weights_come_as_safetensors_from_its_hub(monkeypatch, t
     monkeypatch.setattr("huggingface_hub.hf_hub_download", offline)
     with pytest.raises(InputError, match=r"resnet10t cannot be downloaded .*--model.weights none"):
         build_model("resnet10t", "imagenet")
+
+
+def test_others_may_read_the_weights_where_they_may_read_the_config(tmp_path):
+    save_model(build_model("shallow", crop=32), tmp_path / "m")
+    weights, config = (tmp_path / "m" / name for name in ("model.safetensors", "config.json"))
+    assert weights.stat().st_mode == config.stat().st_mode
