@@ -272,7 +272,7 @@ def test_a_place_that_cannot_be_written_is_found_before_the_work(ranks, tmp_path
         (["--labels", "x.csv"], "--labels: not allowed with argument --ranks"),
         (["--images", "x"], "--labels and --images go together"),
         (["--direction", "lower"], "--direction needs --labels"),
-        (["--mode", "dense"], "invalid choice: 'dense'"),
+        (["--mode", "sparse"], "invalid choice: 'sparse'"),
         (["--patch", "3"], "unrecognized arguments: --patch"),
     ],
 )

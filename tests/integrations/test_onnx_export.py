@@ -131,7 +131,10 @@ def test_other_networks(name, tmp_path):
     check_dense(tmp_path / "dense.onnx", model.network)
 
 
-@pytest.mark.parametrize("name", ["compact", "squeezenet1_1", "vgg16", "alexnet_caffe", "caffenet", "resnet10t"])
+VGG = pytest.param("vgg16", marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("name", ["compact", "squeezenet1_1", VGG, "alexnet_caffe", "caffenet", "resnet10t"])
 @torch.no_grad()
 def test_the_graph_has_the_scores_of_the_loop(name):
     network = random_model(name).network
