@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rankiqa.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from pathlib import Path
 
     from rankiqa.quality_loss import QualityLoss
     from rankiqa.scorer import Scorer
-
-__version__ = "0.1.0"
 
 
 def load(

@@ -141,7 +141,7 @@ def write_comparison(
     splits the means), `differences` (of each further model less the first, with intervals over groups) and
     `close_pairs` of each set of human scores (see `rankiqa.close_pairs`).
     """
-    from rankiqa.images import write_atomically
+    from rankiqa.files import write_atomically
 
     out = Path(out)
     pairs = [(Path(folder), *read_results(Path(folder))) for folder in folders]

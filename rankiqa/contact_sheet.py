@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from rankiqa.distortions import DISTORTIONS
-from rankiqa.images import write_atomically
+from rankiqa.files import write_atomically
 from rankiqa.ranked_set import RankedSet
 
 SHEET = "sheet.png"

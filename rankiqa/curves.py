@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from rankiqa.errors import InputError
-from rankiqa.images import write_atomically
+from rankiqa.files import write_atomically
 
 # Columns of log.csv and val.csv, and what a panel of them is called; a stage's files have some of them.
 PANELS = {

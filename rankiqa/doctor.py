@@ -80,7 +80,7 @@ def _version(name: str) -> str | None:
 
 
 def _python() -> Iterable[Finding]:
-    from rankiqa import __version__
+    from rankiqa.version import __version__
 
     yield Finding("versions", "rankiqa", OK, __version__)
     old = sys.version_info < (3, 10)

@@ -333,7 +333,7 @@ def _score_jobs(plan: Plan, loaded: dict, **options) -> tuple[pd.DataFrame, list
 
 
 def _write(out: Path, scores: pd.DataFrame, summary: dict) -> None:
-    from rankiqa.images import write_atomically
+    from rankiqa.files import write_atomically
 
     write_atomically(out / "scores.csv", scores.to_csv(index=False, lineterminator="\n").encode())
     text = json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False)

@@ -7,6 +7,8 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from rankiqa.version import __version__
+
 VERSIONS = ("torch", "torchvision", "numpy", "scipy", "pandas", "pillow", "opencv-python", "matplotlib")
 
 
@@ -36,9 +38,7 @@ def commit() -> str | None:
 
 def versions() -> dict[str, str]:
     """Of this package, of Python, and of what the numbers come from."""
-    import rankiqa
-
-    found = {"rankiqa": rankiqa.__version__, "python": platform.python_version()}
+    found = {"rankiqa": __version__, "python": platform.python_version()}
     for name in VERSIONS:
         try:
             found[name] = version(name)

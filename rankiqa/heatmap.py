@@ -92,7 +92,7 @@ def write_heatmap(
 
     from matplotlib.figure import Figure
 
-    from rankiqa.images import write_atomically
+    from rankiqa.files import write_atomically
 
     if scale not in SCALES:
         raise InputError(f"scale must be {' or '.join(SCALES)}, not {scale!r}")

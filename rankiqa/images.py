@@ -11,7 +11,6 @@ import io
 import logging
 import os
 import re
-import secrets
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -20,12 +19,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from rankiqa.errors import InputError, explain_os_error
+from rankiqa.errors import InputError
+from rankiqa.files import write_atomically
 from rankiqa.rare_images import blocks, cut, eight_bits, has_sixteen_bits, too_large, unpack_bmp
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".jp2", ".gif"})
 KINDS = ("png", "bmp")
-TEMPORARY = (".rankiqa-", ".tmp")  # prefix and suffix of files being written: hidden, so never listed
 MAX_PIXELS = 200_000_000  # more than cameras have; reading a JPEG of so many takes 1.4 GB
 FRAMES = ("error", "first")
 
@@ -308,26 +307,3 @@ def write_image(path: str | os.PathLike[str], image: np.ndarray, kind: str = "pn
     data = buffer.getvalue()
     write_atomically(path, data)
     return hashlib.sha256(data).hexdigest()
-
-
-def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write `data` so that `path` holds all of it or what it held before; makes the folders above.
-
-    Raises
-    ------
-    InputError
-        The system refused (no space, no permission, …); nothing is left behind.
-    """
-    path = Path(path)
-    temporary = path.with_name(secrets.token_hex(8).join(TEMPORARY))
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with open(temporary, "xb") as file:
-                file.write(data)
-            os.replace(temporary, path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise explain_os_error(error, path) from error

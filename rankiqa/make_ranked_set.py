@@ -17,14 +17,14 @@ from typing import Any
 import cv2
 import numpy as np
 
-from rankiqa import __version__
 from rankiqa.datasets import builtin_photos
 from rankiqa.distortions import DISTORTIONS
 from rankiqa.distortions.levels import TID2013_PSNR
 from rankiqa.distortions.psnr import strengths_for_psnr
 from rankiqa.distortions.sets import Plan, number_of_levels
 from rankiqa.errors import InputError, explain_os_error
-from rankiqa.images import KINDS, list_images, read_image, write_atomically, write_image
+from rankiqa.files import write_atomically
+from rankiqa.images import KINDS, list_images, read_image, write_image
 from rankiqa.ranked_set import (
     COLUMNS,
     DESCRIPTION,
@@ -38,6 +38,7 @@ from rankiqa.ranked_set import (
     temporary_files,
 )
 from rankiqa.seeding import derive_seed
+from rankiqa.version import __version__
 
 FORMAT_VERSION = 2
 MIN_SIDE = 224  # pixels: the smallest crop of the paper's networks

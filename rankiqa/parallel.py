@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from rankiqa import __version__
 from rankiqa.errors import InputError
+from rankiqa.version import __version__
 
 PATIENCE = 10  # seconds to wait for the scheduler, and for a worker when there is none
 AHEAD = 2  # jobs sent to each thread of the cluster: one to work on, one to go on with

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rankiqa.errors import InputError, explain_os_error
-from rankiqa.images import write_atomically
+from rankiqa.files import write_atomically
 from rankiqa.ranked_set import COLUMNS, MANIFEST, PRISTINE, RankedSet, format_rows
 
 LOWER, HIGHER = "lower-is-better", "higher-is-better"

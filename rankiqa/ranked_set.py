@@ -30,7 +30,8 @@ import pandas as pd
 
 from rankiqa.distortions import DISTORTIONS, Distortion
 from rankiqa.errors import InputError
-from rankiqa.images import TEMPORARY, pixels_sha256, read_image
+from rankiqa.files import TEMPORARY
+from rankiqa.images import pixels_sha256, read_image
 from rankiqa.sampling import random_crop
 from rankiqa.seeding import derive_seed
 

@@ -62,7 +62,7 @@ def write_report(folder: str | os.PathLike[str]) -> Path:
     published values) and report.html, which holds all it needs and opens without a network. Returns the path of the
     page. `InputError` names a missing or damaged file.
     """
-    from rankiqa.images import write_atomically
+    from rankiqa.files import write_atomically
 
     folder = Path(folder)
     scores, summary = read_results(folder)

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from rankiqa.datasets.csv import read_labels
 from rankiqa.datasets.label_file import read_csv_rows
 from rankiqa.errors import InputError, explain_os_error
-from rankiqa.images import write_atomically
+from rankiqa.files import write_atomically
 from rankiqa.rank_list import Entry, read_list, to_number, write_list
 from rankiqa.seeding import generator
 

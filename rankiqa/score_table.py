@@ -91,8 +91,8 @@ def json_text(results: Iterable[Result], about: dict[str, Any]) -> str:
 
 def about(scorer: Scorer, patches: int, mode: str | None, seed: int, small: str) -> dict[str, Any]:
     """How scores were made, for JSON: version, model, arguments and what the numbers mean."""
-    from rankiqa import __version__
     from rankiqa.scoring import view_of
+    from rankiqa.version import __version__
 
     return {
         "rankiqa": __version__,

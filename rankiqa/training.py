@@ -19,7 +19,6 @@ from accelerate import Accelerator
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
-from rankiqa import __version__
 from rankiqa.batches import make_loader
 from rankiqa.config import RunConfig
 from rankiqa.curves import write_curves
@@ -30,6 +29,7 @@ from rankiqa.reference import Reference
 from rankiqa.run_log import RunLog
 from rankiqa.seeding import derive_seed
 from rankiqa.training_state import checkpoints, drop_old, load_checkpoint, read_state, save_checkpoint
+from rankiqa.version import __version__
 
 Batch = dict[str, torch.Tensor]
 Rows = dict[str, dict[str, float]]  # distortion, or ALL → the numbers of a validation

@@ -13,7 +13,8 @@ from PIL import Image
 
 from rankiqa import rare_images
 from rankiqa.errors import InputError
-from rankiqa.images import list_images, read_image, write_atomically, write_image
+from rankiqa.files import write_atomically
+from rankiqa.images import list_images, read_image, write_image
 
 RNG = np.random.default_rng(0)
 PIXELS = RNG.integers(0, 256, (12, 17, 3), dtype=np.uint8)

@@ -150,8 +150,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _without_command(argv: Sequence[str]) -> int:
-    from rankiqa import __version__
     from rankiqa.errors import InputError
+    from rankiqa.version import __version__
 
     if argv and argv[0] == "--version":
         print(f"rankiqa {__version__}")

@@ -265,7 +265,7 @@ def number(value: float, decimals: int = 3) -> str:
 
 def write_text(path: str, text: str) -> None:
     """Write a file at once, or to stdout for "-". Bytes of a file's name that are no text become escapes."""
-    from rankiqa.images import write_atomically
+    from rankiqa.files import write_atomically
 
     data = text.encode("utf-8", "backslashreplace")
     if path != "-":

@@ -90,9 +90,9 @@ def _run(argv: Sequence[str]) -> int:
 
     import torch
 
-    from rankiqa import __version__
     from rankiqa.models.checkpoint import save_model
     from rankiqa.models.importing import as_text
+    from rankiqa.version import __version__
 
     provenance = {
         "command": " ".join([Path(sys.argv[0]).name, "import-weights", *argv]),

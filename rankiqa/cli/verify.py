@@ -74,7 +74,7 @@ def _write(path: str, problems: Sequence) -> None:
     import csv
     import io
 
-    from rankiqa.images import write_atomically
+    from rankiqa.files import write_atomically
 
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")

@@ -16,7 +16,7 @@ from rankiqa.datasets.label_file import read_csv_rows
 from rankiqa.datasets.neighbours import content_groups
 from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.errors import InputError
-from rankiqa.images import write_atomically
+from rankiqa.files import write_atomically
 from rankiqa.seeding import generator
 
 PARTS = ("train", "val", "test")

@@ -11,7 +11,7 @@ from scipy.stats import rankdata
 
 from rankiqa.evaluation import PRISTINE, evaluate
 from rankiqa.experiments.output import markdown_table
-from rankiqa.images import write_atomically
+from rankiqa.files import write_atomically
 from rankiqa.report import read_results
 
 

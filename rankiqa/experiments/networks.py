@@ -13,8 +13,8 @@ import pandas as pd
 from rankiqa.config import FinetuneConfig
 from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.experiments.output import figure_of, markdown_table, save_figure
+from rankiqa.files import write_atomically
 from rankiqa.finetuning import FineTuner
-from rankiqa.images import write_atomically
 from rankiqa.intervals import over_splits
 from rankiqa.logistic import logistic_fit
 from rankiqa.metrics import lcc, srocc

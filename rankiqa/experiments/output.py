@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rankiqa.images import write_atomically
+from rankiqa.files import write_atomically
 
 
 def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

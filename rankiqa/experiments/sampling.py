@@ -19,7 +19,7 @@ from rankiqa.batches import make_loader, make_sampler
 from rankiqa.config import BatchConfig, RankConfig
 from rankiqa.errors import InputError
 from rankiqa.experiments.output import figure_of, markdown_table, save_figure
-from rankiqa.images import write_atomically
+from rankiqa.files import write_atomically
 from rankiqa.losses import pair_statistics, pairwise_hinge
 from rankiqa.ranked_set import RankedSet
 from rankiqa.ranking import RankTrainer

@@ -21,7 +21,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rankiqa import __version__
 from rankiqa.dense import window_scores
 from rankiqa.errors import InputError
 from rankiqa.models.build import ARCHITECTURES
@@ -30,6 +29,7 @@ from rankiqa.models.parts import parts_of, window_of
 from rankiqa.models.rank_model import RankModel
 from rankiqa.scorer import Scorer
 from rankiqa.scoring import evaluating
+from rankiqa.version import __version__
 
 try:
     import onnx_ir

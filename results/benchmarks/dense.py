@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     import torch
 
     import rankiqa
-    from rankiqa.images import write_atomically
+    from rankiqa.files import write_atomically
     from rankiqa.metrics import srocc
     from rankiqa.online_set import OnlineSet
     from rankiqa.ranked_set import PRISTINE

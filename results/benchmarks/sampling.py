@@ -19,7 +19,7 @@ from pathlib import Path
 
 import torch
 
-from rankiqa.images import write_atomically
+from rankiqa.files import write_atomically
 from rankiqa.losses import hardest_pairs_hinge, pairwise_hinge
 from rankiqa.models import build_model
 from rankiqa.sampling import EfficientGroups, HardNegatives, RandomPairs

@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parse.add_argument("--out", type=Path, default=HERE / "score.md", help="where the tables go")
     args = parse.parse_args(argv)
 
-    from rankiqa.images import write_atomically
+    from rankiqa.files import write_atomically
 
     with tempfile.TemporaryDirectory() as folder:
         files = _photos(args.photos, args.images, Path(folder))

@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     import torch
 
     from rankiqa import scoring
-    from rankiqa.images import write_atomically
+    from rankiqa.files import write_atomically
     from rankiqa.models import build_model
 
     device = scoring.pick_device(args.device)
