@@ -5,13 +5,9 @@ Crops are never resized: interpolation would change the distortion that is to be
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
-import torch
 
 from rankiqa.errors import InputError
-from rankiqa.seeding import generator
 
 CROPS = ("random", "grid")  # parts of the image
 WHOLE = ("resize", "native")  # the image itself, once
@@ -83,28 +79,6 @@ def check_least(image: np.ndarray, least: int) -> None:
         raise InputError(f"the image ({width}×{height}) is smaller than {least}×{least}: too little to judge")
 
 
-def cut(image: np.ndarray, crop: int, patches: int, mode: str, seed: int, small: str) -> torch.Tensor:
-    """What the network sees of an image, (P, 3, H, W) uint8: its crops, or in a mode of one input (1, 3, H, W)."""
-    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        what = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
-        raise InputError(f"an image must be a uint8 array of height × width × 3 (RGB), not {what}")
-    check_small(small)
-    if mode in WHOLE:
-        whole = squeeze(image, crop) if mode == "resize" else np.ascontiguousarray(image)
-        return torch.from_numpy(whole.transpose(2, 0, 1)[None].copy())
-    image = np.ascontiguousarray(image)
-    if mode == DENSE:
-        image = fit(image, crop, small)
-        # A view: the photo may be a large one.
-        return torch.from_numpy(image if image.flags.writeable else image.copy()).permute(2, 0, 1)[None]
-    pixels = hashlib.sha256(image).hexdigest()
-    rng = generator(seed, pixels, *image.shape)
-    image = fit(image, crop, small)
-    places = crop_positions(*image.shape[:2], crop, patches, mode, rng)
-    crops = np.stack([image[top : top + crop, left : left + crop] for top, left in places])
-    return torch.from_numpy(crops).permute(0, 3, 1, 2).contiguous()
-
-
 def _too_small(height: int, width: int, crop: int) -> InputError:
     return InputError(
         f"the image ({width}×{height}) is smaller than the {crop}×{crop} crop; "
@@ -143,3 +117,27 @@ def enlarge(image: np.ndarray, crop: int, how: str) -> np.ndarray:
     scale = crop / min(height, width)
     size = max(crop, round(width * scale)), max(crop, round(height * scale))
     return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC))
+
+
+def crop_at(image: np.ndarray, top: int, left: int, size: int) -> np.ndarray:
+    """The size×size part of an H×W×3 image at (top, left): native resolution, no interpolation."""
+    return image[top : top + size, left : left + size]
+
+
+def random_place(image: np.ndarray, size: int, rng: np.random.Generator) -> tuple[int, int]:
+    """(top, left) of a size×size part of an H×W×3 image; every place is equally likely.
+
+    Raises `InputError` with the sizes where the image is smaller than the crop.
+    """
+    height, width = image.shape[:2]
+    if height < size or width < size:
+        raise InputError(f"the image of {width}×{height} px is smaller than the crop of {size}×{size} px")
+    return int(rng.integers(height - size + 1)), int(rng.integers(width - size + 1))
+
+
+def random_crop(image: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+    """A size×size part of an H×W×3 image at a `random_place`.
+
+    Never resized: interpolation would change the distortion. Raises `InputError` as that does.
+    """
+    return crop_at(image, *random_place(image, size, rng), size)

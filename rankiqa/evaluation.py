@@ -16,7 +16,7 @@ import pandas as pd
 from torch import nn
 
 from rankiqa.close_pairs import check_edges
-from rankiqa.datasets.scored_set import PRISTINE, ScoredSet
+from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.errors import InputError, explain_os_error
 from rankiqa.evaluation_environment import commit, describe, versions
 from rankiqa.evaluation_items import (
@@ -37,6 +37,7 @@ from rankiqa.evaluation_tables import (
     measure_votes,
     split_parts,
 )
+from rankiqa.photos import PRISTINE
 from rankiqa.scoring import PATCHES, pick_device, score_files, view_of
 from rankiqa.votes import std_of
 from rankiqa.worst_images import worst_images

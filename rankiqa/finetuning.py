@@ -14,7 +14,7 @@ from rankiqa.errors import InputError
 from rankiqa.metrics import agreement, srocc
 from rankiqa.models import RankModel, build_model, load_model
 from rankiqa.models.nima import Nima
-from rankiqa.ranked_set import Photo
+from rankiqa.photos import Photo
 from rankiqa.scored_batches import ScoredBatches
 from rankiqa.scored_training import ScoredTrainer, divide, open_scores
 from rankiqa.seeding import generator

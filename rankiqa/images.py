@@ -1,4 +1,4 @@
-"""Read, list and write images: uint8 H×W×3 RGB, and nothing that was converted without being asked for.
+"""Read images: uint8 H×W×3 RGB, and nothing that was converted without being asked for.
 
 Pixels are taken as they are stored: colour profiles are not applied.
 """
@@ -6,7 +6,6 @@ Pixels are taken as they are stored: colour profiles are not applied.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
 import logging
 import os
@@ -20,11 +19,9 @@ import numpy as np
 from PIL import Image
 
 from rankiqa.errors import InputError
-from rankiqa.files import write_atomically
+from rankiqa.listing import SUFFIXES
 from rankiqa.rare_images import blocks, cut, eight_bits, has_sixteen_bits, too_large, unpack_bmp
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".jp2", ".gif"})
-KINDS = ("png", "bmp")
 MAX_PIXELS = 200_000_000  # more than cameras have; reading a JPEG of so many takes 1.4 GB
 FRAMES = ("error", "first")
 
@@ -244,66 +241,3 @@ def _on_white(image: Image.Image) -> np.ndarray:
 def _alpha_range(image: Image.Image) -> tuple[int, int]:
     ranges = [cut(image, box).convert("RGBA").getchannel("A").getextrema() for box in blocks(image.size)]
     return min(low for low, _ in ranges), max(high for _, high in ranges)
-
-
-def pixels_sha256(image: np.ndarray) -> str:
-    """SHA-256, in hex, of the size and the pixels: that of the same picture in any lossless file."""
-    digest = hashlib.sha256(f"{image.shape}\n".encode())
-    digest.update(np.ascontiguousarray(image))
-    return digest.hexdigest()
-
-
-def list_images(root: str | os.PathLike[str]) -> list[str]:
-    """Sorted POSIX paths, relative to `root`, of the images at any depth, told by suffix.
-
-    Links are followed, though not back into a folder they lie in; hidden files and folders are skipped.
-
-    Raises
-    ------
-    InputError
-        `root` is missing, is not a folder, cannot be listed, or holds no image.
-    """
-    root = Path(root)
-    if not root.exists():
-        raise InputError(f"{root}: no such folder")
-    if not root.is_dir():
-        raise InputError(f"{root}: is not a folder")
-    found: list[str] = []
-
-    def visit(folder: str, prefix: str, above: frozenset[str]) -> None:
-        real = os.path.realpath(folder)
-        if real in above:
-            return
-        try:
-            entries = list(os.scandir(folder))
-        except OSError as error:
-            raise InputError(f"{folder}: cannot be listed: {error.strerror or error}") from error
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            if entry.is_dir():
-                visit(entry.path, f"{prefix}{entry.name}/", above | {real})
-            elif os.path.splitext(entry.name)[1].lower() in SUFFIXES and (
-                entry.is_file() or entry.is_symlink()  # a dangling link is reported when it is read
-            ):
-                found.append(prefix + entry.name)
-
-    visit(os.fspath(root), "", frozenset())
-    if not found:
-        raise InputError(f"{root}: holds no images ({', '.join(sorted(SUFFIXES))})")
-    return sorted(found)
-
-
-def write_image(path: str | os.PathLike[str], image: np.ndarray, kind: str = "png") -> str:
-    """Write uint8 H×W×3 RGB without loss, atomically; returns the SHA-256 of the file in hex.
-
-    `kind` is "png" or "bmp": a lossy format would add its own distortion to every level.
-    """
-    if kind not in KINDS:
-        raise InputError(f"cannot write images of kind {kind!r}; known: {', '.join(KINDS)}")
-    buffer = io.BytesIO()
-    # The lowest level of deflate: several times faster for files a few per cent larger.
-    Image.fromarray(image).save(buffer, kind, **({"compress_level": 1} if kind == "png" else {}))
-    data = buffer.getvalue()
-    write_atomically(path, data)
-    return hashlib.sha256(data).hexdigest()

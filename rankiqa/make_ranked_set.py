@@ -24,13 +24,14 @@ from rankiqa.distortions.psnr import strengths_for_psnr
 from rankiqa.distortions.sets import Plan, number_of_levels
 from rankiqa.errors import InputError, explain_os_error
 from rankiqa.files import write_atomically
-from rankiqa.images import KINDS, list_images, read_image, write_image
+from rankiqa.images import read_image
+from rankiqa.listing import list_images
+from rankiqa.photos import PRISTINE
 from rankiqa.ranked_set import (
     COLUMNS,
     DESCRIPTION,
     JOURNAL,
     MANIFEST,
-    PRISTINE,
     RankedSet,
     format_rows,
     image_seed,
@@ -39,6 +40,7 @@ from rankiqa.ranked_set import (
 )
 from rankiqa.seeding import derive_seed
 from rankiqa.version import __version__
+from rankiqa.writing import KINDS, write_image
 
 FORMAT_VERSION = 2
 MIN_SIDE = 224  # pixels: the smallest crop of the paper's networks

@@ -16,7 +16,7 @@ from rankiqa.losses import emd
 from rankiqa.metrics import agreement
 from rankiqa.models import Nima, RankModel, build_nima, load_model
 from rankiqa.models.nima import ALIASES, DEFAULT
-from rankiqa.ranked_set import Photo
+from rankiqa.photos import Photo
 from rankiqa.scored_batches import ScoredBatches
 from rankiqa.scored_training import ScoredTrainer, divide, open_scores
 from rankiqa.training import Batch, Rows

@@ -15,14 +15,16 @@ from pathlib import Path
 
 import numpy as np
 
+from rankiqa.crops import crop_at, random_place
 from rankiqa.datasets import builtin_photos
 from rankiqa.distortions import DISTORTIONS
 from rankiqa.distortions.cropping import distort_crop
 from rankiqa.distortions.sets import PAPER, PSNR, plan
 from rankiqa.errors import InputError
-from rankiqa.images import list_images, read_image
-from rankiqa.ranked_set import Photo, image_seed, read_photos
-from rankiqa.sampling import crop_at, random_place
+from rankiqa.images import read_image
+from rankiqa.listing import list_images
+from rankiqa.photos import Photo, read_photos
+from rankiqa.ranked_set import image_seed
 
 # Decoded photos that a process keeps. A batch, and a validation, use a photo at all its levels in a row.
 _KEPT = 2
@@ -30,7 +32,7 @@ _KEPT = 2
 
 @dataclass(frozen=True)
 class OnlineSet:
-    """Pristine photos and what is done to them; the interface is `rankiqa.sampling.Ranks`.
+    """Pristine photos and what is done to them; the interface is `rankiqa.rank_protocol.Ranks`.
 
     Attributes
     ----------

@@ -19,7 +19,6 @@ import io
 import os
 import re
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePath
@@ -28,27 +27,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from rankiqa.crops import random_crop
 from rankiqa.distortions import DISTORTIONS, Distortion
 from rankiqa.errors import InputError
 from rankiqa.files import TEMPORARY
-from rankiqa.images import pixels_sha256, read_image
-from rankiqa.sampling import random_crop
+from rankiqa.images import read_image
+from rankiqa.photos import PRISTINE, Photo, read_photos
 from rankiqa.seeding import derive_seed
 
 MANIFEST = "manifest.csv"
 JOURNAL = "manifest.csv.part"  # rows of an unfinished set, as they come
 DESCRIPTION = "set.json"
-PRISTINE = "pristine"
 COLUMNS = ("path", "reference", "distortion", "level", "strength", "seed", "sha256")
-
-
-@dataclass(frozen=True)
-class Photo:
-    """A pristine photo: the SHA-256 of its pixels (`pixels_sha256`), the same in any lossless file, and its size."""
-
-    sha256: str
-    height: int
-    width: int
 
 
 @dataclass(frozen=True)
@@ -187,26 +177,6 @@ def image_seed(seed: int, reference: str, distortion: Distortion | str, level: i
     """
     kind = distortion if isinstance(distortion, Distortion) else DISTORTIONS[distortion]
     return derive_seed(seed, reference, kind.name, *(() if kind.nested else (level,)))
-
-
-def read_photos(paths: Mapping[str, Path], convert: bool = False) -> dict[str, Photo | InputError]:
-    """The photo of each name, or why it cannot be read. `convert` is that of `read_image`.
-
-    Threads are enough, as decoding and hashing leave the interpreter free.
-    """
-    from tqdm import tqdm
-
-    def read(path: Path) -> Photo | InputError:
-        try:
-            image = read_image(path, convert)
-        except InputError as error:
-            return error
-        return Photo(pixels_sha256(image), *image.shape[:2])
-
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        read_all = pool.map(read, paths.values())
-        bar = tqdm(read_all, "read photos", len(paths), leave=False, unit="photo", mininterval=1, delay=2)
-        return dict(zip(paths, bar, strict=True))
 
 
 def format_rows(rows: Iterable[Mapping[str, Any]], header: bool = True) -> str:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from rankiqa.datasets.scored_set import PRISTINE
 from rankiqa.evaluation_tables import BARE, is_ranked
 from rankiqa.logistic import logistic_fit
+from rankiqa.photos import PRISTINE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

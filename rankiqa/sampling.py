@@ -1,4 +1,4 @@
-"""Which images make a batch: crops, and the three ways of drawing pairs that the paper compares.
+"""Which images make a batch: the three ways of drawing pairs that the paper compares.
 
 A sampler is a pure function of its seed and the step: `sampler.batch(step)` is the same in every process, and a
 resumed run draws what the unbroken one would have drawn. There is no state to save.
@@ -6,11 +6,8 @@ resumed run draws what the unbroken one would have drawn. There is no state to s
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
-
-import numpy as np
+from typing import NamedTuple, Protocol
 
 from rankiqa.errors import InputError
 from rankiqa.seeding import generator
@@ -29,69 +26,6 @@ class Sampler(Protocol):
     """What the training loop needs of a way to draw batches."""
 
     def batch(self, step: int) -> list[Item]: ...
-
-
-class Ranks(Protocol):
-    """Photos at rising levels of distortion: on disk (`RankedSet`), or distorted when asked for (`OnlineSet`)."""
-
-    @property
-    def folder(self) -> Any:
-        """Where it comes from, for messages."""
-
-    @property
-    def references(self) -> tuple[str, ...]:
-        """The names of the photos, sorted."""
-
-    @property
-    def distortions(self) -> tuple[str, ...]:
-        """The types, in the registry's order."""
-
-    @property
-    def levels(self) -> dict[str, tuple[int, ...]]:
-        """From each type to its levels, rising; 0, the pristine image, is the first."""
-
-    @property
-    def photos(self) -> dict[str, Any]:
-        """The `rankiqa.ranked_set.Photo` of each reference; `InputError` for one that cannot be read."""
-
-    @property
-    def fingerprint(self) -> dict[str, str]:
-        """What must be the same for a run to go on with it, by name."""
-
-    def select(self, references: Iterable[str]) -> Ranks:
-        """The same with these references only."""
-
-    def image(self, reference: str, distortion: str, level: int) -> np.ndarray:
-        """A whole image, uint8 H×W×3, always the same. It may be read-only."""
-
-    def crop(
-        self, reference: str, distortion: str, level: int, size: int, rng: np.random.Generator, seed: int = 0
-    ) -> np.ndarray:
-        """A size×size part of an image at a place drawn from `rng`; noise that is made anew draws from `seed`."""
-
-
-def crop_at(image: np.ndarray, top: int, left: int, size: int) -> np.ndarray:
-    """The size×size part of an H×W×3 image at (top, left): native resolution, no interpolation."""
-    return image[top : top + size, left : left + size]
-
-
-def random_place(image: np.ndarray, size: int, rng: np.random.Generator) -> tuple[int, int]:
-    """(top, left) of a size×size part of an H×W×3 image; every place is equally likely.
-
-    Raises `InputError` with the sizes where the image is smaller than the crop.
-    """
-    height, width = image.shape[:2]
-    if height < size or width < size:
-        raise InputError(f"the image of {width}×{height} px is smaller than the crop of {size}×{size} px")
-    return int(rng.integers(height - size + 1)), int(rng.integers(width - size + 1))
-
-
-def random_crop(image: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
-    """A size×size part of an H×W×3 image at a `random_place`.
-
-    Never resized: interpolation would change the distortion. Raises `InputError` as that does.
-    """
-    return crop_at(image, *random_place(image, size, rng), size)
 
 
 def _positive(**values: int) -> None:

@@ -10,10 +10,9 @@ import torch
 from torch.utils.data import Dataset
 
 from rankiqa.config import FinetuneConfig, NimaConfig
-from rankiqa.crops import enlarge, squeeze
+from rankiqa.crops import enlarge, random_crop, squeeze
 from rankiqa.errors import InputError
 from rankiqa.images import read_image
-from rankiqa.sampling import random_crop
 from rankiqa.seeding import generator
 
 

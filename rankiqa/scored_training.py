@@ -20,7 +20,7 @@ from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.datasets.splits import Split, make_split, write_split
 from rankiqa.errors import InputError
 from rankiqa.models import RankModel
-from rankiqa.ranked_set import Photo, read_photos
+from rankiqa.photos import Photo, read_photos
 from rankiqa.reference import MOST, Reference
 from rankiqa.scoring import PatchScores, score_files
 from rankiqa.seeding import derive_seed, generator

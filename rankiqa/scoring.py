@@ -17,11 +17,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from rankiqa.crops import DENSE, MODES, WHOLE, check_least, check_small, cut
+from rankiqa.crops import DENSE, MODES, WHOLE, check_least, check_small
 from rankiqa.dense import score_map
 from rankiqa.errors import InputError
 from rankiqa.models.nima import Nima
 from rankiqa.models.parts import parts_of
+from rankiqa.patches import cut
 from rankiqa.votes import mean_of
 
 PATCHES = 30  # of the paper

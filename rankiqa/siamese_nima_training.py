@@ -21,7 +21,7 @@ from rankiqa.metrics import agreement
 from rankiqa.models import Nima, RankModel
 from rankiqa.models.freezing import freeze_until
 from rankiqa.nima_training import open_nima
-from rankiqa.ranked_set import Photo
+from rankiqa.photos import Photo
 from rankiqa.scored_training import ScoredTrainer, divide, open_scores
 from rankiqa.seeding import generator
 from rankiqa.training import Batch, Rows

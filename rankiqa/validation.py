@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from rankiqa.metrics import ordered_across, ordered_within, srocc
-from rankiqa.ranked_set import PRISTINE
-from rankiqa.sampling import Ranks
+from rankiqa.photos import PRISTINE
+from rankiqa.rank_protocol import Ranks
 from rankiqa.scoring import score_image
 
 NUMBERS = ("srocc", "ordered_within", "ordered_across")

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from rankiqa.crops import random_crop
 from rankiqa.errors import InputError
 from rankiqa.losses import ordered_pairs
-from rankiqa.sampling import EfficientGroups, HardNegatives, RandomPairs, random_crop
+from rankiqa.sampling import EfficientGroups, HardNegatives, RandomPairs
 from rankiqa.seeding import generator
 
 LIVE = dict.fromkeys(("GB", "GN", "JPEG", "JP2K"), (0, 1, 2, 3, 4, 5))

@@ -5,9 +5,10 @@ from PIL import Image
 from torch import nn
 
 from rankiqa import scoring
-from rankiqa.crops import crop_positions, cut, squeeze
+from rankiqa.crops import crop_positions, squeeze
 from rankiqa.errors import InputError
 from rankiqa.models import build_nima
+from rankiqa.patches import cut
 from rankiqa.scoring import score_files, score_image
 
 

@@ -97,7 +97,7 @@ def expand(arguments: Sequence[str]) -> tuple[list[str], list[Result]]:
 
 def _images_of(argument: str) -> list[str]:
     from rankiqa.errors import InputError
-    from rankiqa.images import SUFFIXES, list_images
+    from rankiqa.listing import SUFFIXES, list_images
 
     if os.path.isdir(argument):
         return [str(Path(argument, name)) for name in list_images(argument)]
@@ -117,7 +117,7 @@ def _images_of(argument: str) -> list[str]:
 def check_output(path: str | None, images: Iterable[str]) -> None:
     """Raise `InputError`, before the work, for a file that cannot be written, or should not be."""
     from rankiqa.errors import InputError
-    from rankiqa.images import SUFFIXES
+    from rankiqa.listing import SUFFIXES
 
     if path in (None, "-"):
         return

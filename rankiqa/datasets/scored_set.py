@@ -11,7 +11,6 @@ import pandas as pd
 
 from rankiqa.errors import InputError
 
-PRISTINE = "pristine"
 COLUMNS = ("path", "file", "reference", "group", "distortion", "level", "score")
 
 

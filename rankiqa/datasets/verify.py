@@ -10,9 +10,11 @@ from typing import NamedTuple
 
 from rankiqa.datasets import biq2021
 from rankiqa.datasets.registry import DATASETS, open_dataset
-from rankiqa.datasets.scored_set import PRISTINE, ScoredSet
+from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.errors import InputError
-from rankiqa.images import list_images, read_image
+from rankiqa.images import read_image
+from rankiqa.listing import list_images
+from rankiqa.photos import PRISTINE
 
 CROP = 224  # of VGG-16: a smaller image cannot be scored as it is
 

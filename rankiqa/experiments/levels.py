@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from rankiqa.evaluation import PRISTINE, evaluate
+from rankiqa.evaluation import evaluate
 from rankiqa.experiments.output import markdown_table
 from rankiqa.files import write_atomically
+from rankiqa.photos import PRISTINE
 from rankiqa.report import read_results
 
 

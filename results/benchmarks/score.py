@@ -88,7 +88,8 @@ def _photos(folder: Path | None, count: int, out: Path) -> list[Path]:
     from PIL import Image
 
     from rankiqa.datasets import builtin_photos
-    from rankiqa.images import list_images, read_image
+    from rankiqa.images import read_image
+    from rankiqa.listing import list_images
 
     root = folder or builtin_photos.folder()
     names = list_images(root) if folder else list(builtin_photos.PHOTOS)

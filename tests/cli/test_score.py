@@ -131,7 +131,7 @@ def test_nothing_to_score_is_a_bad_argument(model, images, capsys):
 
 
 def holds():
-    from rankiqa.images import SUFFIXES
+    from rankiqa.listing import SUFFIXES
 
     return ", ".join(sorted(SUFFIXES))
 

@@ -1,0 +1,47 @@
+"""What training, validation and reports ask of ranked images, wherever they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+import numpy as np
+
+
+class Ranks(Protocol):
+    """Photos at rising levels of distortion: on disk (`RankedSet`), or distorted when asked for (`OnlineSet`)."""
+
+    @property
+    def folder(self) -> Any:
+        """Where it comes from, for messages."""
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """The names of the photos, sorted."""
+
+    @property
+    def distortions(self) -> tuple[str, ...]:
+        """The types, in the registry's order."""
+
+    @property
+    def levels(self) -> dict[str, tuple[int, ...]]:
+        """From each type to its levels, rising; 0, the pristine image, is the first."""
+
+    @property
+    def photos(self) -> dict[str, Any]:
+        """The `rankiqa.photos.Photo` of each reference; `InputError` for one that cannot be read."""
+
+    @property
+    def fingerprint(self) -> dict[str, str]:
+        """What must be the same for a run to go on with it, by name."""
+
+    def select(self, references: Iterable[str]) -> Ranks:
+        """The same with these references only."""
+
+    def image(self, reference: str, distortion: str, level: int) -> np.ndarray:
+        """A whole image, uint8 H×W×3, always the same. It may be read-only."""
+
+    def crop(
+        self, reference: str, distortion: str, level: int, size: int, rng: np.random.Generator, seed: int = 0
+    ) -> np.ndarray:
+        """A size×size part of an image at a place drawn from `rng`; noise that is made anew draws from `seed`."""
