@@ -37,7 +37,7 @@ from rankiqa.evaluation_tables import (
     measure_votes,
     split_parts,
 )
-from rankiqa.photos import PRISTINE
+from rankiqa.images.photos import PRISTINE
 from rankiqa.scoring import PATCHES, pick_device, score_files, view_of
 from rankiqa.votes import std_of
 from rankiqa.worst_images import worst_images

@@ -152,7 +152,7 @@ def leave_out_training(ranks: RankedSet, config: Mapping[str, Any]) -> tuple[Ran
     the same at another size or, with an older model, the same in another file. A pristine photo that cannot be read is
     told by its name only.
     """
-    from rankiqa.photos import Photo, read_photos
+    from rankiqa.images.photos import Photo, read_photos
 
     photos, files = config.get("training_photos") or {}, config.get("training_references") or {}
     known = set()

@@ -9,11 +9,11 @@ import pandas as pd
 
 from rankiqa.close_pairs import close_pairs, close_pairs_difference, default_edges
 from rankiqa.evaluation_items import SHARE_COLUMNS, VOTE_COLUMNS
+from rankiqa.images.photos import PRISTINE
 from rankiqa.intervals import STATISTICS, over_splits
 from rankiqa.intervals import bootstrap as bootstrap_intervals
 from rankiqa.logistic import logistic_fit
 from rankiqa.metrics import agreement, lcc, ordered_across, ordered_within, srocc
-from rankiqa.photos import PRISTINE
 from rankiqa.vote_metrics import NUMBERS, vote_numbers
 
 ALL, BARE = "ALL", "ALL without pristine"

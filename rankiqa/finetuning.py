@@ -11,10 +11,10 @@ from rankiqa.config import FinetuneConfig
 from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.datasets.splits import Split
 from rankiqa.errors import InputError
+from rankiqa.images.photos import Photo
 from rankiqa.metrics import agreement, srocc
 from rankiqa.models import RankModel, build_model, load_model
 from rankiqa.models.nima import Nima
-from rankiqa.photos import Photo
 from rankiqa.scored_batches import ScoredBatches
 from rankiqa.scored_training import ScoredTrainer, divide, open_scores
 from rankiqa.seeding import generator

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from PIL import Image
 
-from rankiqa.crops import check_least, fit
 from rankiqa.dense import places_of, score_map
 from rankiqa.errors import InputError
+from rankiqa.images.crops import check_least, fit
+from rankiqa.images.pixels import pixels_of
 from rankiqa.models.parts import parts_of
-from rankiqa.pixels import pixels_of
 from rankiqa.scorer import LEAST, Scorer
 from rankiqa.scoring import evaluating
 
@@ -55,7 +55,7 @@ class QualityMap:
 
 
 def quality_map(scorer: Scorer, image: Any, small: str = "reflect") -> QualityMap:
-    """Score the places of an image: what `rankiqa.pixels.pixels_of` takes.
+    """Score the places of an image: what `rankiqa.images.pixels.pixels_of` takes.
 
     The places are those of the features where the network averages over them, and windows of the size of a crop where
     its top is more than that, which is coarser.

@@ -17,16 +17,17 @@ from typing import Any
 import cv2
 import numpy as np
 
-from rankiqa.datasets import builtin_photos
 from rankiqa.distortions import DISTORTIONS
 from rankiqa.distortions.levels import TID2013_PSNR
 from rankiqa.distortions.psnr import strengths_for_psnr
 from rankiqa.distortions.sets import Plan, number_of_levels
 from rankiqa.errors import InputError, explain_os_error
 from rankiqa.files import write_atomically
-from rankiqa.images import read_image
-from rankiqa.listing import list_images
-from rankiqa.photos import PRISTINE
+from rankiqa.images import builtin_photos
+from rankiqa.images.listing import list_images
+from rankiqa.images.photos import PRISTINE
+from rankiqa.images.reading import read_image
+from rankiqa.images.writing import KINDS, write_image
 from rankiqa.ranked_set import (
     COLUMNS,
     DESCRIPTION,
@@ -40,7 +41,6 @@ from rankiqa.ranked_set import (
 )
 from rankiqa.seeding import derive_seed
 from rankiqa.version import __version__
-from rankiqa.writing import KINDS, write_image
 
 FORMAT_VERSION = 2
 MIN_SIDE = 224  # pixels: the smallest crop of the paper's networks

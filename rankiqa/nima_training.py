@@ -12,11 +12,11 @@ from rankiqa.config import NimaConfig, NimaModelConfig
 from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.datasets.splits import Split
 from rankiqa.errors import InputError
+from rankiqa.images.photos import Photo
 from rankiqa.losses import emd
 from rankiqa.metrics import agreement
 from rankiqa.models import Nima, RankModel, build_nima, load_model
 from rankiqa.models.nima import ALIASES, DEFAULT
-from rankiqa.photos import Photo
 from rankiqa.scored_batches import ScoredBatches
 from rankiqa.scored_training import ScoredTrainer, divide, open_scores
 from rankiqa.training import Batch, Rows

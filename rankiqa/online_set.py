@@ -15,15 +15,15 @@ from pathlib import Path
 
 import numpy as np
 
-from rankiqa.crops import crop_at, random_place
-from rankiqa.datasets import builtin_photos
 from rankiqa.distortions import DISTORTIONS
 from rankiqa.distortions.cropping import distort_crop
 from rankiqa.distortions.sets import PAPER, PSNR, plan
 from rankiqa.errors import InputError
-from rankiqa.images import read_image
-from rankiqa.listing import list_images
-from rankiqa.photos import Photo, read_photos
+from rankiqa.images import builtin_photos
+from rankiqa.images.crops import crop_at, random_place
+from rankiqa.images.listing import list_images
+from rankiqa.images.photos import Photo, read_photos
+from rankiqa.images.reading import read_image
 from rankiqa.ranked_set import image_seed
 
 # Decoded photos that a process keeps. A batch, and a validation, use a photo at all its levels in a row.

@@ -7,8 +7,8 @@ import hashlib
 import numpy as np
 import torch
 
-from rankiqa.crops import DENSE, WHOLE, check_small, crop_positions, fit, squeeze
 from rankiqa.errors import InputError
+from rankiqa.images.crops import DENSE, WHOLE, check_small, crop_positions, fit, squeeze
 from rankiqa.seeding import generator
 
 

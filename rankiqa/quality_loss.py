@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rankiqa.crops import crop_positions
 from rankiqa.dense import window_scores
 from rankiqa.errors import InputError
+from rankiqa.images.crops import crop_positions
 from rankiqa.models.nima import Nima
 from rankiqa.models.parts import parts_of, window_of
 from rankiqa.scorer import Scorer, allows_dense

@@ -29,7 +29,7 @@ class Ranks(Protocol):
 
     @property
     def photos(self) -> dict[str, Any]:
-        """The `rankiqa.photos.Photo` of each reference; `InputError` for one that cannot be read."""
+        """The `rankiqa.images.photos.Photo` of each reference; `InputError` for one that cannot be read."""
 
     @property
     def fingerprint(self) -> dict[str, str]:

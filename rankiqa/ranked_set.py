@@ -27,12 +27,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rankiqa.crops import random_crop
 from rankiqa.distortions import DISTORTIONS, Distortion
 from rankiqa.errors import InputError
 from rankiqa.files import TEMPORARY
-from rankiqa.images import read_image
-from rankiqa.photos import PRISTINE, Photo, read_photos
+from rankiqa.images.crops import random_crop
+from rankiqa.images.photos import PRISTINE, Photo, read_photos
+from rankiqa.images.reading import read_image
 from rankiqa.seeding import derive_seed
 
 MANIFEST = "manifest.csv"

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from rankiqa.crops import WHOLE
 from rankiqa.errors import InputError
 from rankiqa.evaluation_items import SHARE_COLUMNS, VOTED
 from rankiqa.evaluation_tables import ALL, OVER, is_ranked
+from rankiqa.images.crops import WHOLE
 from rankiqa.logistic import logistic_fit
 from rankiqa.report_plots import data_address, draw_levels, draw_scatter, draw_types, name_of, png_of
 from rankiqa.worst_images import worst_placed

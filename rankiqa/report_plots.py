@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from rankiqa.evaluation_tables import BARE, is_ranked
+from rankiqa.images.photos import PRISTINE
 from rankiqa.logistic import logistic_fit
-from rankiqa.photos import PRISTINE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

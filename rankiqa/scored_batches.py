@@ -10,9 +10,9 @@ import torch
 from torch.utils.data import Dataset
 
 from rankiqa.config import FinetuneConfig, NimaConfig
-from rankiqa.crops import enlarge, random_crop, squeeze
 from rankiqa.errors import InputError
-from rankiqa.images import read_image
+from rankiqa.images.crops import enlarge, random_crop, squeeze
+from rankiqa.images.reading import read_image
 from rankiqa.seeding import generator
 
 

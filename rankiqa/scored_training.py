@@ -19,8 +19,8 @@ from rankiqa.datasets.registry import open_dataset
 from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.datasets.splits import Split, make_split, write_split
 from rankiqa.errors import InputError
+from rankiqa.images.photos import Photo, read_photos
 from rankiqa.models import RankModel
-from rankiqa.photos import Photo, read_photos
 from rankiqa.reference import MOST, Reference
 from rankiqa.scoring import PatchScores, score_files
 from rankiqa.seeding import derive_seed, generator

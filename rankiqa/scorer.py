@@ -15,14 +15,14 @@ import numpy as np
 import torch
 from huggingface_hub import ModelCard, ModelHubMixin
 
-from rankiqa.crops import DENSE, WHOLE, check_least, fit
 from rankiqa.dense import score_map
 from rankiqa.errors import InputError, explain_os_error
+from rankiqa.images.crops import DENSE, WHOLE, check_least, fit
+from rankiqa.images.pixels import pixels_of
 from rankiqa.models import RankModel, load_model
 from rankiqa.models.checkpoint import CONFIG, write_model_files
 from rankiqa.models.locate import locate
 from rankiqa.models.parts import parts_of, window_of
-from rankiqa.pixels import pixels_of
 from rankiqa.reference import Reference, to_unit
 from rankiqa.scoring import PATCHES, PatchScores, evaluating, pick_device, score_files, score_image, view_of
 
@@ -111,7 +111,7 @@ class Scorer(ModelHubMixin):
         """Score one image. The same image gives the same number, whatever is scored before or beside it.
 
         Args:
-            image: a path, a Pillow image, an array or a tensor; see `rankiqa.pixels.pixels_of`.
+            image: a path, a Pillow image, an array or a tensor; see `rankiqa.images.pixels.pixels_of`.
             patches, mode, seed: of `rankiqa.scoring.score_image`. The mode None is the model's own.
             small: what becomes of an image smaller than the network's crop; the score tells it in its note.
 

@@ -17,9 +17,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from rankiqa.crops import DENSE, MODES, WHOLE, check_least, check_small
 from rankiqa.dense import score_map
 from rankiqa.errors import InputError
+from rankiqa.images.crops import DENSE, MODES, WHOLE, check_least, check_small
 from rankiqa.models.nima import Nima
 from rankiqa.models.parts import parts_of
 from rankiqa.patches import cut
@@ -99,10 +99,10 @@ def score_image(
         model: (N, 3, H, W) float RGB in [0, 1] → (N,), higher is better; `model.crop` is the side of its
             input. Evaluated in evaluation mode, and left in the mode it came in.
         image: uint8 H×W×3, RGB.
-        patches: of "random" and "grid", see `rankiqa.crops.crop_positions`.
-        mode: "random" or "grid" (see `rankiqa.crops.crop_positions`); "dense": every window of the features of the
-            whole image (see `rankiqa.dense`), where the network allows it; "resize": the whole image, resized to the
-            square of the crop's side whatever its shape (bilinear); "native": the whole image as it is. None: the
+        patches: of "random" and "grid", see `rankiqa.images.crops.crop_positions`.
+        mode: "random" or "grid" (see `rankiqa.images.crops.crop_positions`); "dense": every window of the features of
+            the whole image (see `rankiqa.dense`), where the network allows it; "resize": the whole image, resized to
+            the square of the crop's side whatever its shape (bilinear); "native": the whole image as it is. None: the
             model's own, which is random for one that was trained on ranks, resize for NIMA.
         seed: of the random places; the grid does not use it.
         small: what to do with an image smaller than the crop: "error"; "reflect" continues it beyond its
@@ -135,9 +135,9 @@ def score_files(
 
     `workers` threads read and cut the next files while the network runs (0: no threads); a few files ahead
     are held in memory, whatever the number of paths. Results do not depend on it. `convert` and `frames` are those of
-    `rankiqa.images.read_image`; `least` is the shortest side that an image may have; the other arguments are those of
-    `score_image`. A file that cannot be read or is too small gives an `InputError` that names it; bad arguments are
-    raised before any file is read.
+    `rankiqa.images.reading.read_image`; `least` is the shortest side that an image may have; the other arguments are
+    those of `score_image`. A file that cannot be read or is too small gives an `InputError` that names it; bad
+    arguments are raised before any file is read.
     """
     if workers < 0:
         raise InputError(f"workers must be at least 0, not {workers}")
@@ -146,7 +146,7 @@ def score_files(
     check_small(small)
 
     def read(path: str | os.PathLike[str]) -> tuple[str, torch.Tensor | InputError, tuple[int, int] | None]:
-        from rankiqa.images import read_image
+        from rankiqa.images.reading import read_image
 
         name = os.fspath(path)
         try:

@@ -17,11 +17,11 @@ import pandas as pd
 import torch
 
 from rankiqa.config import NimaModelConfig, OptimConfig, PairBatchConfig, PairLossConfig, SiameseNimaConfig
-from rankiqa.crops import squeeze
 from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.datasets.splits import Split
 from rankiqa.errors import InputError
-from rankiqa.images import read_image
+from rankiqa.images.crops import squeeze
+from rankiqa.images.reading import read_image
 from rankiqa.models import Nima, build_nima
 from rankiqa.models.nima import DEFAULT
 from rankiqa.nima_training import open_nima

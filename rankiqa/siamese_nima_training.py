@@ -11,17 +11,17 @@ from torch.utils.data import Dataset
 from rankiqa.bucket_pairs import BucketPairs, make_buckets
 from rankiqa.close_pairs import close_pairs
 from rankiqa.config import SiameseNimaConfig
-from rankiqa.crops import squeeze
 from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.datasets.splits import Split
 from rankiqa.errors import InputError
-from rankiqa.images import read_image
+from rankiqa.images.crops import squeeze
+from rankiqa.images.photos import Photo
+from rankiqa.images.reading import read_image
 from rankiqa.losses import contrastive, distance, pair_statistics, pairwise_hinge
 from rankiqa.metrics import agreement
 from rankiqa.models import Nima, RankModel
 from rankiqa.models.freezing import freeze_until
 from rankiqa.nima_training import open_nima
-from rankiqa.photos import Photo
 from rankiqa.scored_training import ScoredTrainer, divide, open_scores
 from rankiqa.seeding import generator
 from rankiqa.training import Batch, Rows

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from rankiqa.images.photos import PRISTINE
 from rankiqa.metrics import ordered_across, ordered_within, srocc
-from rankiqa.photos import PRISTINE
 from rankiqa.rank_protocol import Ranks
 from rankiqa.scoring import score_image
 

@@ -57,7 +57,7 @@ def _thumbnail(file: Path) -> str | None:
 
     from PIL import Image
 
-    from rankiqa.images import read_image
+    from rankiqa.images.reading import read_image
 
     try:
         image = Image.fromarray(read_image(file, convert=True))

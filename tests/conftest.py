@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rankiqa.datasets import builtin_photos
+from rankiqa.images import builtin_photos
 
 
 @pytest.fixture(scope="session")

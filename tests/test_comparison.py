@@ -14,7 +14,7 @@ from torch import nn
 from rankiqa.cli.eval_all import main
 from rankiqa.errors import InputError
 from rankiqa.evaluation import measure
-from rankiqa.images import read_image
+from rankiqa.images.reading import read_image
 
 
 class Brightness(nn.Module):

@@ -13,9 +13,9 @@ from rankiqa import evaluation
 from rankiqa.cli.eval_all import main
 from rankiqa.errors import InputError
 from rankiqa.evaluation import evaluate, measure
-from rankiqa.images import read_image
+from rankiqa.images.photos import pixels_sha256
+from rankiqa.images.reading import read_image
 from rankiqa.models import build_model, save_model
-from rankiqa.photos import pixels_sha256
 from rankiqa.ranked_set import format_rows
 
 PHOTOS = ("a.png", "b.png", "c.png", "sub/d.png")

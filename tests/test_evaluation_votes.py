@@ -14,12 +14,12 @@ from torch import nn
 from rankiqa import evaluation
 from rankiqa.cli import eval_all
 from rankiqa.cli.eval_all import main
-from rankiqa.crops import MODES
 from rankiqa.datasets.registry import open_dataset
 from rankiqa.datasets.splits import make_split
 from rankiqa.evaluation import evaluate
 from rankiqa.evaluation_items import scored_items
 from rankiqa.evaluation_tables import measure_votes
+from rankiqa.images.crops import MODES
 from rankiqa.models import build_model, build_nima, save_model
 from rankiqa.vote_metrics import NUMBERS
 

@@ -24,9 +24,9 @@ from rankiqa.config import (
 )
 from rankiqa.errors import InputError
 from rankiqa.finetuning import FineTuner, fit_head
-from rankiqa.images import read_image
+from rankiqa.images.photos import pixels_sha256
+from rankiqa.images.reading import read_image
 from rankiqa.models import build_model, load_model, save_model
-from rankiqa.photos import pixels_sha256
 from rankiqa.scored_batches import ScoredBatches
 
 SIDE = 48

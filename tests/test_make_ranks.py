@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rankiqa import images
 from rankiqa.cli.make_ranks import main
 from rankiqa.contact_sheet import draw_sheet
-from rankiqa.datasets import builtin_photos
 from rankiqa.errors import InputError
+from rankiqa.images import builtin_photos
+from rankiqa.images import reading as images
 from rankiqa.make_ranked_set import Source, output_name
 from rankiqa.ranked_set import RankedSet, regenerate
 

@@ -12,8 +12,8 @@ from safetensors.torch import load_file
 
 from rankiqa.cli.train_nima import main, parse
 from rankiqa.config import EmdConfig, NimaConfig, NimaModelConfig, OptimConfig, ScoredBatchConfig, VotesConfig
-from rankiqa.crops import squeeze
 from rankiqa.errors import InputError
+from rankiqa.images.crops import squeeze
 from rankiqa.losses import emd
 from rankiqa.models import Nima, build_model, build_nima, load_model, save_model
 from rankiqa.nima_training import NimaTrainer, open_nima

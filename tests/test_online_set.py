@@ -12,18 +12,18 @@ from rankiqa import online_set, ranked_set
 from rankiqa.batches import RankedBatches, make_loader
 from rankiqa.cli.make_ranks import main as make_ranks
 from rankiqa.config import DataConfig, RankConfig
-from rankiqa.crops import random_crop, random_place
-from rankiqa.datasets import builtin_photos
 from rankiqa.distortions import DISTORTIONS
 from rankiqa.errors import InputError
-from rankiqa.images import read_image
+from rankiqa.images import builtin_photos
+from rankiqa.images.crops import random_crop, random_place
+from rankiqa.images.reading import read_image
+from rankiqa.images.writing import write_image
 from rankiqa.online_set import OnlineSet
 from rankiqa.ranked_set import RankedSet
 from rankiqa.ranking import split_ranks
 from rankiqa.sampling import EfficientGroups
 from rankiqa.seeding import derive_seed, generator
 from rankiqa.validation import validation_items
-from rankiqa.writing import write_image
 
 TYPES = "JPEG,GN,BW,NEPN,MSL,GB"  # not in the registry's order; two of them nested
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from rankiqa.crops import random_crop
 from rankiqa.errors import InputError
+from rankiqa.images.crops import random_crop
 from rankiqa.losses import ordered_pairs
 from rankiqa.sampling import EfficientGroups, HardNegatives, RandomPairs
 from rankiqa.seeding import generator

@@ -10,11 +10,11 @@ from PIL import Image
 from torch import nn
 
 import rankiqa
-from rankiqa.crops import MODES
 from rankiqa.dense import score_map
 from rankiqa.errors import InputError
+from rankiqa.images.crops import MODES
+from rankiqa.images.pixels import pixels_of
 from rankiqa.models import build_model, build_nima, save_model
-from rankiqa.pixels import pixels_of
 from rankiqa.reference import Reference
 from rankiqa.scorer import Score, Scorer
 

@@ -5,8 +5,8 @@ from PIL import Image
 from torch import nn
 
 from rankiqa import scoring
-from rankiqa.crops import crop_positions, squeeze
 from rankiqa.errors import InputError
+from rankiqa.images.crops import crop_positions, squeeze
 from rankiqa.models import build_nima
 from rankiqa.patches import cut
 from rankiqa.scoring import score_files, score_image
@@ -246,11 +246,13 @@ def test_a_bad_file_gives_its_error_in_its_place(files, tmp_path):
 
 
 def test_only_a_few_files_are_read_ahead(files, monkeypatch):
-    import rankiqa.images
+    import rankiqa.images.reading
 
     seen = []
-    real = rankiqa.images.read_image
-    monkeypatch.setattr(rankiqa.images, "read_image", lambda path, **how: seen.append(path) or real(path, **how))
+    real = rankiqa.images.reading.read_image
+    monkeypatch.setattr(
+        rankiqa.images.reading, "read_image", lambda path, **how: seen.append(path) or real(path, **how)
+    )
     results = score_files(Brightness(), files * 10, workers=2)
     next(results)
     assert len(seen) <= 4

@@ -7,8 +7,8 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from rankiqa.crops import squeeze
 from rankiqa.errors import InputError
+from rankiqa.images.crops import squeeze
 from rankiqa.models import build_nima, load_model, save_model
 from rankiqa.siamese_nima import SiameseNIMA
 

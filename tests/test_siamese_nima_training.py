@@ -21,8 +21,8 @@ from rankiqa.config import (
     ScoresConfig,
     SiameseNimaConfig,
 )
-from rankiqa.crops import squeeze
 from rankiqa.errors import InputError
+from rankiqa.images.crops import squeeze
 from rankiqa.metrics import srocc
 from rankiqa.models import Nima, build_model, build_nima, load_model, save_model
 from rankiqa.siamese_nima_training import SiameseNimaTrainer

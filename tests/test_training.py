@@ -22,15 +22,15 @@ from rankiqa.cli.make_ranks import main as make_ranks
 from rankiqa.cli.train_rank import main, parse
 from rankiqa.config import BatchConfig, DataConfig, LossConfig, ModelConfig, OptimConfig, RankConfig
 from rankiqa.errors import InputError
-from rankiqa.images import read_image
+from rankiqa.images.photos import pixels_sha256
+from rankiqa.images.reading import read_image
+from rankiqa.images.writing import write_image
 from rankiqa.losses import pairwise_hinge
 from rankiqa.models import build_model, load_model
 from rankiqa.optim import learning_rate, make_optimizer, set_learning_rate
-from rankiqa.photos import pixels_sha256
 from rankiqa.ranked_set import RankedSet
 from rankiqa.ranking import RankTrainer, split_ranks
 from rankiqa.sampling import EfficientGroups
-from rankiqa.writing import write_image
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rankiqa.score_table import Result
     from rankiqa.scorer import Scorer
 
-MODES = ("random", "grid", "dense", "resize", "native")  # those of rankiqa.crops, which takes long to import
+MODES = ("random", "grid", "dense", "resize", "native")  # those of rankiqa.images.crops, which takes long to import
 SMALL = ("error", "reflect", "resize")
 INTERRUPTED = "interrupted; nothing is written"
 STATUS = """\
@@ -97,7 +97,7 @@ def expand(arguments: Sequence[str]) -> tuple[list[str], list[Result]]:
 
 def _images_of(argument: str) -> list[str]:
     from rankiqa.errors import InputError
-    from rankiqa.listing import SUFFIXES, list_images
+    from rankiqa.images.listing import SUFFIXES, list_images
 
     if os.path.isdir(argument):
         return [str(Path(argument, name)) for name in list_images(argument)]
@@ -117,7 +117,7 @@ def _images_of(argument: str) -> list[str]:
 def check_output(path: str | None, images: Iterable[str]) -> None:
     """Raise `InputError`, before the work, for a file that cannot be written, or should not be."""
     from rankiqa.errors import InputError
-    from rankiqa.listing import SUFFIXES
+    from rankiqa.images.listing import SUFFIXES
 
     if path in (None, "-"):
         return
@@ -201,7 +201,7 @@ def _results(scorer: Scorer, paths: Sequence[str], options: argparse.Namespace, 
         return
     # As Scorer.score_files does it, with a picture of what has been decoded.
     from rankiqa.gallery import thumbnail
-    from rankiqa.images import read_image
+    from rankiqa.images.reading import read_image
     from rankiqa.scoring import ahead, view_of
 
     def read(path: str):

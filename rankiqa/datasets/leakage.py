@@ -8,7 +8,7 @@ from typing import Any
 from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.datasets.splits import PARTS, Split
 from rankiqa.errors import InputError
-from rankiqa.photos import PRISTINE, Photo, read_photos
+from rankiqa.images.photos import PRISTINE, Photo, read_photos
 
 
 def learned_from(finetuned_on: Mapping[str, Any] | None, dataset: ScoredSet) -> list[Mapping[str, Any]]:
@@ -46,7 +46,7 @@ def check_leakage(
 
     Args:
         dataset, split: of the same n rows.
-        photos: path → `Photo`, as `rankiqa.photos.read_photos` gives; None: pictures are not compared.
+        photos: path → `Photo`, as `rankiqa.images.photos.read_photos` gives; None: pictures are not compared.
         trained_photos: SHA-256 of the pixels → name, `training_photos` of a ranking run's config.json. Compared are the
             references of the test part, its undistorted copies and, with `photos`, all its images. Another size or a
             crop of a trained photo is another picture: it is not found.

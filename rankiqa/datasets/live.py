@@ -16,7 +16,7 @@ from rankiqa.datasets.label_file import Entry, Files, make_table, number, split_
 from rankiqa.datasets.matlab_file import read_matlab
 from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.errors import InputError
-from rankiqa.photos import PRISTINE
+from rankiqa.images.photos import PRISTINE
 
 SCORE_RANGE = (0.0, 100.0)
 # Folder → type as the paper calls it, and images; in the order of the score files.

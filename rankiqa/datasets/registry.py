@@ -10,7 +10,7 @@ from pathlib import Path
 from rankiqa.datasets import ava, biq2021, csiq, csv, kadid10k, live, tid2013
 from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.errors import InputError
-from rankiqa.photos import PRISTINE
+from rankiqa.images.photos import PRISTINE
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from rankiqa.datasets import biq2021
 from rankiqa.datasets.registry import DATASETS, open_dataset
 from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.errors import InputError
-from rankiqa.images import read_image
-from rankiqa.listing import list_images
-from rankiqa.photos import PRISTINE
+from rankiqa.images.listing import list_images
+from rankiqa.images.photos import PRISTINE
+from rankiqa.images.reading import read_image
 
 CROP = 224  # of VGG-16: a smaller image cannot be scored as it is
 

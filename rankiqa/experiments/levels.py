@@ -12,7 +12,7 @@ from scipy.stats import rankdata
 from rankiqa.evaluation import evaluate
 from rankiqa.experiments.output import markdown_table
 from rankiqa.files import write_atomically
-from rankiqa.photos import PRISTINE
+from rankiqa.images.photos import PRISTINE
 from rankiqa.report import read_results
 
 

@@ -17,10 +17,10 @@ import torch
 
 from rankiqa.batches import make_loader, make_sampler
 from rankiqa.config import BatchConfig, RankConfig
-from rankiqa.crops import crop_at, random_place
 from rankiqa.errors import InputError
 from rankiqa.experiments.output import figure_of, markdown_table, save_figure
 from rankiqa.files import write_atomically
+from rankiqa.images.crops import crop_at, random_place
 from rankiqa.losses import pair_statistics, pairwise_hinge
 from rankiqa.ranked_set import RankedSet
 from rankiqa.ranking import RankTrainer

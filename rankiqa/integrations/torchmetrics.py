@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rankiqa.crops import MODES, SMALL, check_small
 from rankiqa.errors import InputError
+from rankiqa.images.crops import MODES, SMALL, check_small
 from rankiqa.scorer import Scorer
 from rankiqa.scoring import PATCHES, view_of
 

@@ -47,8 +47,8 @@ def save_model(
     Args:
         model: what to save.
         folder: made if need be; an older model there is replaced whole.
-        training_photos: SHA-256 of the pixels of each pristine photo trained on (`rankiqa.photos.pixels_sha256`) → its
-            reference name. Older models have training_references instead, with the SHA-256 of the files.
+        training_photos: SHA-256 of the pixels of each pristine photo trained on (`rankiqa.images.photos.pixels_sha256`)
+            → its reference name. Older models have training_references instead, with the SHA-256 of the files.
         score_range: (lowest, highest) of a calibrated score; None for ranking alone.
         finetuned_on: of a calibrated score: dataset, the groups and paths trained on, native_range and
             native_higher_is_better of its human scores.

@@ -34,9 +34,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     import rankiqa
     from rankiqa.files import write_atomically
+    from rankiqa.images.photos import PRISTINE
     from rankiqa.metrics import srocc
     from rankiqa.online_set import OnlineSet
-    from rankiqa.photos import PRISTINE
     from rankiqa.scoring import score_image
     from rankiqa.validation import validation_items
 

@@ -26,7 +26,7 @@ from scipy import fft
 
 from rankiqa.distortions import DISTORTIONS, blur, plan, restoration
 from rankiqa.distortions.levels import MLIVE_BLUR
-from rankiqa.images import read_image
+from rankiqa.images.reading import read_image
 from rankiqa.online_set import OnlineSet
 from rankiqa.ranked_set import RankedSet
 

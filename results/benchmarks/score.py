@@ -87,9 +87,9 @@ def _photos(folder: Path | None, count: int, out: Path) -> list[Path]:
     import numpy as np
     from PIL import Image
 
-    from rankiqa.datasets import builtin_photos
-    from rankiqa.images import read_image
-    from rankiqa.listing import list_images
+    from rankiqa.images import builtin_photos
+    from rankiqa.images.listing import list_images
+    from rankiqa.images.reading import read_image
 
     root = folder or builtin_photos.folder()
     names = list_images(root) if folder else list(builtin_photos.PHOTOS)
@@ -108,7 +108,7 @@ def _speed(args: argparse.Namespace, files: list[Path]) -> list[str]:
     import torch
 
     import rankiqa
-    from rankiqa.images import read_image
+    from rankiqa.images.reading import read_image
 
     scorer = rankiqa.load(args.model, args.device)
     network, device = scorer.network, scorer.device

@@ -28,8 +28,8 @@ from rankiqa.distortions.levels import TID2013_PSNR
 from rankiqa.distortions.noise import local_contrast
 from rankiqa.distortions.psnr import strengths_for_psnr
 from rankiqa.full_reference import gmsd, psnr, ssim
-from rankiqa.images import read_image
-from rankiqa.listing import list_images
+from rankiqa.images.listing import list_images
+from rankiqa.images.reading import read_image
 from rankiqa.ranked_set import image_seed
 
 HERE = Path(__file__).parent

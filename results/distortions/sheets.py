@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from rankiqa.contact_sheet import draw_rows, row_title
-from rankiqa.datasets import builtin_photos
 from rankiqa.distortions import DISTORTIONS
 from rankiqa.distortions.psnr import psnr
-from rankiqa.images import read_image
+from rankiqa.images import builtin_photos
+from rankiqa.images.reading import read_image
 from rankiqa.ranked_set import image_seed
 
 PHOTO = "astronaut.png"

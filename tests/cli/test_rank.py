@@ -119,8 +119,8 @@ def test_what_is_scored_is_kept_when_interrupted(model, images, capsys, monkeypa
 
 
 def test_the_page_is_there_although_the_csv_cannot_be_written(model, images, capsys, monkeypatch):
-    from rankiqa import images as library
     from rankiqa.errors import InputError
+    from rankiqa.images import reading as library
 
     write = library.write_atomically
 

@@ -38,7 +38,7 @@ def table(text):
 
 
 def test_choices_are_those_of_the_library():
-    from rankiqa import crops
+    from rankiqa.images import crops
 
     assert (MODES, SMALL) == (crops.MODES, crops.SMALL)
 
@@ -131,7 +131,7 @@ def test_nothing_to_score_is_a_bad_argument(model, images, capsys):
 
 
 def holds():
-    from rankiqa.listing import SUFFIXES
+    from rankiqa.images.listing import SUFFIXES
 
     return ", ".join(sorted(SUFFIXES))
 
@@ -306,7 +306,7 @@ def test_what_is_scored_is_kept_when_something_breaks(model, images, capsys, mon
 
 
 def test_the_table_is_shown_although_the_file_cannot_be_written(model, images, capsys, monkeypatch):
-    from rankiqa import images as library
+    from rankiqa.images import reading as library
 
     def refuse(path, data):
         raise InputError(f"cannot write {path}: no space left")

@@ -10,8 +10,8 @@ from rankiqa.datasets.leakage import check_leakage
 from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.datasets.splits import Split, make_split, read_split, write_split
 from rankiqa.errors import InputError
-from rankiqa.images import read_image
-from rankiqa.photos import pixels_sha256, read_photos
+from rankiqa.images.photos import pixels_sha256, read_photos
+from rankiqa.images.reading import read_image
 
 
 def scored(references, groups, splits=None, root="/data", files=None, distortions=None, pristine=None):

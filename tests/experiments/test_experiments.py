@@ -11,12 +11,12 @@ from rankiqa.cli.eval_experiments import main
 from rankiqa.cli.make_ranks import main as make_ranks
 from rankiqa.experiments import sampling
 from rankiqa.experiments.levels import level_table, separation
+from rankiqa.images.writing import write_image
 from rankiqa.losses import pairwise_hinge
 from rankiqa.metrics import lcc, srocc
 from rankiqa.models import build_model, load_model, save_model
 from rankiqa.ranked_set import RankedSet
 from rankiqa.scoring import score_image
-from rankiqa.writing import write_image
 
 
 @pytest.fixture(scope="module")

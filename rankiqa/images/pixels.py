@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rankiqa.errors import InputError
-from rankiqa.images import read_image
+from rankiqa.images.reading import read_image
 
 _KNOWN = (
     "a path, a Pillow image, a uint8 array (height × width × 3 or height × width), or a tensor (3 × height × width)"
@@ -19,10 +19,10 @@ def pixels_of(image: Any) -> np.ndarray:
     """uint8 H×W×3 RGB of an image.
 
     Args:
-        image: the path of a file, read by `rankiqa.images.read_image` with `convert` and the first of several frames;
-            a Pillow image, turned as its EXIF data say and converted in the same way; a uint8 array, H×W×3 RGB, H×W×4
-            with alpha, or H×W grey; or a torch tensor, 3×H×W or 1×3×H×W, RGB, uint8 or floating point in [0, 1]. The
-            last is rounded to 8 bits, as a file would hold it.
+        image: the path of a file, read by `rankiqa.images.reading.read_image` with `convert` and the first of several
+            frames; a Pillow image, turned as its EXIF data say and converted in the same way; a uint8 array, H×W×3 RGB,
+            H×W×4 with alpha, or H×W grey; or a torch tensor, 3×H×W or 1×3×H×W, RGB, uint8 or floating point in [0, 1].
+            The last is rounded to 8 bits, as a file would hold it.
 
     Raises:
         InputError: anything else, with what it is.

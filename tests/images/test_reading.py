@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rankiqa import rare_images
 from rankiqa.errors import InputError
 from rankiqa.files import write_atomically
-from rankiqa.images import read_image
-from rankiqa.listing import list_images
-from rankiqa.writing import write_image
+from rankiqa.images import rare_formats as rare_images
+from rankiqa.images.listing import list_images
+from rankiqa.images.reading import read_image
+from rankiqa.images.writing import write_image
 
 RNG = np.random.default_rng(0)
 PIXELS = RNG.integers(0, 256, (12, 17, 3), dtype=np.uint8)

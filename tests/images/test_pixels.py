@@ -8,8 +8,8 @@ import torch
 from PIL import Image
 
 from rankiqa.errors import InputError
-from rankiqa.images import read_image
-from rankiqa.pixels import pixels_of
+from rankiqa.images.pixels import pixels_of
+from rankiqa.images.reading import read_image
 
 RNG = np.random.default_rng(0)
 RGB = RNG.integers(0, 256, (40, 52, 3), dtype=np.uint8)

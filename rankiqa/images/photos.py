@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from rankiqa.errors import InputError
-from rankiqa.images import read_image
+from rankiqa.images.reading import read_image
 
 PRISTINE = "pristine"  # what tables of images have for a distortion where there is none
 

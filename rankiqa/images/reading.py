@@ -19,8 +19,8 @@ import numpy as np
 from PIL import Image
 
 from rankiqa.errors import InputError
-from rankiqa.listing import SUFFIXES
-from rankiqa.rare_images import blocks, cut, eight_bits, has_sixteen_bits, too_large, unpack_bmp
+from rankiqa.images.listing import SUFFIXES
+from rankiqa.images.rare_formats import blocks, cut, eight_bits, has_sixteen_bits, too_large, unpack_bmp
 
 MAX_PIXELS = 200_000_000  # more than cameras have; reading a JPEG of so many takes 1.4 GB
 FRAMES = ("error", "first")
