@@ -8,7 +8,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from rankiqa.config import BatchConfig
 from rankiqa.errors import InputError
-from rankiqa.rank_protocol import Ranks
+from rankiqa.ranks.protocol import Ranks
 from rankiqa.sampling import EfficientGroups, HardNegatives, Item, RandomPairs, Sampler
 from rankiqa.seeding import derive_seed, generator
 

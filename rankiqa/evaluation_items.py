@@ -17,7 +17,7 @@ from rankiqa.votes import VOTE_COLUMNS
 
 if TYPE_CHECKING:
     from rankiqa.datasets.splits import Split
-    from rankiqa.ranked_set import RankedSet
+    from rankiqa.ranks.ranked_set import RankedSet
 
 SHARE_COLUMNS = tuple(f"p{k}" for k in range(1, len(VOTE_COLUMNS) + 1))  # predicted shares of the votes
 VOTED = (*VOTE_COLUMNS, "votes_std", *SHARE_COLUMNS)  # columns of scores.csv where people, or the model, voted
@@ -226,7 +226,7 @@ def make_plan(
 
 
 def _plan_ranks(folder: str, source: Source, config: Mapping[str, Any], all_references: bool) -> Plan:
-    from rankiqa.ranked_set import RankedSet
+    from rankiqa.ranks.ranked_set import RankedSet
 
     ranks, left_out, doubt, warnings = RankedSet.read(source.ranks), [], [], []
     knows = any(config.get(key) is not None for key in ("training_photos", "training_references"))

@@ -20,7 +20,7 @@ from typing import NamedTuple
 from rankiqa.errors import InputError, explain_os_error
 from rankiqa.files import write_atomically
 from rankiqa.images.photos import PRISTINE
-from rankiqa.ranked_set import COLUMNS, MANIFEST, RankedSet, format_rows
+from rankiqa.ranks.ranked_set import COLUMNS, MANIFEST, RankedSet, format_rows
 
 LOWER, HIGHER = "lower-is-better", "higher-is-better"
 ORDERS = (LOWER, HIGHER)

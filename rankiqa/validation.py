@@ -8,7 +8,7 @@ from torch import nn
 
 from rankiqa.images.photos import PRISTINE
 from rankiqa.metrics import ordered_across, ordered_within, srocc
-from rankiqa.rank_protocol import Ranks
+from rankiqa.ranks.protocol import Ranks
 from rankiqa.scoring import score_image
 
 NUMBERS = ("srocc", "ordered_within", "ordered_across")

@@ -25,7 +25,7 @@ from rankiqa.errors import InputError
 from rankiqa.models import build_model, load_model, save_model
 from rankiqa.models.config_file import MOST_BYTES, read_config
 from rankiqa.rank_list import LOWER, check_ranks, read_list, write_manifest
-from rankiqa.ranked_set import MANIFEST, RankedSet, format_rows
+from rankiqa.ranks.ranked_set import MANIFEST, RankedSet, format_rows
 from tests.datasets import layouts
 
 ROOT = Path(__file__).parents[1]

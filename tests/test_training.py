@@ -28,8 +28,8 @@ from rankiqa.images.writing import write_image
 from rankiqa.losses import pairwise_hinge
 from rankiqa.models import build_model, load_model
 from rankiqa.optim import learning_rate, make_optimizer, set_learning_rate
-from rankiqa.ranked_set import RankedSet
 from rankiqa.ranking import RankTrainer, split_ranks
+from rankiqa.ranks.ranked_set import RankedSet
 from rankiqa.sampling import EfficientGroups
 
 ROOT = Path(__file__).resolve().parents[1]

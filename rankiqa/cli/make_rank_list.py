@@ -56,7 +56,7 @@ def _run(argv: Sequence[str]) -> int:
 def _write(options: argparse.Namespace) -> int:
     from rankiqa.errors import InputError
     from rankiqa.rank_list import LOWER, list_of_ranks, write_list
-    from rankiqa.ranked_set import RankedSet
+    from rankiqa.ranks.ranked_set import RankedSet
 
     ranks = RankedSet.read(options.ranks)
     count = int(len(ranks.references) * options.train_fraction)

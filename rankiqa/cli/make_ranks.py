@@ -83,11 +83,11 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _make(options: argparse.Namespace) -> int:
-    from rankiqa.contact_sheet import SHEET, write_sheet
     from rankiqa.distortions import plan
     from rankiqa.distortions.sets import stand_ins
-    from rankiqa.make_ranked_set import Source, make_ranked_set
-    from rankiqa.ranked_set import MANIFEST, RankedSet
+    from rankiqa.ranks.contact_sheet import SHEET, write_sheet
+    from rankiqa.ranks.making import Source, make_ranked_set
+    from rankiqa.ranks.ranked_set import MANIFEST, RankedSet
 
     strengths = plan(options.distortions, options.levels)
     for line in stand_ins(strengths, options.distortions):
@@ -117,7 +117,7 @@ def _make(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from rankiqa.ranked_set import RankedSet, verify
+    from rankiqa.ranks.ranked_set import RankedSet, verify
 
     found = verify(RankedSet.read(options.out), options.workers)
     for path in found.extra:

@@ -22,8 +22,8 @@ from rankiqa.experiments.output import figure_of, markdown_table, save_figure
 from rankiqa.files import write_atomically
 from rankiqa.images.crops import crop_at, random_place
 from rankiqa.losses import pair_statistics, pairwise_hinge
-from rankiqa.ranked_set import RankedSet
 from rankiqa.ranking import RankTrainer
+from rankiqa.ranks.ranked_set import RankedSet
 from rankiqa.seeding import generator
 
 LABELS = {"efficient": "efficient Siamese", "random_pairs": "random pairs", "hard_negatives": "hard negatives"}

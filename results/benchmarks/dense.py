@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from rankiqa.files import write_atomically
     from rankiqa.images.photos import PRISTINE
     from rankiqa.metrics import srocc
-    from rankiqa.online_set import OnlineSet
+    from rankiqa.ranks.online import OnlineSet
     from rankiqa.scoring import score_image
     from rankiqa.validation import validation_items
 

@@ -27,8 +27,8 @@ from scipy import fft
 from rankiqa.distortions import DISTORTIONS, blur, plan, restoration
 from rankiqa.distortions.levels import MLIVE_BLUR
 from rankiqa.images.reading import read_image
-from rankiqa.online_set import OnlineSet
-from rankiqa.ranked_set import RankedSet
+from rankiqa.ranks.online import OnlineSet
+from rankiqa.ranks.ranked_set import RankedSet
 
 ROOT = Path(__file__).parents[2]
 SIDE = 512

@@ -30,7 +30,7 @@ from rankiqa.distortions.psnr import strengths_for_psnr
 from rankiqa.full_reference import gmsd, psnr, ssim
 from rankiqa.images.listing import list_images
 from rankiqa.images.reading import read_image
-from rankiqa.ranked_set import image_seed
+from rankiqa.ranks.ranked_set import image_seed
 
 HERE = Path(__file__).parent
 BY_PSNR = "tid2013-24-psnr"

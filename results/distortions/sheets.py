@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from rankiqa.contact_sheet import draw_rows, row_title
 from rankiqa.distortions import DISTORTIONS
 from rankiqa.distortions.psnr import psnr
 from rankiqa.images import builtin_photos
 from rankiqa.images.reading import read_image
-from rankiqa.ranked_set import image_seed
+from rankiqa.ranks.contact_sheet import draw_rows, row_title
+from rankiqa.ranks.ranked_set import image_seed
 
 PHOTO = "astronaut.png"
 CROPS = {"spatial": 256, "transmission": 256}  # pixels; elsewhere CROP

@@ -9,7 +9,7 @@ import pytest
 from rankiqa.distortions import DISTORTIONS, SETS, plan
 from rankiqa.distortions.psnr import psnr
 from rankiqa.errors import InputError
-from rankiqa.ranked_set import image_seed
+from rankiqa.ranks.ranked_set import image_seed
 
 # BM3D is an optional package, and slow: see test_restoration.
 NAMES = [name for name in DISTORTIONS if name != "ID"]

@@ -15,7 +15,7 @@ from rankiqa.images.writing import write_image
 from rankiqa.losses import pairwise_hinge
 from rankiqa.metrics import lcc, srocc
 from rankiqa.models import build_model, load_model, save_model
-from rankiqa.ranked_set import RankedSet
+from rankiqa.ranks.ranked_set import RankedSet
 from rankiqa.scoring import score_image
 
 

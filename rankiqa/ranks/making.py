@@ -28,7 +28,7 @@ from rankiqa.images.listing import list_images
 from rankiqa.images.photos import PRISTINE
 from rankiqa.images.reading import read_image
 from rankiqa.images.writing import KINDS, write_image
-from rankiqa.ranked_set import (
+from rankiqa.ranks.ranked_set import (
     COLUMNS,
     DESCRIPTION,
     JOURNAL,

@@ -10,7 +10,7 @@ from PIL import Image
 from rankiqa.cli.make_ranks import main
 from rankiqa.distortions import DISTORTIONS
 from rankiqa.errors import InputError
-from rankiqa.ranked_set import RankedSet, format_rows, parse_rows, regenerate, verify
+from rankiqa.ranks.ranked_set import RankedSet, format_rows, parse_rows, regenerate, verify
 
 REFERENCES = ("a/x.png", "b/x.png", "x.png")
 TYPES = ("GB", "GN", "JPEG", "JP2K")

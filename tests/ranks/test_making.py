@@ -13,12 +13,12 @@ import pytest
 from PIL import Image
 
 from rankiqa.cli.make_ranks import main
-from rankiqa.contact_sheet import draw_sheet
 from rankiqa.errors import InputError
 from rankiqa.images import builtin_photos
 from rankiqa.images import reading as images
-from rankiqa.make_ranked_set import Source, output_name
-from rankiqa.ranked_set import RankedSet, regenerate
+from rankiqa.ranks.contact_sheet import draw_sheet
+from rankiqa.ranks.making import Source, output_name
+from rankiqa.ranks.ranked_set import RankedSet, regenerate
 
 ROOT = Path(__file__).parents[1]
 
@@ -272,7 +272,7 @@ def test_sampling_depends_on_the_seed_and_paths_only(tmp_path, monkeypatch):
     assert set(limited) < set(found)
     assert set(limited) < set(Source.find(tmp_path, per_folder=3, limit=5, seed=4).references)
     listing = images.list_images(tmp_path)
-    monkeypatch.setattr("rankiqa.make_ranked_set.list_images", lambda root: listing[::-1])
+    monkeypatch.setattr("rankiqa.ranks.making.list_images", lambda root: listing[::-1])
     assert Source.find(tmp_path, per_folder=3, limit=4, seed=4).references == limited
     others = {Source.find(tmp_path, limit=4, seed=seed).references for seed in range(8)}
     assert len(others) > 1

@@ -8,7 +8,7 @@ A set is a folder::
     DISTORTION/LEVEL/NAME
 
 The reference is the path of the pristine photo in its source folder; NAME is the same with ".png" (or
-".bmp") at its end. `rankiqa.make_ranked_set` makes sets.
+".bmp") at its end. `rankiqa.ranks.making` makes sets.
 """
 
 from __future__ import annotations

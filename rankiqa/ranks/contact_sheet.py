@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from rankiqa.distortions import DISTORTIONS
 from rankiqa.files import write_atomically
-from rankiqa.ranked_set import RankedSet
+from rankiqa.ranks.ranked_set import RankedSet
 
 SHEET = "sheet.png"
 _CROP = 224  # pixels

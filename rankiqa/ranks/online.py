@@ -24,7 +24,7 @@ from rankiqa.images.crops import crop_at, random_place
 from rankiqa.images.listing import list_images
 from rankiqa.images.photos import Photo, read_photos
 from rankiqa.images.reading import read_image
-from rankiqa.ranked_set import image_seed
+from rankiqa.ranks.ranked_set import image_seed
 
 # Decoded photos that a process keeps. A batch, and a validation, use a photo at all its levels in a row.
 _KEPT = 2
@@ -32,7 +32,7 @@ _KEPT = 2
 
 @dataclass(frozen=True)
 class OnlineSet:
-    """Pristine photos and what is done to them; the interface is `rankiqa.rank_protocol.Ranks`.
+    """Pristine photos and what is done to them; the interface is `rankiqa.ranks.protocol.Ranks`.
 
     Attributes
     ----------
