@@ -139,7 +139,7 @@ def evaluate(
         ranks: folder of a ranked set; truth is −level. Photos that the model was trained on are left out
             unless `all_references`.
         labels, images: in place of `ranks`, a CSV of human scores and its folder; `label_options` are
-            name_column, score_column and direction of `rankiqa.datasets.csv.read_labels`.
+            name_column, score_column and direction of `rankiqa.datasets.csv_file.read_labels`.
         dataset, root: in place of both, a `ScoredSet`, or a name of `rankiqa.datasets.registry.DATASETS` and its
             folder; `dataset_options` are further arguments of `open_dataset`.
         split: of the human scores, the part "test" of it is scored: a spec of `rankiqa.datasets.splits.make_split`.

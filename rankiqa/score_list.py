@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from rankiqa.datasets.csv import read_labels
+from rankiqa.datasets.csv_file import read_labels
 from rankiqa.datasets.label_file import read_csv_rows
 from rankiqa.errors import InputError, explain_os_error
 from rankiqa.files import write_atomically
@@ -40,7 +40,7 @@ class Scores:
 
 
 def read_scores(file: str | os.PathLike[str], images: str | os.PathLike[str], kind: str | None = None) -> Scores:
-    """Read a CSV file (as `rankiqa.datasets.csv`), a list `PATH SCORE`, or TID2013's `SCORE NAME`.
+    """Read a CSV file (as `rankiqa.datasets.csv_file`), a list `PATH SCORE`, or TID2013's `SCORE NAME`.
 
     The images are looked up in the folder `images`, whatever the case of their letters. Where a file has no column
     `reference`, the reference is the part of an image's name before the first "_", in capitals: I05 of i05_07_1.bmp.

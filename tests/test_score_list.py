@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from rankiqa.cli.make_finetune_list import main
-from rankiqa.datasets.csv import read_labels
+from rankiqa.datasets.csv_file import read_labels
 from rankiqa.errors import InputError
 from rankiqa.rank_list import read_list
 from rankiqa.score_list import read_scores, split_references

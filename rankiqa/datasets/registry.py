@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from rankiqa.datasets import ava, biq2021, csiq, csv, kadid10k, live, tid2013
+from rankiqa.datasets import ava, biq2021, csiq, kadid10k, live, tid2013
+from rankiqa.datasets import csv_file as csv
 from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.errors import InputError
 from rankiqa.images.photos import PRISTINE
@@ -58,7 +59,7 @@ def open_dataset(
         root: its folder, as it is distributed; of csv the folder of the images.
         missing: what becomes of an image that is listed but not there: "error", or "record" (left out, and listed in
             `left_out`). AVA's are always recorded.
-        labels, name_column, score_column, direction, score_range: of csv only, see `rankiqa.datasets.csv.read`.
+        labels, name_column, score_column, direction, score_range: of csv only, see `rankiqa.datasets.csv_file.read`.
         pristine: keep the undistorted copies.
 
     Raises:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rankiqa.datasets.csv import read_labels
+from rankiqa.datasets.csv_file import read_labels
 from rankiqa.errors import InputError
 
 
