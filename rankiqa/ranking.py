@@ -14,10 +14,10 @@ from rankiqa.distortions.sets import stand_ins
 from rankiqa.errors import InputError
 from rankiqa.losses import hardest_pairs_hinge, pair_statistics, pairwise_hinge
 from rankiqa.models import RankModel, build_model
+from rankiqa.models.reference import MOST, Reference
 from rankiqa.ranks.online import OnlineSet
 from rankiqa.ranks.protocol import Ranks
 from rankiqa.ranks.ranked_set import RankedSet
-from rankiqa.reference import MOST, Reference
 from rankiqa.seeding import derive_seed, generator
 from rankiqa.training import Batch, Rows, Trainer
 from rankiqa.validation import NUMBERS, score_items, summarize, validation_items

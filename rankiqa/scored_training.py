@@ -21,7 +21,7 @@ from rankiqa.datasets.splits import Split, make_split, write_split
 from rankiqa.errors import InputError
 from rankiqa.images.photos import Photo, read_photos
 from rankiqa.models import RankModel
-from rankiqa.reference import MOST, Reference
+from rankiqa.models.reference import MOST, Reference
 from rankiqa.scoring import PatchScores, score_files
 from rankiqa.seeding import derive_seed, generator
 from rankiqa.training import Trainer

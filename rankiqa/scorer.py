@@ -23,7 +23,7 @@ from rankiqa.models import RankModel, load_model
 from rankiqa.models.checkpoint import CONFIG, write_model_files
 from rankiqa.models.locate import locate
 from rankiqa.models.parts import parts_of, window_of
-from rankiqa.reference import Reference, to_unit
+from rankiqa.models.reference import Reference, to_unit
 from rankiqa.scoring import PATCHES, PatchScores, evaluating, pick_device, score_files, score_image, view_of
 
 CARD = "README.md"
@@ -74,7 +74,7 @@ class Scorer(ModelHubMixin):
     Attributes
     ----------
     reference
-        The `rankiqa.reference.Reference` that is kept with the model; None if there is none.
+        The `rankiqa.models.reference.Reference` that is kept with the model; None if there is none.
     """
 
     def __init__(self, network: RankModel, settings: dict[str, Any], source: str) -> None:
@@ -189,7 +189,7 @@ class Scorer(ModelHubMixin):
 
         Files of these names are replaced when the new ones are whole, which may be those that the model was read from;
         a README.md that is there stays. The options are those of `huggingface_hub.ModelHubMixin.save_pretrained`;
-        `model_card_kwargs` are those of `rankiqa.model_card.model_card`.
+        `model_card_kwargs` are those of `rankiqa.models.model_card.model_card`.
         """
         push, name = options.pop("push_to_hub", False), options.pop("repo_id", None)
         folder = Path(save_directory)
@@ -223,7 +223,7 @@ class Scorer(ModelHubMixin):
 
     def generate_model_card(self, **kwargs: Any) -> ModelCard:
         """What the model is, on what it was trained, what its scores mean; written beside it as README.md."""
-        from rankiqa.model_card import model_card
+        from rankiqa.models.model_card import model_card
 
         return ModelCard(model_card(self.settings, self.reference, **kwargs))
 

@@ -24,8 +24,8 @@ from rankiqa.config import RunConfig
 from rankiqa.curves import write_curves
 from rankiqa.errors import InputError
 from rankiqa.models import RankModel, save_model
+from rankiqa.models.reference import Reference
 from rankiqa.optim import learning_rate, make_optimizer, set_learning_rate
-from rankiqa.reference import Reference
 from rankiqa.run_log import RunLog
 from rankiqa.seeding import derive_seed
 from rankiqa.training_state import checkpoints, drop_old, load_checkpoint, read_state, save_checkpoint

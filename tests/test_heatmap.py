@@ -11,7 +11,7 @@ from rankiqa.distortions import DISTORTIONS
 from rankiqa.errors import InputError
 from rankiqa.heatmap import QualityMap, quality_map, write_heatmap
 from rankiqa.models import build_model, build_nima, save_model
-from rankiqa.reference import Reference
+from rankiqa.models.reference import Reference
 from rankiqa.scorer import Scorer
 
 

@@ -15,7 +15,7 @@ from rankiqa.errors import InputError
 from rankiqa.images.crops import MODES
 from rankiqa.images.pixels import pixels_of
 from rankiqa.models import build_model, build_nima, save_model
-from rankiqa.reference import Reference
+from rankiqa.models.reference import Reference
 from rankiqa.scorer import Score, Scorer
 
 FEW = {"patches": 3}

@@ -45,7 +45,7 @@ def _run(argv: Sequence[str]) -> int:
     from pathlib import Path
 
     from rankiqa.errors import InputError
-    from rankiqa.reference import read_reference
+    from rankiqa.models.reference import read_reference
     from rankiqa.scorer import Scorer
 
     out = Path(options.out)

@@ -53,7 +53,7 @@ def save_model(
         finetuned_on: of a calibrated score: dataset, the groups and paths trained on, native_range and
             native_higher_is_better of its human scores.
         provenance: how it was made.
-        reference: the scores of known images, as `rankiqa.reference.Reference.config` gives them.
+        reference: the scores of known images, as `rankiqa.models.reference.Reference.config` gives them.
     """
     folder = Path(folder)
     temporary = folder.with_name(f".{folder.name}.new")

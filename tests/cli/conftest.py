@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from rankiqa.models import build_model, save_model
-from rankiqa.reference import Reference
+from rankiqa.models.reference import Reference
 
 
 @pytest.fixture(scope="session")

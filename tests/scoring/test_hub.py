@@ -14,7 +14,7 @@ from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 import rankiqa
 from rankiqa.errors import InputError
 from rankiqa.models import build_model, locate, save_model
-from rankiqa.reference import POINTS
+from rankiqa.models.reference import POINTS
 from rankiqa.scorer import Scorer
 
 REFERENCE = {"what": "four images", "images": 4, "quantiles": list(range(POINTS)), "low": 1.0, "high": 9.0}

@@ -6,7 +6,7 @@ import pytest
 from rankiqa.cli import reference as command
 from rankiqa.errors import InputError
 from rankiqa.models import build_model, save_model
-from rankiqa.reference import Reference, read_reference
+from rankiqa.models.reference import Reference, read_reference
 from rankiqa.scorer import Scorer
 
 RANKS = [("a", "GB", 0), ("a", "GB", 1), ("a", "GB", 2), ("a", "GN", 0), ("a", "GN", 1)]

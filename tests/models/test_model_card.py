@@ -6,8 +6,8 @@ import pytest
 import yaml
 from huggingface_hub import ModelCard
 
-from rankiqa.model_card import model_card
-from rankiqa.reference import Reference
+from rankiqa.models.model_card import model_card
+from rankiqa.models.reference import Reference
 
 SETTINGS = {
     "architecture": {"name": "compact", "dropout": None},

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from rankiqa.reference import Reference
+from rankiqa.models.reference import Reference
 
 TASK = "image-classification"  # the nearest of the hub's tasks; it has none for a single number
 _STAGES = {
