@@ -11,15 +11,15 @@ from typing import Any
 
 import pandas as pd
 
-from rankiqa import metrics
-from rankiqa.close_pairs import check_edges, default_edges
 from rankiqa.errors import InputError
 from rankiqa.evaluation import BOOTSTRAP, carry_out, check_writable, valid_json
 from rankiqa.evaluation_items import REPEAT, Source, default_splits, make_plan, tuned_on
 from rankiqa.evaluation_tables import ALL, compare_close_pairs, measure_close_pairs
-from rankiqa.intervals import over_splits, paired_difference
-from rankiqa.logistic import logistic_fit
-from rankiqa.metrics import LEAST_VALUES
+from rankiqa.metrics import correlation
+from rankiqa.metrics.close_pairs import check_edges, default_edges
+from rankiqa.metrics.intervals import over_splits, paired_difference
+from rankiqa.metrics.logistic import logistic_fit
+from rankiqa.metrics.vectors import LEAST_VALUES
 from rankiqa.report import VOTES, bin_name, environment, headline, number, read_results
 from rankiqa.report_plots import data_address, draw_close_pairs, name_of, png_of
 from rankiqa.scoring import PATCHES, check_view, pick_device
@@ -139,7 +139,7 @@ def write_comparison(
 
     Returns what comparison.json holds: `models`, `datasets`, `cells` (numbers of each model on each set; over several
     splits the means), `differences` (of each further model less the first, with intervals over groups) and
-    `close_pairs` of each set of human scores (see `rankiqa.close_pairs`).
+    `close_pairs` of each set of human scores (see `rankiqa.metrics.close_pairs`).
     """
     from rankiqa.files import write_atomically
 
@@ -307,7 +307,7 @@ def _statistic(both: pd.DataFrame, statistic: str) -> float:
     if statistic == "lcc_fitted":
         values = [logistic_fit(both[key], both["truth"]).lcc for key in ("score", "score_first")]
     else:
-        values = [getattr(metrics, statistic)(both[key], both["truth"]) for key in ("score", "score_first")]
+        values = [getattr(correlation, statistic)(both[key], both["truth"]) for key in ("score", "score_first")]
     return values[0] - values[1]
 
 

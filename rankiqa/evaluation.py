@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 from torch import nn
 
-from rankiqa.close_pairs import check_edges
 from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.errors import InputError, explain_os_error
 from rankiqa.evaluation_environment import commit, describe, versions
@@ -38,6 +37,7 @@ from rankiqa.evaluation_tables import (
     split_parts,
 )
 from rankiqa.images.photos import PRISTINE
+from rankiqa.metrics.close_pairs import check_edges
 from rankiqa.scoring import PATCHES, pick_device, score_files, view_of
 from rankiqa.votes import std_of
 from rankiqa.worst_images import worst_images
@@ -155,8 +155,8 @@ def evaluate(
         progress: show a bar and what is left out on stderr.
         thumbnails: show the worst-placed images in the report; without, their names alone, for images that may not be
             passed on.
-        pair_edges: of human scores, in their unit: the edges of the bins of `rankiqa.close_pairs`. None: a 40th, 20th,
-            10th and 5th of the score range.
+        pair_edges: of human scores, in their unit: the edges of the bins of `rankiqa.metrics.close_pairs`. None: a
+            40th, 20th, 10th and 5th of the score range.
         command: the command line, for the summary.
 
     Returns:

@@ -7,14 +7,15 @@ from collections.abc import Collection, Sequence
 import numpy as np
 import pandas as pd
 
-from rankiqa.close_pairs import close_pairs, close_pairs_difference, default_edges
 from rankiqa.evaluation_items import SHARE_COLUMNS, VOTE_COLUMNS
 from rankiqa.images.photos import PRISTINE
-from rankiqa.intervals import STATISTICS, over_splits
-from rankiqa.intervals import bootstrap as bootstrap_intervals
-from rankiqa.logistic import logistic_fit
-from rankiqa.metrics import agreement, lcc, ordered_across, ordered_within, srocc
-from rankiqa.vote_metrics import NUMBERS, vote_numbers
+from rankiqa.metrics.close_pairs import close_pairs, close_pairs_difference, default_edges
+from rankiqa.metrics.correlation import agreement, lcc, srocc
+from rankiqa.metrics.intervals import STATISTICS, over_splits
+from rankiqa.metrics.intervals import bootstrap as bootstrap_intervals
+from rankiqa.metrics.logistic import logistic_fit
+from rankiqa.metrics.ordered_pairs import ordered_across, ordered_within
+from rankiqa.metrics.votes import NUMBERS, vote_numbers
 
 ALL, BARE = "ALL", "ALL without pristine"
 OVER = ("srocc", "krocc", "lcc", "lcc_fitted", "rmse_fitted")  # what is averaged over splits
@@ -29,10 +30,10 @@ def measure(scores: pd.DataFrame, bootstrap: int = 0, seed: int = 0) -> list[dic
     """One row of numbers for each type of distortion, then one for ALL.
 
     `scores` has path, reference, group (may be missing: the reference), distortion, level, native (may be missing),
-    truth, score, median. A row holds type; n, srocc, lcc, krocc, rmse, reason of `rankiqa.metrics.agreement` between
-    score and truth; `lcc_fitted`, `rmse_fitted` and `fit` (the parameters) after the 4-parameter logistic, the same
-    with "5" at the end, `fit_reason`; and srocc_median and lcc_median, of the median over the crops in place of the
-    mean. What cannot be computed is NaN.
+    truth, score, median. A row holds type; n, srocc, lcc, krocc, rmse, reason of
+    `rankiqa.metrics.correlation.agreement` between score and truth; `lcc_fitted`, `rmse_fitted` and `fit` (the
+    parameters) after the 4-parameter logistic, the same with "5" at the end, `fit_reason`; and srocc_median and
+    lcc_median, of the median over the crops in place of the mean. What cannot be computed is NaN.
 
     Ranked sets: a pristine image is level 0 of each type that its photo has; in ALL it counts once for the
     correlations. There are also `within_ordered` of `within_pairs` pairs of one photo and one type, and
@@ -73,7 +74,7 @@ def measure_splits(scores: pd.DataFrame, parts: Sequence[tuple[int, pd.Series]])
     """The rows of each test part, and mean, median and standard deviation over the parts.
 
     `parts`: repeat and (n,) booleans, the images of its test part. Returns `runs`, a repeat and its tables (`measure`)
-    each, and `over`, a row a type: type, and for each of `OVER` the numbers of `rankiqa.intervals.over_splits`.
+    each, and `over`, a row a type: type, and for each of `OVER` the numbers of `rankiqa.metrics.intervals.over_splits`.
     """
     runs = [{"repeat": repeat, "tables": measure(scores[of])} for repeat, of in parts]
     kinds = dict.fromkeys(row["type"] for run in runs for row in run["tables"])
@@ -114,7 +115,8 @@ def mean_tables(splits: dict) -> list[dict]:
 def measure_close_pairs(
     scores: pd.DataFrame, score_range: Sequence[float], edges: Sequence[float] | None = None
 ) -> dict:
-    """edges (None: of the range), bins as `rankiqa.close_pairs.close_pairs` gives them, and reason why there are none.
+    """edges (None: of the range), bins as `rankiqa.metrics.close_pairs.close_pairs` gives them, and reason why there
+    are none.
 
     Where each split has a model of its own, two images may have been scored by two models: there are no bins.
     """
@@ -126,7 +128,8 @@ def measure_close_pairs(
 
 
 def compare_close_pairs(first: pd.DataFrame, second: pd.DataFrame, edges: Sequence[float]) -> list[dict]:
-    """The bins of `rankiqa.close_pairs.close_pairs_difference`, of the second model less the first, on the images that
+    """The bins of `rankiqa.metrics.close_pairs.close_pairs_difference`, of the second model less the first, on the
+    images that
     both scored; n in each says how many."""
     both = second.merge(first[["path", "score"]], on="path", suffixes=("", "_first"))
     arrays = [both[key] for key in ("score", "score_first", "truth")]
@@ -134,7 +137,7 @@ def compare_close_pairs(first: pd.DataFrame, second: pd.DataFrame, edges: Sequen
 
 
 def measure_votes(scores: pd.DataFrame) -> dict | None:
-    """The numbers of `rankiqa.vote_metrics.vote_numbers`; None where people, or the model, did not vote.
+    """The numbers of `rankiqa.metrics.votes.vote_numbers`; None where people, or the model, did not vote.
 
     Where each split has a model of its own: their means over the splits, `splits` of them.
     """

@@ -12,7 +12,7 @@ from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.datasets.splits import Split
 from rankiqa.errors import InputError
 from rankiqa.images.photos import Photo
-from rankiqa.metrics import agreement, srocc
+from rankiqa.metrics.correlation import agreement, srocc
 from rankiqa.models import RankModel, build_model, load_model
 from rankiqa.models.nima import Nima
 from rankiqa.scored_batches import ScoredBatches

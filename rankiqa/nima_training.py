@@ -14,13 +14,13 @@ from rankiqa.datasets.splits import Split
 from rankiqa.errors import InputError
 from rankiqa.images.photos import Photo
 from rankiqa.losses import emd
-from rankiqa.metrics import agreement
+from rankiqa.metrics.correlation import agreement
+from rankiqa.metrics.votes import vote_numbers
 from rankiqa.models import Nima, RankModel, build_nima, load_model
 from rankiqa.models.nima import ALIASES, DEFAULT
 from rankiqa.scored_batches import ScoredBatches
 from rankiqa.scored_training import ScoredTrainer, divide, open_scores
 from rankiqa.training import Batch, Rows
-from rankiqa.vote_metrics import vote_numbers
 from rankiqa.votes import VOTE_COLUMNS, VOTES, maximum_entropy, mean_of, normalise
 
 

@@ -1,7 +1,7 @@
 """What others reported: the numbers that a model of this project is measured against.
 
 Correlations of predicted and human scores, higher is better in both. An LCC here is the authors' own; whether a
-curve was fitted before it, is theirs to say. Of networks that predict votes there is more: `rankiqa.vote_metrics`.
+curve was fitted before it, is theirs to say. Of networks that predict votes there is more: `rankiqa.metrics.votes`.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from rankiqa.errors import InputError
 from rankiqa.evaluation_items import SHARE_COLUMNS, VOTED
 from rankiqa.evaluation_tables import ALL, OVER, is_ranked
 from rankiqa.images.crops import WHOLE
-from rankiqa.logistic import logistic_fit
+from rankiqa.metrics.logistic import logistic_fit
 from rankiqa.report_plots import data_address, draw_levels, draw_scatter, draw_types, name_of, png_of
 from rankiqa.worst_images import worst_placed
 
@@ -43,7 +43,7 @@ HUMAN = (
 SPLITS = dict(zip(OVER, ("SROCC", "KROCC", "LCC", "LCC, logistic fit", "RMSE, logistic fit"), strict=True))
 SHARES = {"ordered, same photo": "within", "ordered, other photos": "across"}
 SHORT = {"SROCC of median": "median", "ordered, same photo": "same photo", "ordered, other photos": "others"}
-# (group, heading, key) of `rankiqa.vote_metrics.vote_numbers`
+# (group, heading, key) of `rankiqa.metrics.votes.vote_numbers`
 VOTES = (
     ("", "accuracy", "accuracy"),
     ("mean", "SROCC", "srocc"),
@@ -163,7 +163,7 @@ def as_text(tables: Sequence[dict], names: Mapping[str, str] | None = None) -> s
 
 
 def votes_text(votes: Mapping) -> str:
-    """The numbers of `rankiqa.vote_metrics.vote_numbers` in a few lines."""
+    """The numbers of `rankiqa.metrics.votes.vote_numbers` in a few lines."""
     over = f"mean of {votes['splits']} splits" if "splits" in votes else f"{votes['n']} images"
     lines = [f"votes ({over}): accuracy at mean 5 {votes_number(votes, 'accuracy')}, EMD {number(votes['emd'])}"]
     for group, end, reason in (("mean", "", "reason"), ("standard deviation", "_std", "reason_std")):
@@ -179,7 +179,7 @@ def votes_number(votes: Mapping, key: str) -> str:
 
 
 def bin_name(row: Mapping) -> str:
-    """What a bin of `rankiqa.close_pairs` is called.
+    """What a bin of `rankiqa.metrics.close_pairs` is called.
 
     >>> bin_name({"from": 0.45, "to": 0.9})
     '0.45 to 0.9'

@@ -13,7 +13,7 @@ import pandas as pd
 
 from rankiqa.evaluation_tables import BARE, is_ranked
 from rankiqa.images.photos import PRISTINE
-from rankiqa.logistic import logistic_fit
+from rankiqa.metrics.logistic import logistic_fit
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -217,8 +217,8 @@ def draw_levels(scores: pd.DataFrame) -> Figure:
 def draw_close_pairs(models: Sequence[tuple[str, Sequence[Mapping]]], names: Sequence[str]) -> Figure:
     """The share of pairs in order, a line a model, against the bins of difference, closest first.
 
-    `models`: name, and the rows of `rankiqa.close_pairs.close_pairs` (none: no line); `names` of the bins. Bars are the
-    intervals.
+    `models`: name, and the rows of `rankiqa.metrics.close_pairs.close_pairs` (none: no line); `names` of the bins. Bars
+    are the intervals.
     """
     figure, axes = _figure(7.2, 3.8)
     places, drawn = np.arange(len(names)), [50.0]

@@ -9,7 +9,6 @@ import torch
 from torch.utils.data import Dataset
 
 from rankiqa.bucket_pairs import BucketPairs, make_buckets
-from rankiqa.close_pairs import close_pairs
 from rankiqa.config import SiameseNimaConfig
 from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.datasets.splits import Split
@@ -18,7 +17,8 @@ from rankiqa.images.crops import squeeze
 from rankiqa.images.photos import Photo
 from rankiqa.images.reading import read_image
 from rankiqa.losses import contrastive, distance, pair_statistics, pairwise_hinge
-from rankiqa.metrics import agreement
+from rankiqa.metrics.close_pairs import close_pairs
+from rankiqa.metrics.correlation import agreement
 from rankiqa.models import Nima, RankModel
 from rankiqa.models.freezing import freeze_until
 from rankiqa.nima_training import open_nima

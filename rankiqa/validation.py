@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from rankiqa.images.photos import PRISTINE
-from rankiqa.metrics import ordered_across, ordered_within, srocc
+from rankiqa.metrics.correlation import srocc
+from rankiqa.metrics.ordered_pairs import ordered_across, ordered_within
 from rankiqa.ranks.protocol import Ranks
 from rankiqa.scoring import score_image
 

@@ -11,8 +11,8 @@ import pandas as pd
 from rankiqa.errors import InputError
 from rankiqa.evaluation_items import VOTED
 from rankiqa.evaluation_tables import is_ranked
-from rankiqa.logistic import logistic_fit
-from rankiqa.metrics import linear_fit
+from rankiqa.metrics.correlation import linear_fit
+from rankiqa.metrics.logistic import logistic_fit
 
 WORST, SHOWN = 8, 10  # images in a table, and with pictures
 THUMBNAIL = 160  # longer side in pixels

@@ -20,8 +20,8 @@ from rankiqa.evaluation import evaluate
 from rankiqa.evaluation_items import scored_items
 from rankiqa.evaluation_tables import measure_votes
 from rankiqa.images.crops import MODES
+from rankiqa.metrics.votes import NUMBERS
 from rankiqa.models import build_model, build_nima, save_model
-from rankiqa.vote_metrics import NUMBERS
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from rankiqa.config import (
 )
 from rankiqa.errors import InputError
 from rankiqa.images.crops import squeeze
-from rankiqa.metrics import srocc
+from rankiqa.metrics.correlation import srocc
 from rankiqa.models import Nima, build_model, build_nima, load_model, save_model
 from rankiqa.siamese_nima_training import SiameseNimaTrainer
 

@@ -122,8 +122,8 @@ def run(argv: Sequence[str]) -> int:
     options = {key: getattr(args, key) for key in keys}
     options |= {"thumbnails": not args.no_thumbnails, "progress": True}
     options["command"] = shlex.join(["python", "eval/eval_all.py", *argv])
-    from rankiqa.close_pairs import check_edges
     from rankiqa.comparison import as_text, compare, model_names
+    from rankiqa.metrics.close_pairs import check_edges
 
     if args.pair_edges is not None:
         check_edges(args.pair_edges, "--pair-edges")

@@ -15,9 +15,9 @@ from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.experiments.output import figure_of, markdown_table, save_figure
 from rankiqa.files import write_atomically
 from rankiqa.finetuning import FineTuner
-from rankiqa.intervals import over_splits
-from rankiqa.logistic import logistic_fit
-from rankiqa.metrics import lcc, srocc
+from rankiqa.metrics.correlation import lcc, srocc
+from rankiqa.metrics.intervals import over_splits
+from rankiqa.metrics.logistic import logistic_fit
 from rankiqa.models import load_model
 from rankiqa.scoring import PATCHES, score_files
 

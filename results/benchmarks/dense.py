@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     import rankiqa
     from rankiqa.files import write_atomically
     from rankiqa.images.photos import PRISTINE
-    from rankiqa.metrics import srocc
+    from rankiqa.metrics.correlation import srocc
     from rankiqa.ranks.online import OnlineSet
     from rankiqa.scoring import score_image
     from rankiqa.validation import validation_items

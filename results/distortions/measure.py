@@ -27,9 +27,9 @@ from rankiqa.distortions import DISTORTIONS, SETS, blur, compression, plan
 from rankiqa.distortions.levels import TID2013_PSNR
 from rankiqa.distortions.noise import local_contrast
 from rankiqa.distortions.psnr import strengths_for_psnr
-from rankiqa.full_reference import gmsd, psnr, ssim
 from rankiqa.images.listing import list_images
 from rankiqa.images.reading import read_image
+from rankiqa.metrics.full_reference import gmsd, psnr, ssim
 from rankiqa.ranks.ranked_set import image_seed
 
 HERE = Path(__file__).parent

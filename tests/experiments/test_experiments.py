@@ -13,7 +13,7 @@ from rankiqa.experiments import sampling
 from rankiqa.experiments.levels import level_table, separation
 from rankiqa.images.writing import write_image
 from rankiqa.losses import pairwise_hinge
-from rankiqa.metrics import lcc, srocc
+from rankiqa.metrics.correlation import lcc, srocc
 from rankiqa.models import build_model, load_model, save_model
 from rankiqa.ranks.ranked_set import RankedSet
 from rankiqa.scoring import score_image

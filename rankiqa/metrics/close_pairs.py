@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rankiqa.errors import InputError
-from rankiqa.intervals import group_codes
+from rankiqa.metrics.intervals import group_codes
 
 SHARES = (1 / 40, 1 / 20, 1 / 10, 1 / 5)  # of the score range: the edges of the bins, if none are given
 LEAST_GROUPS = 2
@@ -51,8 +51,8 @@ def close_pairs(
     Args:
         scores: (n,), higher is better.
         truth: (n,), higher is better.
-        group: (n,) what belongs together, such as the images of one photo; see `rankiqa.intervals.resamples`. Pairs
-            within a group count as any other; the intervals are those of drawing whole groups anew.
+        group: (n,) what belongs together, such as the images of one photo; see `rankiqa.metrics.intervals.resamples`.
+            Pairs within a group count as any other; the intervals are those of drawing whole groups anew.
         edges: of the bins, in the unit of the truth, rising. The first bin begins above 0: a pair of one truth has no
             order. A difference on an edge belongs to the bin below it; the last bin is open.
 

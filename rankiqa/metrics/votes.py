@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from rankiqa.errors import InputError
 from rankiqa.losses import emd
-from rankiqa.metrics import agreement
+from rankiqa.metrics.correlation import agreement
 from rankiqa.votes import mean_of, normalise, std_of
 
 BOUNDARY = 5.0  # a photo is good where its mean is above it
@@ -25,9 +25,9 @@ def vote_numbers(predicted: ArrayLike, votes: ArrayLike) -> dict[str, float | in
 
     Returns:
         n; `accuracy`, [0, 1], the share of images whose two means are on the same side of 5; `lcc` and `srocc` of the
-        means and `lcc_std` and `srocc_std` of the standard deviations, as in `rankiqa.metrics`; `emd`, [0, 1], the mean
-        over the images of the distance with r = 1; `reason` and `reason_std` why the correlations are NaN. Where a
-        predicted share is not finite, or there is no image, all are.
+        means and `lcc_std` and `srocc_std` of the standard deviations, as in `rankiqa.metrics.correlation`; `emd`, [0,
+        1], the mean over the images of the distance with r = 1; `reason` and `reason_std` why the correlations are NaN.
+        Where a predicted share is not finite, or there is no image, all are.
 
     Raises:
         InputError: other shapes, and votes that are none, see `rankiqa.votes.normalise`.

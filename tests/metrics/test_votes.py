@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from rankiqa.errors import InputError
-from rankiqa.vote_metrics import NUMBERS, vote_numbers
+from rankiqa.metrics.votes import NUMBERS, vote_numbers
 
 SCALE = np.arange(1, 11)
 

@@ -13,10 +13,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rankiqa import metrics
 from rankiqa.errors import InputError
-from rankiqa.logistic import logistic_fit
-from rankiqa.metrics import _vectors, _why_nan
+from rankiqa.metrics import correlation
+from rankiqa.metrics.logistic import logistic_fit
+from rankiqa.metrics.vectors import vectors, why_undefined
 
 STATISTICS = ("srocc", "krocc", "lcc", "lcc_fitted")
 LEAST_GROUPS = 3  # of two groups, half of all resamples hold one group alone
@@ -93,9 +93,9 @@ def bootstrap(
     Raises:
         InputError: different lengths, an unknown statistic, no repeats, or a level outside (0, 1).
     """
-    x, y = _vectors(prediction, target)
+    x, y = vectors(prediction, target)
     _check(statistics, repeats, level)
-    reason = _why_nan(x, y) or _too_few_groups(group, len(x))
+    reason = why_undefined(x, y) or _too_few_groups(group, len(x))
     if reason:
         return {name: Interval(float("nan"), float("nan"), reason) for name in statistics}
     wholes = [_whole(name, x, y) for name in statistics]
@@ -122,10 +122,10 @@ def paired_difference(
     Both are computed on the same resamples, so that a hard draw of images is hard for both: the interval
     of the difference is narrower than the two intervals of `bootstrap` suggest. Arguments, reasons and errors as there.
     """
-    (first, y), (second, _) = _vectors(first, target), _vectors(second, target)
+    (first, y), (second, _) = vectors(first, target), vectors(second, target)
     _check([statistic], repeats, level)
     nan = float("nan")
-    reason = _why_nan(first, y) or _why_nan(second, y) or _too_few_groups(group, len(y))
+    reason = why_undefined(first, y) or why_undefined(second, y) or _too_few_groups(group, len(y))
     if reason:
         return Difference(nan, nan, nan, nan, reason)
     one, two = _whole(statistic, first, y), _whole(statistic, second, y)
@@ -167,7 +167,7 @@ class _Whole(NamedTuple):
 
 def _whole(name: str, x: np.ndarray, y: np.ndarray) -> _Whole:
     if name != "lcc_fitted":
-        function = getattr(metrics, name)
+        function = getattr(correlation, name)
         return _Whole(function, function(x, y), "")
     fit = logistic_fit(x, y)
     return _Whole(lambda a, b: logistic_fit(a, b, start=fit).lcc, fit.lcc, fit.reason)

@@ -22,7 +22,7 @@ from scipy import ndimage, optimize
 from scipy.special import expit
 
 from rankiqa.errors import InputError
-from rankiqa.metrics import _pearson, _vectors, _why_nan
+from rankiqa.metrics.vectors import pearson, vectors, why_undefined
 
 PARAMETERS = (4, 5)
 
@@ -111,8 +111,8 @@ def logistic_fit(
     """
     if parameters not in PARAMETERS:
         raise InputError(f"a logistic curve has {' or '.join(map(str, PARAMETERS))} parameters, not {parameters}")
-    x, y = _vectors(prediction, target)
-    reason = _why_nan(x, y)
+    x, y = vectors(prediction, target)
+    reason = why_undefined(x, y)
     if not reason and len(x) <= parameters:
         reason = f"{len(x)} values, at least {parameters + 1} are needed for {parameters} parameters"
     if reason:
@@ -141,8 +141,8 @@ def logistic_fit(
     error = y_unit * float(np.sqrt(np.mean((standard - v) ** 2)))
     if np.ptp(standard) <= FLAT:
         return LogisticFit(betas, fitted, float("nan"), error, "the fitted curve is flat")
-    sign = -1 if _pearson(u, standard) < 0 else 1
-    return LogisticFit(betas, fitted, sign * _pearson(standard, v), error)
+    sign = -1 if pearson(u, standard) < 0 else 1
+    return LogisticFit(betas, fitted, sign * pearson(standard, v), error)
 
 
 class _Projection:

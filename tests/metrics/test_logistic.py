@@ -7,7 +7,7 @@ from scipy import optimize, stats
 from scipy.special import expit
 
 from rankiqa.errors import InputError
-from rankiqa.logistic import logistic_fit
+from rankiqa.metrics.logistic import logistic_fit
 
 
 def curve_4(x, b1, b2, b3, b4):
@@ -166,7 +166,7 @@ def test_a_long_flat_valley_ends_at_six_digits():
 def test_the_search_starts_from_several_places(monkeypatch):
     x, y = noisy(6)
     several = logistic_fit(x, y, 5)
-    monkeypatch.setattr("rankiqa.logistic.STARTS", 1)
+    monkeypatch.setattr("rankiqa.metrics.logistic.STARTS", 1)
     assert several.rmse < logistic_fit(x, y, 5).rmse - 1e-4
 
 
@@ -208,7 +208,7 @@ def test_a_flat_curve_has_no_correlation():
 
 
 def test_a_search_that_does_not_end_is_nan_with_a_reason(monkeypatch):
-    monkeypatch.setattr("rankiqa.logistic.EVALUATIONS", 2)
+    monkeypatch.setattr("rankiqa.metrics.logistic.EVALUATIONS", 2)
     fit = logistic_fit(*noisy(1))
     assert fit.reason == "the fit did not converge in 2 evaluations of the curve"
     assert np.isnan([*fit.parameters, fit.lcc, fit.rmse, *fit.fitted]).all()

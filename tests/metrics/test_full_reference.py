@@ -4,7 +4,7 @@ import pytest
 from scipy import ndimage
 from skimage.metrics import structural_similarity
 
-from rankiqa.full_reference import gmsd, psnr, ssim
+from rankiqa.metrics.full_reference import gmsd, psnr, ssim
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from rankiqa.close_pairs import check_edges, close_pairs, close_pairs_difference, default_edges
 from rankiqa.errors import InputError
+from rankiqa.metrics.close_pairs import check_edges, close_pairs, close_pairs_difference, default_edges
 
 EDGES = (0.225, 0.45, 0.9, 1.8)
 

@@ -6,8 +6,8 @@ import pytest
 from scipy import stats
 
 from rankiqa.errors import InputError
-from rankiqa.intervals import STATISTICS, bootstrap, over_splits, paired_difference, resamples
-from rankiqa.logistic import logistic_fit
+from rankiqa.metrics.intervals import STATISTICS, bootstrap, over_splits, paired_difference, resamples
+from rankiqa.metrics.logistic import logistic_fit
 
 
 @pytest.fixture(autouse=True)
