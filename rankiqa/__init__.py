@@ -9,8 +9,8 @@ from rankiqa.version import __version__ as __version__
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rankiqa.quality_loss import QualityLoss
-    from rankiqa.scorer import Scorer
+    from rankiqa.scoring.quality_loss import QualityLoss
+    from rankiqa.scoring.scorer import Scorer
 
 
 def load(
@@ -22,18 +22,18 @@ def load(
         model: a model folder, a training run, or OWNER/NAME of the Hugging Face hub; None: the model that comes with
             the package.
         device: auto (CUDA if there is any, else the CPU), cpu, cuda or cuda:N.
-        as_loss: give a `rankiqa.quality_loss.QualityLoss`, a differentiable torch module, in place of a
-            `rankiqa.scorer.Scorer`.
+        as_loss: give a `rankiqa.scoring.quality_loss.QualityLoss`, a differentiable torch module, in place of a
+            `rankiqa.scoring.scorer.Scorer`.
         hub: revision, cache_dir, token, force_download and local_files_only, of a model on the hub.
 
     Raises:
         rankiqa.errors.InputError: no such model, a damaged one, or no such device.
     """
-    from rankiqa.scorer import Scorer
+    from rankiqa.scoring.scorer import Scorer
 
     scorer = Scorer.load(model, device, **hub)
     if not as_loss:
         return scorer
-    from rankiqa.quality_loss import QualityLoss
+    from rankiqa.scoring.quality_loss import QualityLoss
 
     return QualityLoss(scorer)

@@ -22,7 +22,7 @@ from rankiqa.metrics.logistic import logistic_fit
 from rankiqa.metrics.vectors import LEAST_VALUES
 from rankiqa.report import VOTES, bin_name, environment, headline, number, read_results
 from rankiqa.report_plots import data_address, draw_close_pairs, name_of, png_of
-from rankiqa.scoring import PATCHES, check_view, pick_device
+from rankiqa.scoring.patches import PATCHES, check_view, pick_device
 
 TEMPLATE = "comparison_template.html.j2"
 COMPARED = {"srocc": "SROCC", "lcc_fitted": "LCC, logistic fit"}

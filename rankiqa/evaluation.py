@@ -38,7 +38,7 @@ from rankiqa.evaluation_tables import (
 )
 from rankiqa.images.photos import PRISTINE
 from rankiqa.metrics.close_pairs import check_edges
-from rankiqa.scoring import PATCHES, pick_device, score_files, view_of
+from rankiqa.scoring.patches import PATCHES, pick_device, score_files, view_of
 from rankiqa.votes import std_of
 from rankiqa.worst_images import worst_images
 
@@ -59,7 +59,7 @@ def score_items(
     Of the columns `VOTED` the table has vote1 … vote10 if `items` has them, and of a model that predicts votes their
     shares p1 … p10 (over several crops the mean) and standard deviation.
 
-    `options` are those of `rankiqa.scoring.score_files`. An image that cannot be scored is left out with a
+    `options` are those of `rankiqa.scoring.patches.score_files`. An image that cannot be scored is left out with a
     warning on stderr; with `strict` it is an `InputError`. So it is when no image can be scored.
     """
     from tqdm import tqdm
@@ -149,7 +149,7 @@ def evaluate(
         repeats: how many random splits; each is measured, and each image scored once. Of {repeat}, how many models;
             None: as many as there are.
         bootstrap: repeats of the bootstrap for the 95 % intervals, seeded with `seed`; 0: no intervals.
-        patches, mode, seed, small, convert, workers: of `rankiqa.scoring.score_files`.
+        patches, mode, seed, small, convert, workers: of `rankiqa.scoring.patches.score_files`.
         strict: an image that cannot be scored is an error, not a warning.
         device: auto, cpu, cuda or cuda:N.
         progress: show a bar and what is left out on stderr.
@@ -258,7 +258,7 @@ def carry_out(
     """Score what a plan says, measure it and write the report: the long part of `evaluate`, whose summary it returns.
 
     `name` is what the tables call the model, `loaded` has (model, config) of folders that are loaded already, and
-    `scoring` the arguments of `rankiqa.scoring.score_files`.
+    `scoring` the arguments of `rankiqa.scoring.patches.score_files`.
     """
     from rankiqa.report import write_report
 

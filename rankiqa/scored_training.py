@@ -22,7 +22,7 @@ from rankiqa.errors import InputError
 from rankiqa.images.photos import Photo, read_photos
 from rankiqa.models import RankModel
 from rankiqa.models.reference import MOST, Reference
-from rankiqa.scoring import PatchScores, score_files
+from rankiqa.scoring.patches import PatchScores, score_files
 from rankiqa.seeding import derive_seed, generator
 from rankiqa.training import Trainer
 from rankiqa.votes import VOTE_COLUMNS
@@ -179,7 +179,7 @@ class ScoredTrainer(Trainer):
         """Look at the network, or change it, before the first step of a new run."""
 
     def score(self, model: RankModel, rows: Sequence[int], device: torch.device, **options) -> list[PatchScores]:
-        """The scores of some rows of the data set; `options` are those of `rankiqa.scoring.score_files`."""
+        """The scores of some rows of the data set; `options` are those of `rankiqa.scoring.patches.score_files`."""
         files = [self.dataset.table["file"].iloc[row] for row in rows]
         found = []
         for result in score_files(model, files, device=device, seed=self.config.seed, **options):
@@ -216,7 +216,7 @@ class ScoredTrainer(Trainer):
     @property
     @abstractmethod
     def score_options(self) -> dict[str, Any]:
-        """How the images of the data set are scored: arguments of `rankiqa.scoring.score_files`."""
+        """How the images of the data set are scored: arguments of `rankiqa.scoring.patches.score_files`."""
 
     def _fingerprint(self) -> dict[str, str]:
         """What must be the same for a run to go on: the start, the images, their scores, votes and parts."""

@@ -26,7 +26,7 @@ from rankiqa.models import Nima, build_nima
 from rankiqa.models.nima import DEFAULT
 from rankiqa.nima_training import open_nima
 from rankiqa.scored_training import decodable
-from rankiqa.scoring import ahead, pick_device, score_files, score_inputs
+from rankiqa.scoring.patches import ahead, pick_device, score_files, score_inputs
 from rankiqa.seeding import derive_seed
 from rankiqa.siamese_nima_training import SiameseNimaTrainer
 from rankiqa.votes import mean_of, std_of

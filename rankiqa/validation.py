@@ -10,7 +10,7 @@ from rankiqa.images.photos import PRISTINE
 from rankiqa.metrics.correlation import srocc
 from rankiqa.metrics.ordered_pairs import ordered_across, ordered_within
 from rankiqa.ranks.protocol import Ranks
-from rankiqa.scoring import score_image
+from rankiqa.scoring.patches import score_image
 
 NUMBERS = ("srocc", "ordered_within", "ordered_across")
 

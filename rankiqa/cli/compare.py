@@ -22,8 +22,8 @@ from rankiqa.cli.images import (
 from rankiqa.printable import printable
 
 if TYPE_CHECKING:
-    from rankiqa.score_table import Result
-    from rankiqa.scorer import Score
+    from rankiqa.scoring.score_table import Result
+    from rankiqa.scoring.scorer import Score
 
 _EPILOG = f"""\
 The table is best first, each image with its difference from the best. "order" is how likely an image would still be
@@ -54,8 +54,8 @@ def _run(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
     import rankiqa
     from rankiqa.errors import InputError
-    from rankiqa.score_table import best_first, meaning
-    from rankiqa.scoring import view_of
+    from rankiqa.scoring.patches import view_of
+    from rankiqa.scoring.score_table import best_first, meaning
 
     paths, problems = expand(options.paths)
     if len(paths) + len(problems) < 2:

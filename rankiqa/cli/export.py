@@ -59,7 +59,7 @@ def _run(argv: Sequence[str]) -> int:
     from rankiqa.errors import InputError
     from rankiqa.integrations.onnx_export import KINDS, export_onnx
     from rankiqa.models.parts import window_of
-    from rankiqa.scorer import Scorer
+    from rankiqa.scoring.scorer import Scorer
 
     scorer = Scorer.load(options.model, "cpu")
     kinds, notes = [options.what], []

@@ -51,7 +51,7 @@ def _run(argv: Sequence[str]) -> int:
 
     import rankiqa
     from rankiqa.errors import InputError
-    from rankiqa.heatmap import quality_map, write_heatmap
+    from rankiqa.scoring.heatmap import quality_map, write_heatmap
 
     if Path(options.out).suffix.lower() != ".png":
         raise InputError(f"--out {options.out}: the picture is a PNG; give a name that ends in .png")

@@ -19,8 +19,8 @@ from rankiqa.cli import DEBUG, HelpFormatter, at_least, debugging
 from rankiqa.printable import printable
 
 if TYPE_CHECKING:
-    from rankiqa.score_table import Result
-    from rankiqa.scorer import Scorer
+    from rankiqa.scoring.score_table import Result
+    from rankiqa.scoring.scorer import Scorer
 
 MODES = ("random", "grid", "dense", "resize", "native")  # those of rankiqa.images.crops, which takes long to import
 SMALL = ("error", "reflect", "resize")
@@ -78,7 +78,7 @@ def expand(arguments: Sequence[str]) -> tuple[list[str], list[Result]]:
     missing shows when it is read. `InputError` where no image is left.
     """
     from rankiqa.errors import InputError
-    from rankiqa.score_table import Result
+    from rankiqa.scoring.score_table import Result
 
     found: dict[str, str] = {}
     problems = []
@@ -192,7 +192,7 @@ def score_all(
 
 def _results(scorer: Scorer, paths: Sequence[str], options: argparse.Namespace, pictures: bool) -> Iterator[Result]:
     from rankiqa.errors import InputError
-    from rankiqa.score_table import Result
+    from rankiqa.scoring.score_table import Result
 
     how = {key: getattr(options, key) for key in ("patches", "mode", "seed", "small")}
     if not pictures:
@@ -200,9 +200,9 @@ def _results(scorer: Scorer, paths: Sequence[str], options: argparse.Namespace, 
             yield Result(path, error=found) if isinstance(found, InputError) else Result(path, found)
         return
     # As Scorer.score_files does it, with a picture of what has been decoded.
-    from rankiqa.gallery import thumbnail
     from rankiqa.images.reading import read_image
-    from rankiqa.scoring import ahead, view_of
+    from rankiqa.scoring.gallery import thumbnail
+    from rankiqa.scoring.patches import ahead, view_of
 
     def read(path: str):
         try:
@@ -278,8 +278,8 @@ def write_text(path: str, text: str) -> None:
 
 def write_sheet(path: str, results: Sequence[Result], scorer: Scorer, options: argparse.Namespace) -> None:
     """Write a page with the images of `results` and their scores."""
-    from rankiqa.gallery import gallery
-    from rankiqa.score_table import about
+    from rankiqa.scoring.gallery import gallery
+    from rankiqa.scoring.score_table import about
 
     how = about(scorer, options.patches, options.mode, options.seed, options.small)
     view = {

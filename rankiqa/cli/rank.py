@@ -49,7 +49,7 @@ def _run(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
     import rankiqa
     from rankiqa.errors import InputError
-    from rankiqa.score_table import best_first, csv_text
+    from rankiqa.scoring.score_table import best_first, csv_text
 
     paths, problems = expand(options.paths)
     for output in (options.html, options.csv):

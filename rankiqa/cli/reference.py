@@ -46,7 +46,7 @@ def _run(argv: Sequence[str]) -> int:
 
     from rankiqa.errors import InputError
     from rankiqa.models.reference import read_reference
-    from rankiqa.scorer import Scorer
+    from rankiqa.scoring.scorer import Scorer
 
     out = Path(options.out)
     if out.exists():

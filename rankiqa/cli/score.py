@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
 def _run(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
     import rankiqa
-    from rankiqa.score_table import about, best_first, csv_text, json_text, meaning
+    from rankiqa.scoring.score_table import about, best_first, csv_text, json_text, meaning
 
     paths, problems = expand(options.paths)
     target = options.csv or options.json

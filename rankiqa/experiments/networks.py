@@ -19,7 +19,7 @@ from rankiqa.metrics.correlation import lcc, srocc
 from rankiqa.metrics.intervals import over_splits
 from rankiqa.metrics.logistic import logistic_fit
 from rankiqa.models import load_model
-from rankiqa.scoring import PATCHES, score_files
+from rankiqa.scoring.patches import PATCHES, score_files
 
 STAGES = {"ranks": "ranks only", "baseline": "fine-tuned", "finetuned": "ranks, then fine-tuned"}
 COLOURS = {"ranks": "#8fb8d8", "baseline": "#e3a857", "finetuned": "#1f5f99"}

@@ -11,7 +11,7 @@ from rankiqa.errors import InputError
 
 CROPS = ("random", "grid")  # parts of the image
 WHOLE = ("resize", "native")  # the image itself, once
-DENSE = "dense"  # every window, the features computed once: `rankiqa.dense`
+DENSE = "dense"  # every window, the features computed once: `rankiqa.scoring.dense`
 MODES = (*CROPS, DENSE, *WHOLE)
 SMALL = ("error", "reflect", "resize")
 

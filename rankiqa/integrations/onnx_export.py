@@ -21,14 +21,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rankiqa.dense import window_scores
 from rankiqa.errors import InputError
 from rankiqa.models.build import ARCHITECTURES
 from rankiqa.models.nima import Nima
 from rankiqa.models.parts import parts_of, window_of
 from rankiqa.models.rank_model import RankModel
-from rankiqa.scorer import Scorer
-from rankiqa.scoring import evaluating
+from rankiqa.scoring.dense import window_scores
+from rankiqa.scoring.patches import evaluating
+from rankiqa.scoring.scorer import Scorer
 from rankiqa.version import __version__
 
 try:
@@ -82,7 +82,7 @@ class CropGraph(nn.Module):
 
 
 class DenseGraph(nn.Module):
-    """image (N, 3, H, W) uint8 → score (N,) and map (N, rows, columns), those of `rankiqa.dense.window_scores`.
+    """image (N, 3, H, W) uint8 → score (N,) and map (N, rows, columns), those of `rankiqa.scoring.dense.window_scores`.
 
     There the windows pass the top in a loop; here they are one tensor, so that any size goes through one graph.
 
@@ -180,8 +180,8 @@ def export_onnx(
     crop.onnx: `crops` (N, 3, H, W) → `scores` (N,), H and W the side of the network's crop; a network that ends in a
     mean over the places takes larger ones too. A NIMA also gives `votes` (N, 10); its input is the whole image, resized
     to the crop. dense.onnx: `image` (N, 3, H, W), H and W at least the crop → `score` (N,) and `map` (N, rows,
-    columns), the score of each window; see `rankiqa.dense`. The photo goes through whole, not in tiles. One that is
-    smaller than the crop gives an error, or an empty map and NaN.
+    columns), the score of each window; see `rankiqa.scoring.dense`. The photo goes through whole, not in tiles. One
+    that is smaller than the crop gives an error, or an empty map and NaN.
 
     Each file is compared with PyTorch on images of several sizes before it gets its name.
 

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from rankiqa.errors import InputError
 from rankiqa.images.crops import MODES, SMALL, check_small
-from rankiqa.scorer import Scorer
-from rankiqa.scoring import PATCHES, view_of
+from rankiqa.scoring.patches import PATCHES, view_of
+from rankiqa.scoring.scorer import Scorer
 
 try:
     from torchmetrics import Metric
@@ -24,13 +24,13 @@ SCALES = ("raw", "unit")
 class RankIQA(Metric):
     """The mean quality of images, without references; higher is better.
 
-    Each image is scored as `rankiqa.scorer.Scorer.score` does, so neither the batch nor the process that it comes in
-    changes its number. Images of unequal size are given one by one: `update(image[None])`.
+    Each image is scored as `rankiqa.scoring.scorer.Scorer.score` does, so neither the batch nor the process that it
+    comes in changes its number. Images of unequal size are given one by one: `update(image[None])`.
 
     Args:
         model: a model folder, a training run, OWNER/NAME of the Hugging Face hub, or a `Scorer`, which is shared and
             not copied; None: the model that comes with the package. It is loaded on the CPU; `.to(device)` moves it.
-        scale: "raw", the model's own, or "unit", from 0 to 1; see `rankiqa.scorer.Score`.
+        scale: "raw", the model's own, or "unit", from 0 to 1; see `rankiqa.scoring.scorer.Score`.
         patches, mode, seed, small: of `Scorer.score`.
         kwargs: of `torchmetrics.Metric`.
 

@@ -20,7 +20,7 @@ class RankModel(nn.Module):
         dropout: probability, as it was built (None: the architecture's own).
     """
 
-    # How an image becomes inputs when it is scored: a mode of `rankiqa.scoring.score_image`.
+    # How an image becomes inputs when it is scored: a mode of `rankiqa.scoring.patches.score_image`.
     view = "random"
 
     def __init__(

@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from rankiqa.images.photos import PRISTINE
     from rankiqa.metrics.correlation import srocc
     from rankiqa.ranks.online import OnlineSet
-    from rankiqa.scoring import score_image
+    from rankiqa.scoring.patches import score_image
     from rankiqa.validation import validation_items
 
     torch.set_num_threads(args.threads)

@@ -31,9 +31,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     import numpy as np
     import torch
 
-    from rankiqa import scoring
     from rankiqa.files import write_atomically
     from rankiqa.models import build_model
+    from rankiqa.scoring import patches as scoring
 
     device = scoring.pick_device(args.device)
     torch.manual_seed(0)

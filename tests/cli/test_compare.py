@@ -5,7 +5,7 @@ import pytest
 
 from rankiqa.cli import main
 from rankiqa.cli.compare import order_chance
-from rankiqa.scorer import Score, Scorer
+from rankiqa.scoring.scorer import Score, Scorer
 
 
 def compare(model, *arguments):

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from rankiqa.cli import main
-from rankiqa.scorer import Scorer
+from rankiqa.scoring.scorer import Scorer
 from tests.html_page import Page
 
 ALL = ["a.png", "b.jpg", "sub/c.png", "sub/deep/d.png"]

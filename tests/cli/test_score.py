@@ -14,7 +14,7 @@ from PIL import Image
 from rankiqa.cli import main
 from rankiqa.cli.images import MODES, SMALL, expand
 from rankiqa.errors import InputError
-from rankiqa.scorer import Score, Scorer
+from rankiqa.scoring.scorer import Score, Scorer
 
 ALL = ["a.png", "b.jpg", "sub/c.png", "sub/deep/d.png"]
 

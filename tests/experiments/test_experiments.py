@@ -16,7 +16,7 @@ from rankiqa.losses import pairwise_hinge
 from rankiqa.metrics.correlation import lcc, srocc
 from rankiqa.models import build_model, load_model, save_model
 from rankiqa.ranks.ranked_set import RankedSet
-from rankiqa.scoring import score_image
+from rankiqa.scoring.patches import score_image
 
 
 @pytest.fixture(scope="module")

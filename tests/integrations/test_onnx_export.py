@@ -16,14 +16,14 @@ import onnxruntime
 
 import rankiqa
 from rankiqa.cli import export as command
-from rankiqa.dense import window_scores
 from rankiqa.errors import InputError
 from rankiqa.integrations import onnx_export
 from rankiqa.integrations.onnx_export import DenseGraph, compare, export_onnx
 from rankiqa.models import build_model, build_nima, save_model
 from rankiqa.models.parts import parts_of, window_of
-from rankiqa.scorer import Scorer
-from rankiqa.scoring import score_image
+from rankiqa.scoring.dense import window_scores
+from rankiqa.scoring.patches import score_image
+from rankiqa.scoring.scorer import Scorer
 
 
 def random_model(name, nima=False):

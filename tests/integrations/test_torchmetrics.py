@@ -16,7 +16,7 @@ import rankiqa
 from rankiqa.errors import InputError
 from rankiqa.integrations.torchmetrics import RankIQA
 from rankiqa.models import build_model
-from rankiqa.scorer import Scorer
+from rankiqa.scoring.scorer import Scorer
 
 OPTIONS = {"patches": 3}
 

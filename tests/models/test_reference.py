@@ -7,7 +7,7 @@ from rankiqa.cli import reference as command
 from rankiqa.errors import InputError
 from rankiqa.models import build_model, save_model
 from rankiqa.models.reference import Reference, read_reference
-from rankiqa.scorer import Scorer
+from rankiqa.scoring.scorer import Scorer
 
 RANKS = [("a", "GB", 0), ("a", "GB", 1), ("a", "GB", 2), ("a", "GN", 0), ("a", "GN", 1)]
 

@@ -15,7 +15,7 @@ import rankiqa
 from rankiqa.errors import InputError
 from rankiqa.models import build_model, locate, save_model
 from rankiqa.models.reference import POINTS
-from rankiqa.scorer import Scorer
+from rankiqa.scoring.scorer import Scorer
 
 REFERENCE = {"what": "four images", "images": 4, "quantiles": list(range(POINTS)), "low": 1.0, "high": 9.0}
 EXTRA = {
@@ -92,7 +92,7 @@ def test_a_save_that_fails_leaves_the_model(folder, monkeypatch):
     def no_space(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("rankiqa.scorer.write_model_files", no_space)
+    monkeypatch.setattr("rankiqa.scoring.scorer.write_model_files", no_space)
     with pytest.raises(InputError, match="no space left"):
         model.save_pretrained(folder)
     assert config_of(folder) == before and sorted(p.name for p in folder.iterdir()) == [

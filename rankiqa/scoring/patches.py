@@ -1,7 +1,7 @@
 """From a network that scores crops to one score of an image.
 
-RankIQA scores 30 random crops of an image and averages them; `rankiqa.dense` takes all places at once. NIMA judges the
-picture: it sees the whole image, resized to its input.
+RankIQA scores 30 random crops of an image and averages them; `rankiqa.scoring.dense` takes all places at once. NIMA
+judges the picture: it sees the whole image, resized to its input.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from rankiqa.dense import score_map
 from rankiqa.errors import InputError
 from rankiqa.images.crops import DENSE, MODES, WHOLE, check_least, check_small
 from rankiqa.models.nima import Nima
 from rankiqa.models.parts import parts_of
-from rankiqa.patches import cut
+from rankiqa.scoring.dense import score_map
+from rankiqa.scoring.inputs import cut
 from rankiqa.votes import mean_of
 
 PATCHES = 30  # of the paper
@@ -101,9 +101,9 @@ def score_image(
         image: uint8 H×W×3, RGB.
         patches: of "random" and "grid", see `rankiqa.images.crops.crop_positions`.
         mode: "random" or "grid" (see `rankiqa.images.crops.crop_positions`); "dense": every window of the features of
-            the whole image (see `rankiqa.dense`), where the network allows it; "resize": the whole image, resized to
-            the square of the crop's side whatever its shape (bilinear); "native": the whole image as it is. None: the
-            model's own, which is random for one that was trained on ranks, resize for NIMA.
+            the whole image (see `rankiqa.scoring.dense`), where the network allows it; "resize": the whole image,
+            resized to the square of the crop's side whatever its shape (bilinear); "native": the whole image as it is.
+            None: the model's own, which is random for one that was trained on ranks, resize for NIMA.
         seed: of the random places; the grid does not use it.
         small: what to do with an image smaller than the crop: "error"; "reflect" continues it beyond its
             borders as in a mirror; "resize" enlarges it (bicubic) until it holds one crop, which softens it

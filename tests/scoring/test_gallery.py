@@ -16,9 +16,9 @@ import pytest
 from PIL import Image
 
 from rankiqa.errors import InputError
-from rankiqa.gallery import THUMBNAIL, gallery, link, thumbnail
-from rankiqa.score_table import Result
-from rankiqa.scorer import Score
+from rankiqa.scoring.gallery import THUMBNAIL, gallery, link, thumbnail
+from rankiqa.scoring.score_table import Result
+from rankiqa.scoring.scorer import Score
 from tests.html_page import Page
 
 HOSTILE = [

@@ -10,13 +10,13 @@ from PIL import Image
 from torch import nn
 
 import rankiqa
-from rankiqa.dense import score_map
 from rankiqa.errors import InputError
 from rankiqa.images.crops import MODES
 from rankiqa.images.pixels import pixels_of
 from rankiqa.models import build_model, build_nima, save_model
 from rankiqa.models.reference import Reference
-from rankiqa.scorer import Score, Scorer
+from rankiqa.scoring.dense import score_map
+from rankiqa.scoring.scorer import Score, Scorer
 
 FEW = {"patches": 3}
 

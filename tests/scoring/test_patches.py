@@ -4,12 +4,12 @@ import torch
 from PIL import Image
 from torch import nn
 
-from rankiqa import scoring
 from rankiqa.errors import InputError
 from rankiqa.images.crops import crop_positions, squeeze
 from rankiqa.models import build_nima
-from rankiqa.patches import cut
-from rankiqa.scoring import score_files, score_image
+from rankiqa.scoring import patches as scoring
+from rankiqa.scoring.inputs import cut
+from rankiqa.scoring.patches import score_files, score_image
 
 
 class Brightness(nn.Module):

@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from huggingface_hub import ModelCard, ModelHubMixin
 
-from rankiqa.dense import score_map
 from rankiqa.errors import InputError, explain_os_error
 from rankiqa.images.crops import DENSE, WHOLE, check_least, fit
 from rankiqa.images.pixels import pixels_of
@@ -24,7 +23,8 @@ from rankiqa.models.checkpoint import CONFIG, write_model_files
 from rankiqa.models.locate import locate
 from rankiqa.models.parts import parts_of, window_of
 from rankiqa.models.reference import Reference, to_unit
-from rankiqa.scoring import PATCHES, PatchScores, evaluating, pick_device, score_files, score_image, view_of
+from rankiqa.scoring.dense import score_map
+from rankiqa.scoring.patches import PATCHES, PatchScores, evaluating, pick_device, score_files, score_image, view_of
 
 CARD = "README.md"
 LEAST = 32  # pixels; of a smaller image there is nothing to judge
@@ -89,7 +89,7 @@ class Scorer(ModelHubMixin):
     def load(cls, model: str | Path | None = None, device: str = "auto", **hub: Any) -> Scorer:
         """A model folder, a run, OWNER/NAME of the Hugging Face hub, or (None) the model that comes with the package.
 
-        `device` is that of `rankiqa.scoring.pick_device`, `hub` that of `rankiqa.models.locate.locate`. Raises
+        `device` is that of `rankiqa.scoring.patches.pick_device`, `hub` that of `rankiqa.models.locate.locate`. Raises
         `InputError` where there is no such model, or it is damaged.
         """
         place = pick_device(device)
@@ -112,7 +112,7 @@ class Scorer(ModelHubMixin):
 
         Args:
             image: a path, a Pillow image, an array or a tensor; see `rankiqa.images.pixels.pixels_of`.
-            patches, mode, seed: of `rankiqa.scoring.score_image`. The mode None is the model's own.
+            patches, mode, seed: of `rankiqa.scoring.patches.score_image`. The mode None is the model's own.
             small: what becomes of an image smaller than the network's crop; the score tells it in its note.
 
         Raises:
@@ -148,7 +148,7 @@ class Scorer(ModelHubMixin):
             yield result if isinstance(result, InputError) else self.meaning(result, result.size, mode)
 
     def map(self, image: Any, small: str = "reflect") -> np.ndarray:
-        """The score of every window of an image, (rows, columns) float64; see `rankiqa.dense.score_map`.
+        """The score of every window of an image, (rows, columns) float64; see `rankiqa.scoring.dense.score_map`.
 
         `InputError` for a network that does not allow it.
         """
@@ -229,7 +229,7 @@ class Scorer(ModelHubMixin):
 
 
 def allows_dense(network: RankModel) -> bool:
-    """Whether a network can score every window of an image at once; see `rankiqa.dense`."""
+    """Whether a network can score every window of an image at once; see `rankiqa.scoring.dense`."""
     try:
         window_of(network)
     except InputError:

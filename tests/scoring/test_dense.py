@@ -6,12 +6,12 @@ import pytest
 import torch
 from skimage.data import astronaut
 
-from rankiqa import dense
-from rankiqa.dense import places_of, score_map, window_scores
 from rankiqa.errors import InputError
 from rankiqa.models import build_model, build_nima
 from rankiqa.models.parts import parts_of, window_of
-from rankiqa.scoring import score_files, score_image
+from rankiqa.scoring import dense
+from rankiqa.scoring.dense import places_of, score_map, window_scores
+from rankiqa.scoring.patches import score_files, score_image
 
 CPU = torch.device("cpu")
 NETWORKS = ["compact", "shallow", "squeezenet1_1", "alexnet", "alexnet_caffe", "resnet10t"]

@@ -10,8 +10,8 @@ from torch import nn
 import rankiqa
 from rankiqa.errors import InputError
 from rankiqa.models import build_model, build_nima
-from rankiqa.quality_loss import QualityLoss
-from rankiqa.scorer import Scorer
+from rankiqa.scoring.quality_loss import QualityLoss
+from rankiqa.scoring.scorer import Scorer
 
 
 @pytest.fixture(scope="module")

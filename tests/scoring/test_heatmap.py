@@ -9,10 +9,10 @@ from scipy.interpolate import RegularGridInterpolator
 from rankiqa.cli import heatmap as command
 from rankiqa.distortions import DISTORTIONS
 from rankiqa.errors import InputError
-from rankiqa.heatmap import QualityMap, quality_map, write_heatmap
 from rankiqa.models import build_model, build_nima, save_model
 from rankiqa.models.reference import Reference
-from rankiqa.scorer import Scorer
+from rankiqa.scoring.heatmap import QualityMap, quality_map, write_heatmap
+from rankiqa.scoring.scorer import Scorer
 
 
 def scorer(tmp_path, model=None, **saved):

@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from PIL import Image
 
-from rankiqa.dense import places_of, score_map
 from rankiqa.errors import InputError
 from rankiqa.images.crops import check_least, fit
 from rankiqa.images.pixels import pixels_of
 from rankiqa.models.parts import parts_of
-from rankiqa.scorer import LEAST, Scorer
-from rankiqa.scoring import evaluating
+from rankiqa.scoring.dense import places_of, score_map
+from rankiqa.scoring.patches import evaluating
+from rankiqa.scoring.scorer import LEAST, Scorer
 
 COLOURS = "YlOrRd"  # of matplotlib: darker is worse, also in print and with colour blindness
 LONGEST = 1600  # pixels of the longer side of the picture

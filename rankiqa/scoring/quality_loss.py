@@ -6,29 +6,29 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rankiqa.dense import window_scores
 from rankiqa.errors import InputError
 from rankiqa.images.crops import crop_positions
 from rankiqa.models.nima import Nima
 from rankiqa.models.parts import parts_of, window_of
-from rankiqa.scorer import Scorer, allows_dense
-from rankiqa.scoring import PATCHES
+from rankiqa.scoring.dense import window_scores
+from rankiqa.scoring.patches import PATCHES
+from rankiqa.scoring.scorer import Scorer, allows_dense
 
 
 class QualityLoss(nn.Module):
     """(N, 3, H, W) RGB in [0, 1] → how far the images are from the best quality; gradients reach the images.
 
-    A ranking network sees all windows of the images (`rankiqa.dense`); where it cannot be taken apart, crops on a grid;
-    a NIMA the whole images, resized to its input. The network stays as it is: its parameters do not learn, and it
-    stays in evaluation mode. A network that is optimised against a fixed judge learns to please it: look at the images,
-    and use it beside a loss that ties them to their targets.
+    A ranking network sees all windows of the images (`rankiqa.scoring.dense`); where it cannot be taken apart, crops on
+    a grid; a NIMA the whole images, resized to its input. The network stays as it is: its parameters do not learn, and
+    it stays in evaluation mode. A network that is optimised against a fixed judge learns to please it: look at the
+    images, and use it beside a loss that ties them to their targets.
 
     Args:
         scorer: what `rankiqa.load` gives.
         reduction: "mean" over the images, "sum", or "none" for (N,).
 
-    The loss is (high − score) / (high − low) with the scale that `rankiqa.scorer.Score.unit` has, not cut off: 0 at the
-    upper end of the scale, 1 at the lower. Without a scale it is minus the score.
+    The loss is (high − score) / (high − low) with the scale that `rankiqa.scoring.scorer.Score.unit` has, not cut off:
+    0 at the upper end of the scale, 1 at the lower. Without a scale it is minus the score.
 
     Raises:
         ValueError: an unknown reduction.

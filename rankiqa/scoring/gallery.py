@@ -15,10 +15,10 @@ from urllib.parse import quote
 import numpy as np
 
 from rankiqa.printable import printable
-from rankiqa.score_table import Result, best_first
+from rankiqa.scoring.score_table import Result, best_first
 
 if TYPE_CHECKING:
-    from rankiqa.scorer import Score
+    from rankiqa.scoring.scorer import Score
 
 THUMBNAIL = 240  # longer side in pixels
 TEMPLATE, SCRIPT = "gallery_template.html.j2", "gallery_script.js.j2"

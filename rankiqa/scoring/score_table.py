@@ -15,7 +15,7 @@ from rankiqa.errors import InputError
 from rankiqa.printable import printable
 
 if TYPE_CHECKING:
-    from rankiqa.scorer import Score, Scorer
+    from rankiqa.scoring.scorer import Score, Scorer
 
 COLUMNS = ("file", "score", "unit", "percentile", "spread", "patches", "note")
 # Spreadsheets run a cell that begins with one of these as a formula; the last four are their wide forms.
@@ -91,7 +91,7 @@ def json_text(results: Iterable[Result], about: dict[str, Any]) -> str:
 
 def about(scorer: Scorer, patches: int, mode: str | None, seed: int, small: str) -> dict[str, Any]:
     """How scores were made, for JSON: version, model, arguments and what the numbers mean."""
-    from rankiqa.scoring import view_of
+    from rankiqa.scoring.patches import view_of
     from rankiqa.version import __version__
 
     return {
