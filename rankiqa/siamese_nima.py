@@ -24,11 +24,11 @@ from rankiqa.images.crops import squeeze
 from rankiqa.images.reading import read_image
 from rankiqa.models import Nima, build_nima
 from rankiqa.models.nima import DEFAULT
-from rankiqa.nima_training import open_nima
-from rankiqa.scored_training import decodable
 from rankiqa.scoring.patches import ahead, pick_device, score_files, score_inputs
 from rankiqa.seeding import derive_seed
-from rankiqa.siamese_nima_training import SiameseNimaTrainer
+from rankiqa.training.nima import open_nima
+from rankiqa.training.scored import decodable
+from rankiqa.training.siamese_nima import SiameseNimaTrainer
 from rankiqa.votes import mean_of, std_of
 
 KERAS_SUFFIXES = (".h5", ".hdf5")
@@ -149,7 +149,7 @@ class SiameseNIMA:
             batch_size: pairs in a batch.
             learning_rate: of Adam.
             loss: ranking, or contrastive as the original.
-            buckets: see `rankiqa.bucket_pairs.make_buckets`.
+            buckets: see `rankiqa.training.bucket_pairs.make_buckets`.
             seed: of weights and pairs.
             workers: processes that read images beside this one.
             overwrite: move an earlier training in `output_dir` aside.

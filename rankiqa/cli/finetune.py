@@ -15,7 +15,7 @@ command = TrainingCommand(
     "rankiqa finetune",
     "Fine-tune one branch on human scores.",
     "FinetuneConfig",
-    "rankiqa.finetuning:FineTuner",
+    "rankiqa.training.finetuning:FineTuner",
     _EXAMPLES,
 )
 parse, main, _parser = command.parse, command.main, command.parser

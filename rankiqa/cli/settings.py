@@ -129,7 +129,7 @@ def _check_filled(settings: Any, prefix: str = "") -> None:
 class TrainingCommand:
     """A command that trains: its settings from the command line, then its stage.
 
-    `config` is a class of `rankiqa.config`, `trainer` a module and the `rankiqa.training.Trainer` in it; both are
+    `config` is a class of `rankiqa.config`, `trainer` a module and the `rankiqa.training.loop.Trainer` in it; both are
     imported when they are needed. `examples` end the help.
     """
 
@@ -161,7 +161,7 @@ class TrainingCommand:
 
 
 def train(trainer: Any) -> int:
-    """Run a `rankiqa.training.Trainer`, and say what it reached and where the model is."""
+    """Run a `rankiqa.training.loop.Trainer`, and say what it reached and where the model is."""
     rows = trainer.run()
     if trainer.accelerator.is_main_process:
         for name, row in (rows or {}).items():

@@ -15,7 +15,7 @@ command = TrainingCommand(
     "rankiqa train-nima",
     "Train a NIMA on the distribution of votes.",
     "NimaConfig",
-    "rankiqa.nima_training:NimaTrainer",
+    "rankiqa.training.nima:NimaTrainer",
     _EXAMPLES,
 )
 parse, main, _parser = command.parse, command.main, command.parser

@@ -14,7 +14,7 @@ command = TrainingCommand(
     "rankiqa train-rank",
     "Train a network on ranked images.",
     "RankConfig",
-    "rankiqa.ranking:RankTrainer",
+    "rankiqa.training.ranking:RankTrainer",
     _EXAMPLES,
 )
 parse, main, _parser = command.parse, command.main, command.parser

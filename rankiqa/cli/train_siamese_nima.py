@@ -14,7 +14,7 @@ command = TrainingCommand(
     "rankiqa train-siamese-nima",
     "Sharpen a NIMA on pairs of images from buckets of scores.",
     "SiameseNimaConfig",
-    "rankiqa.siamese_nima_training:SiameseNimaTrainer",
+    "rankiqa.training.siamese_nima:SiameseNimaTrainer",
     _EXAMPLES,
 )
 parse, main, _parser = command.parse, command.main, command.parser

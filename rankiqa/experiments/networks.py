@@ -14,12 +14,12 @@ from rankiqa.config import FinetuneConfig
 from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.experiments.output import figure_of, markdown_table, save_figure
 from rankiqa.files import write_atomically
-from rankiqa.finetuning import FineTuner
 from rankiqa.metrics.correlation import lcc, srocc
 from rankiqa.metrics.intervals import over_splits
 from rankiqa.metrics.logistic import logistic_fit
 from rankiqa.models import load_model
 from rankiqa.scoring.patches import PATCHES, score_files
+from rankiqa.training.finetuning import FineTuner
 
 STAGES = {"ranks": "ranks only", "baseline": "fine-tuned", "finetuned": "ranks, then fine-tuned"}
 COLOURS = {"ranks": "#8fb8d8", "baseline": "#e3a857", "finetuned": "#1f5f99"}

@@ -15,16 +15,16 @@ import numpy as np
 import pandas as pd
 import torch
 
-from rankiqa.batches import make_loader, make_sampler
 from rankiqa.config import BatchConfig, RankConfig
 from rankiqa.errors import InputError
 from rankiqa.experiments.output import figure_of, markdown_table, save_figure
 from rankiqa.files import write_atomically
 from rankiqa.images.crops import crop_at, random_place
 from rankiqa.losses import pair_statistics, pairwise_hinge
-from rankiqa.ranking import RankTrainer
 from rankiqa.ranks.ranked_set import RankedSet
 from rankiqa.seeding import generator
+from rankiqa.training.batches import make_loader, make_sampler
+from rankiqa.training.ranking import RankTrainer
 
 LABELS = {"efficient": "efficient Siamese", "random_pairs": "random pairs", "hard_negatives": "hard negatives"}
 JOINT = "all types"

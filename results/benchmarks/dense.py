@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from rankiqa.metrics.correlation import srocc
     from rankiqa.ranks.online import OnlineSet
     from rankiqa.scoring.patches import score_image
-    from rankiqa.validation import validation_items
+    from rankiqa.training.validation import validation_items
 
     torch.set_num_threads(args.threads)
     ranks = OnlineSet.find(args.pristine, args.distortions)

@@ -22,7 +22,7 @@ import torch
 from rankiqa.files import write_atomically
 from rankiqa.losses import hardest_pairs_hinge, pairwise_hinge
 from rankiqa.models import build_model
-from rankiqa.sampling import EfficientGroups, HardNegatives, RandomPairs
+from rankiqa.training.samplers import EfficientGroups, HardNegatives, RandomPairs
 
 
 def tensors(items: list, crop: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -6,7 +6,6 @@ import pytest
 import torch
 from PIL import Image
 
-from rankiqa.batches import make_sampler
 from rankiqa.cli.eval_experiments import main
 from rankiqa.cli.make_ranks import main as make_ranks
 from rankiqa.experiments import sampling
@@ -17,6 +16,7 @@ from rankiqa.metrics.correlation import lcc, srocc
 from rankiqa.models import build_model, load_model, save_model
 from rankiqa.ranks.ranked_set import RankedSet
 from rankiqa.scoring.patches import score_image
+from rankiqa.training.batches import make_sampler
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from rankiqa.config import OptimConfig
 from rankiqa.errors import InputError
 from rankiqa.models import build_model, build_nima
 from rankiqa.models.freezing import execution_order, freeze_until
-from rankiqa.optim import make_optimizer
+from rankiqa.training.optim import make_optimizer
 
 
 def learning(model):

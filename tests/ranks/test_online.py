@@ -8,7 +8,6 @@ import pytest
 import torch
 from PIL import Image
 
-from rankiqa.batches import RankedBatches, make_loader
 from rankiqa.cli.make_ranks import main as make_ranks
 from rankiqa.config import DataConfig, RankConfig
 from rankiqa.distortions import DISTORTIONS
@@ -17,14 +16,15 @@ from rankiqa.images import builtin_photos
 from rankiqa.images.crops import random_crop, random_place
 from rankiqa.images.reading import read_image
 from rankiqa.images.writing import write_image
-from rankiqa.ranking import split_ranks
 from rankiqa.ranks import online as online_set
 from rankiqa.ranks import ranked_set
 from rankiqa.ranks.online import OnlineSet
 from rankiqa.ranks.ranked_set import RankedSet
-from rankiqa.sampling import EfficientGroups
 from rankiqa.seeding import derive_seed, generator
-from rankiqa.validation import validation_items
+from rankiqa.training.batches import RankedBatches, make_loader
+from rankiqa.training.ranking import split_ranks
+from rankiqa.training.samplers import EfficientGroups
+from rankiqa.training.validation import validation_items
 
 TYPES = "JPEG,GN,BW,NEPN,MSL,GB"  # not in the registry's order; two of them nested
 

@@ -16,8 +16,7 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-import rankiqa.training_state as state
-from rankiqa.batches import RankedBatches, make_loader
+import rankiqa.training.checkpoints as state
 from rankiqa.cli.make_ranks import main as make_ranks
 from rankiqa.cli.train_rank import main, parse
 from rankiqa.config import BatchConfig, DataConfig, LossConfig, ModelConfig, OptimConfig, RankConfig
@@ -27,10 +26,11 @@ from rankiqa.images.reading import read_image
 from rankiqa.images.writing import write_image
 from rankiqa.losses import pairwise_hinge
 from rankiqa.models import build_model, load_model
-from rankiqa.optim import learning_rate, make_optimizer, set_learning_rate
-from rankiqa.ranking import RankTrainer, split_ranks
 from rankiqa.ranks.ranked_set import RankedSet
-from rankiqa.sampling import EfficientGroups
+from rankiqa.training.batches import RankedBatches, make_loader
+from rankiqa.training.optim import learning_rate, make_optimizer, set_learning_rate
+from rankiqa.training.ranking import RankTrainer, split_ranks
+from rankiqa.training.samplers import EfficientGroups
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from rankiqa.bucket_pairs import BucketPairs, make_buckets
 from rankiqa.config import SiameseNimaConfig
 from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.datasets.splits import Split
@@ -21,10 +20,11 @@ from rankiqa.metrics.close_pairs import close_pairs
 from rankiqa.metrics.correlation import agreement
 from rankiqa.models import Nima, RankModel
 from rankiqa.models.freezing import freeze_until
-from rankiqa.nima_training import open_nima
-from rankiqa.scored_training import ScoredTrainer, divide, open_scores
 from rankiqa.seeding import generator
-from rankiqa.training import Batch, Rows
+from rankiqa.training.bucket_pairs import BucketPairs, make_buckets
+from rankiqa.training.loop import Batch, Rows
+from rankiqa.training.nima import open_nima
+from rankiqa.training.scored import ScoredTrainer, divide, open_scores
 from rankiqa.votes import VOTES
 
 KERAS_FROZEN = "618"  # layers of Keras's inception_resnet_v2 that the original keeps
@@ -75,7 +75,7 @@ class PairBatches(Dataset):
 
 
 class SiameseNimaTrainer(ScoredTrainer):
-    """The Siamese stage; see `rankiqa.scored_training.ScoredTrainer`.
+    """The Siamese stage; see `rankiqa.training.scored.ScoredTrainer`.
 
     `scored`: the images with their scores, their parts, and the size and hash of each image; `start`: the NIMA to start
     from and the config of the model that it is from. For whoever has them at hand; otherwise the settings say where.

@@ -15,10 +15,10 @@ from rankiqa.images.photos import Photo
 from rankiqa.metrics.correlation import agreement, srocc
 from rankiqa.models import RankModel, build_model, load_model
 from rankiqa.models.nima import Nima
-from rankiqa.scored_batches import ScoredBatches
-from rankiqa.scored_training import ScoredTrainer, divide, open_scores
 from rankiqa.seeding import generator
-from rankiqa.training import Batch, Rows
+from rankiqa.training.loop import Batch, Rows
+from rankiqa.training.scored import ScoredTrainer, divide, open_scores
+from rankiqa.training.scored_batches import ScoredBatches
 
 HEAD_IMAGES, HEAD_PATCHES = 256, 3  # what the last layer is fitted to
 # Below this correlation on the training images a ranking model is taken for one that was trained the other way round.
@@ -66,7 +66,7 @@ def fit_head(model: RankModel, scores: np.ndarray, target: np.ndarray) -> None:
 
 
 class FineTuner(ScoredTrainer):
-    """The fine-tuning stage; see `rankiqa.scored_training.ScoredTrainer`."""
+    """The fine-tuning stage; see `rankiqa.training.scored.ScoredTrainer`."""
 
     stage = "finetune"
     train_columns = ()

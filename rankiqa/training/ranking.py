@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
-from rankiqa.batches import RankedBatches, make_sampler
 from rankiqa.config import RankConfig
 from rankiqa.distortions.sets import stand_ins
 from rankiqa.errors import InputError
@@ -19,8 +18,9 @@ from rankiqa.ranks.online import OnlineSet
 from rankiqa.ranks.protocol import Ranks
 from rankiqa.ranks.ranked_set import RankedSet
 from rankiqa.seeding import derive_seed, generator
-from rankiqa.training import Batch, Rows, Trainer
-from rankiqa.validation import NUMBERS, score_items, summarize, validation_items
+from rankiqa.training.batches import RankedBatches, make_sampler
+from rankiqa.training.loop import Batch, Rows, Trainer
+from rankiqa.training.validation import NUMBERS, score_items, summarize, validation_items
 
 
 def open_ranks(config: RankConfig) -> Ranks:
@@ -67,7 +67,7 @@ def _hashes(ranks: Ranks) -> set[str]:
 
 
 class RankTrainer(Trainer):
-    """The ranking stage; see `rankiqa.training.Trainer`."""
+    """The ranking stage; see `rankiqa.training.loop.Trainer`."""
 
     stage = "rank"
     train_columns = ("ordered", "active", "pairs")
@@ -115,7 +115,7 @@ class RankTrainer(Trainer):
         return {"ordered": found.ordered, "active": found.active, "pairs": found.pairs}
 
     def validate(self) -> Rows:
-        """See `rankiqa.validation.summarize`; the images are shared out to the processes."""
+        """See `rankiqa.training.validation.summarize`; the images are shared out to the processes."""
         accelerator = self.accelerator
         items = validation_items(self.val_set)
         # A photo's images go to one process, so that its pristine one is scored once.

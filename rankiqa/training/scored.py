@@ -24,7 +24,7 @@ from rankiqa.models import RankModel
 from rankiqa.models.reference import MOST, Reference
 from rankiqa.scoring.patches import PatchScores, score_files
 from rankiqa.seeding import derive_seed, generator
-from rankiqa.training import Trainer
+from rankiqa.training.loop import Trainer
 from rankiqa.votes import VOTE_COLUMNS
 
 
@@ -120,7 +120,7 @@ def tuned_on(dataset: ScoredSet, split: Split, before: Mapping[str, Any] | None)
 
 
 class ScoredTrainer(Trainer):
-    """A stage that learns from human scores; see `rankiqa.training.Trainer`.
+    """A stage that learns from human scores; see `rankiqa.training.loop.Trainer`.
 
     A stage reads its settings with `open_model` and `open_data`, makes what it needs of the data in `prepare`, and may
     look at the network before the first step in `start`.

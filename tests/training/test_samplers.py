@@ -9,8 +9,8 @@ import torch
 from rankiqa.errors import InputError
 from rankiqa.images.crops import random_crop
 from rankiqa.losses import ordered_pairs
-from rankiqa.sampling import EfficientGroups, HardNegatives, RandomPairs
 from rankiqa.seeding import generator
+from rankiqa.training.samplers import EfficientGroups, HardNegatives, RandomPairs
 
 LIVE = dict.fromkeys(("GB", "GN", "JPEG", "JP2K"), (0, 1, 2, 3, 4, 5))
 TID = {f"{i:02d}": (0, 1, 2, 3, 4) for i in range(17)}

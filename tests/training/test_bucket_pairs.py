@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from rankiqa.bucket_pairs import BucketPairs, make_buckets
 from rankiqa.errors import InputError
+from rankiqa.training.bucket_pairs import BucketPairs, make_buckets
 
 
 def test_buckets_are_as_large_as_each_other_and_follow_the_scores():

@@ -9,8 +9,8 @@ from torch.utils.data import DataLoader, Dataset
 from rankiqa.config import BatchConfig
 from rankiqa.errors import InputError
 from rankiqa.ranks.protocol import Ranks
-from rankiqa.sampling import EfficientGroups, HardNegatives, Item, RandomPairs, Sampler
 from rankiqa.seeding import derive_seed, generator
+from rankiqa.training.samplers import EfficientGroups, HardNegatives, Item, RandomPairs, Sampler
 
 
 def make_sampler(config: BatchConfig, ranks: Ranks, seed: int) -> Sampler:
@@ -29,7 +29,7 @@ class RankedBatches(Dataset):
     Every image has a crop of its own place, drawn from the seed, the step and its place in the batch; `aligned`, all
     levels of a photo and a type have one place. An online set distorts anew at each step; what it draws depends on the
     seed, the step and the image. With `processes` devices, process `rank` reads every `processes`-th image; the pairs
-    are made over all of them (see `rankiqa.training`).
+    are made over all of them (see `rankiqa.training.loop`).
     """
 
     def __init__(

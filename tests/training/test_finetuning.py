@@ -12,7 +12,6 @@ import yaml
 from PIL import Image
 from safetensors.torch import load_file
 
-from rankiqa.batches import make_loader
 from rankiqa.cli.finetune import main, parse
 from rankiqa.config import (
     BranchConfig,
@@ -23,11 +22,12 @@ from rankiqa.config import (
     ScoredDataConfig,
 )
 from rankiqa.errors import InputError
-from rankiqa.finetuning import FineTuner, fit_head
 from rankiqa.images.photos import pixels_sha256
 from rankiqa.images.reading import read_image
 from rankiqa.models import build_model, load_model, save_model
-from rankiqa.scored_batches import ScoredBatches
+from rankiqa.training.batches import make_loader
+from rankiqa.training.finetuning import FineTuner, fit_head
+from rankiqa.training.scored_batches import ScoredBatches
 
 SIDE = 48
 

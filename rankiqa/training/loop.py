@@ -1,6 +1,7 @@
 """The loop of every stage: one batch a step, on one device or many; checkpoints, exact resume, a log.
 
-A stage says what its batches, its loss and its validation are: see `rankiqa.ranking` and `rankiqa.scored_training`.
+A stage says what its batches, its loss and its validation are: see `rankiqa.training.ranking` and
+    `rankiqa.training.scored`.
 """
 
 from __future__ import annotations
@@ -19,16 +20,16 @@ from accelerate import Accelerator
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
-from rankiqa.batches import make_loader
 from rankiqa.config import RunConfig
-from rankiqa.curves import write_curves
 from rankiqa.errors import InputError
 from rankiqa.models import RankModel, save_model
 from rankiqa.models.reference import Reference
-from rankiqa.optim import learning_rate, make_optimizer, set_learning_rate
-from rankiqa.run_log import RunLog
 from rankiqa.seeding import derive_seed
-from rankiqa.training_state import checkpoints, drop_old, load_checkpoint, read_state, save_checkpoint
+from rankiqa.training.batches import make_loader
+from rankiqa.training.checkpoints import checkpoints, drop_old, load_checkpoint, read_state, save_checkpoint
+from rankiqa.training.curves import write_curves
+from rankiqa.training.log import RunLog
+from rankiqa.training.optim import learning_rate, make_optimizer, set_learning_rate
 from rankiqa.version import __version__
 
 Batch = dict[str, torch.Tensor]

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from rankiqa.curves import MOST_NAMED, write_curves
 from rankiqa.errors import InputError
+from rankiqa.training.curves import MOST_NAMED, write_curves
 
 
 def run_of(folder, types):

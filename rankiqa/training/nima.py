@@ -18,9 +18,9 @@ from rankiqa.metrics.correlation import agreement
 from rankiqa.metrics.votes import vote_numbers
 from rankiqa.models import Nima, RankModel, build_nima, load_model
 from rankiqa.models.nima import ALIASES, DEFAULT
-from rankiqa.scored_batches import ScoredBatches
-from rankiqa.scored_training import ScoredTrainer, divide, open_scores
-from rankiqa.training import Batch, Rows
+from rankiqa.training.loop import Batch, Rows
+from rankiqa.training.scored import ScoredTrainer, divide, open_scores
+from rankiqa.training.scored_batches import ScoredBatches
 from rankiqa.votes import VOTE_COLUMNS, VOTES, maximum_entropy, mean_of, normalise
 
 
@@ -76,7 +76,7 @@ def votes_of(dataset: ScoredSet, std: float | None = None) -> np.ndarray:
 
 
 class NimaTrainer(ScoredTrainer):
-    """The training of NIMA; see `rankiqa.scored_training.ScoredTrainer`."""
+    """The training of NIMA; see `rankiqa.training.scored.ScoredTrainer`."""
 
     stage = "nima"
     train_columns = ()

@@ -25,7 +25,7 @@ from rankiqa.errors import InputError
 from rankiqa.images.crops import squeeze
 from rankiqa.metrics.correlation import srocc
 from rankiqa.models import Nima, build_model, build_nima, load_model, save_model
-from rankiqa.siamese_nima_training import SiameseNimaTrainer
+from rankiqa.training.siamese_nima import SiameseNimaTrainer
 
 
 @pytest.fixture(scope="module")
