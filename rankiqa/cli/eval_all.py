@@ -122,7 +122,7 @@ def run(argv: Sequence[str]) -> int:
     options = {key: getattr(args, key) for key in keys}
     options |= {"thumbnails": not args.no_thumbnails, "progress": True}
     options["command"] = shlex.join(["python", "eval/eval_all.py", *argv])
-    from rankiqa.comparison import as_text, compare, model_names
+    from rankiqa.evaluation.comparison import as_text, compare, model_names
     from rankiqa.metrics.close_pairs import check_edges
 
     if args.pair_edges is not None:
@@ -133,9 +133,9 @@ def run(argv: Sequence[str]) -> int:
         print(f"comparison: {out / 'comparison.html'}")
         return 0
 
-    from rankiqa.evaluation import evaluate_source
-    from rankiqa.report import as_text as table_as_text
-    from rankiqa.report import votes_text
+    from rankiqa.evaluation.report import as_text as table_as_text
+    from rankiqa.evaluation.report import votes_text
+    from rankiqa.evaluation.run import evaluate_source
 
     (source,) = _sources(args)
     summary = evaluate_source(args.model[0], source, out, name=(args.names or args.model)[0], **options)
@@ -151,7 +151,7 @@ def run(argv: Sequence[str]) -> int:
 def _sources(args: argparse.Namespace) -> list:
     """What to measure against, in the order of the command line."""
     from rankiqa.errors import InputError
-    from rankiqa.evaluation_items import open_source
+    from rankiqa.evaluation.plan import open_source
 
     if args.bootstrap < 0:
         raise InputError(f"--bootstrap must be at least 0, not {args.bootstrap}")

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from rankiqa.evaluation import evaluate
+from rankiqa.evaluation.report import read_results
+from rankiqa.evaluation.run import evaluate
 from rankiqa.experiments.output import markdown_table
 from rankiqa.files import write_atomically
 from rankiqa.images.photos import PRISTINE
-from rankiqa.report import read_results
 
 
 def separation(better: np.ndarray, worse: np.ndarray) -> float:
@@ -55,8 +55,8 @@ def level_table(scores: pd.DataFrame) -> pd.DataFrame:
 def run(models: Sequence[str], ranks: str | Path, out: str | Path, *, command: str = "", **options) -> pd.DataFrame:
     """Evaluate each model on a ranked set; writes a report with levels.png for each, levels.csv and levels.md.
 
-    `options` are those of `rankiqa.evaluation.evaluate`. Photos that a model was trained on are left out. Returns the
-    rows of `level_table` with the column network.
+    `options` are those of `rankiqa.evaluation.run.evaluate`. Photos that a model was trained on are left out. Returns
+    the rows of `level_table` with the column network.
     """
     out, tables = Path(out), []
     for model in models:

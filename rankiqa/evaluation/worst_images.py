@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from rankiqa.errors import InputError
-from rankiqa.evaluation_items import VOTED
-from rankiqa.evaluation_tables import is_ranked
+from rankiqa.evaluation.plan import VOTED
+from rankiqa.evaluation.tables import is_ranked
 from rankiqa.metrics.correlation import linear_fit
 from rankiqa.metrics.logistic import logistic_fit
 

@@ -1,7 +1,7 @@
 import pytest
 
 from rankiqa.errors import InputError
-from rankiqa.published import ALL, LIVE_TYPES, PUBLISHED, TID2013_TYPES, published
+from rankiqa.evaluation.published import ALL, LIVE_TYPES, PUBLISHED, TID2013_TYPES, published
 
 
 def row(dataset, metric, label):

@@ -9,10 +9,10 @@ from PIL import Image
 from scipy import stats
 from torch import nn
 
-from rankiqa import evaluation
 from rankiqa.cli.eval_all import main
 from rankiqa.errors import InputError
-from rankiqa.evaluation import evaluate, measure
+from rankiqa.evaluation import run as evaluation
+from rankiqa.evaluation.run import evaluate, measure
 from rankiqa.images.photos import pixels_sha256
 from rankiqa.images.reading import read_image
 from rankiqa.models import build_model, save_model

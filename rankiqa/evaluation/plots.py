@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from rankiqa.evaluation_tables import BARE, is_ranked
+from rankiqa.evaluation.tables import BARE, is_ranked
 from rankiqa.images.photos import PRISTINE
 from rankiqa.metrics.logistic import logistic_fit
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from rankiqa.published import PublishedRow
+    from rankiqa.evaluation.published import PublishedRow
 
 PALETTE = (  # Okabe and Ito's, told apart by colour-blind readers too; yellow is left out: too pale on white
     "#0072B2",
@@ -107,7 +107,7 @@ def draw_types(
 ) -> Figure:
     """SROCC and LCC of each type as bars, with their intervals, and published values as marks on them.
 
-    `tables` is of `rankiqa.evaluation_tables.measure`. A mark is hollow where its value is from memory.
+    `tables` is of `rankiqa.evaluation.tables.measure`. A mark is hollow where its value is from memory.
     """
     rows = [row for row in tables if row["type"] != BARE]
     labels = list(dict.fromkeys(row.label for row in published))

@@ -13,7 +13,7 @@ from torch import nn
 
 from rankiqa.cli.eval_all import main
 from rankiqa.errors import InputError
-from rankiqa.evaluation import measure
+from rankiqa.evaluation.run import measure
 from rankiqa.images.reading import read_image
 
 
@@ -139,7 +139,7 @@ def test_close_pairs_stand_side_by_side(roots, models, tmp_path, capsys):
 
 
 def test_a_model_a_split_has_no_close_pairs_and_says_why():
-    from rankiqa.evaluation_tables import measure_close_pairs
+    from rankiqa.evaluation.tables import measure_close_pairs
 
     table = pd.DataFrame({"score": [1.0, 2, 1, 2], "truth": [1.0, 2, 1, 2], "reference": "r", "repeat": [0, 0, 1, 1]})
     found = measure_close_pairs(table, (0, 1))
@@ -148,8 +148,8 @@ def test_a_model_a_split_has_no_close_pairs_and_says_why():
 
 
 def test_results_of_an_earlier_version_are_still_compared(roots, models, tmp_path):
-    from rankiqa.comparison import as_text, write_comparison
-    from rankiqa.report import write_report
+    from rankiqa.evaluation.comparison import as_text, write_comparison
+    from rankiqa.evaluation.report import write_report
 
     out = tmp_path / "out"
     args = ("--model", "up", "rough", "--dataset", "tid2013", "--root", roots[0], "--out", out)
@@ -258,7 +258,7 @@ def test_groups_too_small_and_constant_scores_are_nan_with_a_reason(roots, model
 
 def test_a_missing_data_set_is_named(roots, models, tmp_path):
     with pytest.raises(InputError, match="needs the folder"):
-        from rankiqa.evaluation import evaluate
+        from rankiqa.evaluation.run import evaluate
 
         evaluate("up", tmp_path / "out", dataset="tid2013")
 

@@ -11,14 +11,14 @@ from PIL import Image
 from scipy import stats
 from torch import nn
 
-from rankiqa import evaluation
 from rankiqa.cli import eval_all
 from rankiqa.cli.eval_all import main
 from rankiqa.datasets.registry import open_dataset
 from rankiqa.datasets.splits import make_split
-from rankiqa.evaluation import evaluate
-from rankiqa.evaluation_items import scored_items
-from rankiqa.evaluation_tables import measure_votes
+from rankiqa.evaluation import run as evaluation
+from rankiqa.evaluation.plan import scored_items
+from rankiqa.evaluation.run import evaluate
+from rankiqa.evaluation.tables import measure_votes
 from rankiqa.images.crops import MODES
 from rankiqa.metrics.votes import NUMBERS
 from rankiqa.models import build_model, build_nima, save_model

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 from scipy.optimize import curve_fit
 
-from rankiqa import report
 from rankiqa.errors import InputError
-from rankiqa.evaluation import measure, valid_json
+from rankiqa.evaluation import report
+from rankiqa.evaluation.run import measure, valid_json
 
 SUMMARY = {
     "command": "python eval/eval_all.py --ranks 'a <b>&'",
@@ -233,7 +233,7 @@ def test_the_page_has_the_numbers_of_votes_and_of_close_pairs(tmp_path):
 
 
 def test_the_lines_of_close_pairs_are_the_shares():
-    from rankiqa.report_plots import draw_close_pairs
+    from rankiqa.evaluation.plots import draw_close_pairs
 
     values = (0.6, 0.55, 0.7), (0.9, None, None), (None, None, None)
     bins = [dict(zip(("share", "low", "high"), row, strict=True)) for row in values]

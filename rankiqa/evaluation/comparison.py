@@ -12,16 +12,16 @@ from typing import Any
 import pandas as pd
 
 from rankiqa.errors import InputError
-from rankiqa.evaluation import BOOTSTRAP, carry_out, check_writable, valid_json
-from rankiqa.evaluation_items import REPEAT, Source, default_splits, make_plan, tuned_on
-from rankiqa.evaluation_tables import ALL, compare_close_pairs, measure_close_pairs
+from rankiqa.evaluation.plan import REPEAT, Source, default_splits, make_plan, tuned_on
+from rankiqa.evaluation.plots import data_address, draw_close_pairs, name_of, png_of
+from rankiqa.evaluation.report import VOTES, bin_name, environment, headline, number, read_results
+from rankiqa.evaluation.run import BOOTSTRAP, carry_out, check_writable, valid_json
+from rankiqa.evaluation.tables import ALL, compare_close_pairs, measure_close_pairs
 from rankiqa.metrics import correlation
 from rankiqa.metrics.close_pairs import check_edges, default_edges
 from rankiqa.metrics.intervals import over_splits, paired_difference
 from rankiqa.metrics.logistic import logistic_fit
 from rankiqa.metrics.vectors import LEAST_VALUES
-from rankiqa.report import VOTES, bin_name, environment, headline, number, read_results
-from rankiqa.report_plots import data_address, draw_close_pairs, name_of, png_of
 from rankiqa.scoring.patches import PATCHES, check_view, pick_device
 
 TEMPLATE = "comparison_template.html.j2"
@@ -72,7 +72,7 @@ def compare(
     """Evaluate every model (name → folder) on every source, and compare them.
 
     Everything is checked before the first image is scored. Each pair has its folder `out`/NAME/LABEL as
-    `rankiqa.evaluation.evaluate` writes it; the arguments are those of `evaluate`. Where no split is given, a model
+    `rankiqa.evaluation.run.evaluate` writes it; the arguments are those of `evaluate`. Where no split is given, a model
     that was fine-tuned on a set takes the split.csv of its run, and the others that of the first such model: so all
     are compared on the same images. Returns what `write_comparison` returns.
     """

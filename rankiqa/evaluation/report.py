@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 
 from rankiqa.errors import InputError
-from rankiqa.evaluation_items import SHARE_COLUMNS, VOTED
-from rankiqa.evaluation_tables import ALL, OVER, is_ranked
+from rankiqa.evaluation.plan import SHARE_COLUMNS, VOTED
+from rankiqa.evaluation.plots import data_address, draw_levels, draw_scatter, draw_types, name_of, png_of
+from rankiqa.evaluation.tables import ALL, OVER, is_ranked
+from rankiqa.evaluation.worst_images import worst_placed
 from rankiqa.images.crops import WHOLE
 from rankiqa.metrics.logistic import logistic_fit
-from rankiqa.report_plots import data_address, draw_levels, draw_scatter, draw_types, name_of, png_of
-from rankiqa.worst_images import worst_placed
 
 TEMPLATE = "report_template.html.j2"
 # (group, heading, key of a table row, decimals); shares are handled apart
@@ -292,7 +292,7 @@ def headline(tables: Sequence[dict], splits: dict | None) -> dict:
 
 def _published(summary: dict) -> list:
     """The published values for a data set: SROCC, then LCC, then those of votes."""
-    from rankiqa.published import METRICS, published
+    from rankiqa.evaluation.published import METRICS, published
 
     name, metrics = summary["data"].get("dataset"), dict.fromkeys(("srocc", "lcc", *METRICS))
     return [row for metric in metrics for row in published(name, metric)] if name else []

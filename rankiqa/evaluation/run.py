@@ -17,8 +17,8 @@ from torch import nn
 
 from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.errors import InputError, explain_os_error
-from rankiqa.evaluation_environment import commit, describe, versions
-from rankiqa.evaluation_items import (
+from rankiqa.evaluation.environment import commit, describe, versions
+from rankiqa.evaluation.plan import (
     SHARE_COLUMNS,
     VOTED,
     Plan,
@@ -28,7 +28,7 @@ from rankiqa.evaluation_items import (
     open_source,
     ranked_items,
 )
-from rankiqa.evaluation_tables import (
+from rankiqa.evaluation.tables import (
     mean_tables,
     measure,
     measure_close_pairs,
@@ -36,11 +36,11 @@ from rankiqa.evaluation_tables import (
     measure_votes,
     split_parts,
 )
+from rankiqa.evaluation.worst_images import worst_images
 from rankiqa.images.photos import PRISTINE
 from rankiqa.metrics.close_pairs import check_edges
 from rankiqa.scoring.patches import PATCHES, pick_device, score_files, view_of
 from rankiqa.votes import std_of
-from rankiqa.worst_images import worst_images
 
 __all__ = ["PRISTINE", "evaluate", "leave_out_training", "measure", "ranked_items", "score_items"]
 
@@ -260,7 +260,7 @@ def carry_out(
     `name` is what the tables call the model, `loaded` has (model, config) of folders that are loaded already, and
     `scoring` the arguments of `rankiqa.scoring.patches.score_files`.
     """
-    from rankiqa.report import write_report
+    from rankiqa.evaluation.report import write_report
 
     start = time.perf_counter()
     if progress:
