@@ -18,13 +18,13 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from rankiqa.cli.settings import parse_settings
+from rankiqa.compat.rank_list import LOWER, check_ranks, read_list, write_manifest
 from rankiqa.config import RankConfig
 from rankiqa.datasets.registry import open_dataset
 from rankiqa.distortions.sets import plan
 from rankiqa.errors import InputError
 from rankiqa.models import build_model, load_model, save_model
 from rankiqa.models.config_file import MOST_BYTES, read_config
-from rankiqa.rank_list import LOWER, check_ranks, read_list, write_manifest
 from rankiqa.ranks.ranked_set import MANIFEST, RankedSet, format_rows
 from tests.datasets import layouts
 

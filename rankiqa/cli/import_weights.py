@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rankiqa.cli import HelpFormatter, guarded
 
 if TYPE_CHECKING:
-    from rankiqa.models.importing import Imported
+    from rankiqa.compat.importing import Imported
 
 _CAFFE = """\
 examples:
@@ -90,8 +90,8 @@ def _run(argv: Sequence[str]) -> int:
 
     import torch
 
+    from rankiqa.compat.importing import as_text
     from rankiqa.models.checkpoint import save_model
-    from rankiqa.models.importing import as_text
     from rankiqa.version import __version__
 
     provenance = {
@@ -135,7 +135,7 @@ def _check_model(name: str, known: Sequence[str]) -> None:
 
 
 def _keras(options: argparse.Namespace) -> tuple[Imported, tuple[float, float]]:
-    from rankiqa.models.keras_weights import KERAS_MODELS, import_keras
+    from rankiqa.compat.keras_weights import KERAS_MODELS, import_keras
     from rankiqa.votes import VOTES
 
     _check_model(options.model, KERAS_MODELS)
@@ -143,7 +143,7 @@ def _keras(options: argparse.Namespace) -> tuple[Imported, tuple[float, float]]:
 
 
 def _caffe(options: argparse.Namespace) -> tuple[Imported, tuple[float, float] | None]:
-    from rankiqa.models.caffe_weights import CAFFE_MODELS, import_caffe
+    from rankiqa.compat.caffe_weights import CAFFE_MODELS, import_caffe
 
     _check_model(options.model, CAFFE_MODELS)
     score_range = _score_range(options.score_range, options.lower_is_better)

@@ -45,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
-    from rankiqa.score_list import read_scores, split_references, write_scores
+    from rankiqa.compat.score_list import read_scores, split_references, write_scores
 
     scores = read_scores(options.labels, options.images, options.scores)
     named = [name.strip() for name in options.test_references.split(",")] if options.test_references else None

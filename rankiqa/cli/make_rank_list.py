@@ -19,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from rankiqa.rank_list import LOWER, ORDERS
+    from rankiqa.compat.rank_list import LOWER, ORDERS
 
     parser = argparse.ArgumentParser(
         prog="rankiqa make-rank-list",
@@ -46,7 +46,7 @@ def _run(argv: Sequence[str]) -> int:
         return _write(options)
     if options.order is None or options.root is None:
         parser.error("--read needs --order and --root: a list says neither")
-    from rankiqa.rank_list import check_ranks, read_list, write_manifest
+    from rankiqa.compat.rank_list import check_ranks, read_list, write_manifest
 
     found = check_ranks(options.read, read_list(options.read), options.order)
     print(f"{len(found)} images\nmanifest: {write_manifest(options.root, found)}")
@@ -54,8 +54,8 @@ def _run(argv: Sequence[str]) -> int:
 
 
 def _write(options: argparse.Namespace) -> int:
+    from rankiqa.compat.rank_list import LOWER, list_of_ranks, write_list
     from rankiqa.errors import InputError
-    from rankiqa.rank_list import LOWER, list_of_ranks, write_list
     from rankiqa.ranks.ranked_set import RankedSet
 
     ranks = RankedSet.read(options.ranks)

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from rankiqa.compat.rank_list import ORDERS, check_ranks, read_list, write_manifest
+from rankiqa.compat.score_list import KINDS, read_scores
 from rankiqa.datasets.registry import open_dataset
 from rankiqa.datasets.splits import make_split, read_split, write_split
 from rankiqa.errors import InputError
-from rankiqa.rank_list import ORDERS, check_ranks, read_list, write_manifest
 from rankiqa.ranks.ranked_set import MANIFEST, RankedSet, format_rows
-from rankiqa.score_list import KINDS, read_scores
 from tests.fuzz.damage import damaged_text
 from tests.fuzz.harness import tries
 

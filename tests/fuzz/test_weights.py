@@ -13,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save
 
+from rankiqa.compat import keras_weights
+from rankiqa.compat.caffe_file import read_layers, read_tensor
 from rankiqa.errors import InputError
-from rankiqa.models import build_nima, keras_weights
+from rankiqa.models import build_nima
 from rankiqa.models.build import load_backbone, read_weights
-from rankiqa.models.caffe_file import read_layers, read_tensor
 from tests.fuzz.damage import EXTREMES, damaged, damaged_tree
 from tests.fuzz.harness import tries
 from tests.models import caffe_encoder as caffe

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 
+from rankiqa.compat.keras_weights import KERAS_MODELS, import_keras
 from rankiqa.models.freezing import freeze_until
-from rankiqa.models.keras_weights import KERAS_MODELS, import_keras
 
 pytestmark = pytest.mark.keras
 

@@ -14,10 +14,10 @@ from typing import NamedTuple
 import numpy as np
 from torch import nn
 
+from rankiqa.compat.caffe_file import Layer, read_layers, read_tensor, times
+from rankiqa.compat.importing import Imported, Tensor, assign
 from rankiqa.errors import InputError
 from rankiqa.models.build import build_model
-from rankiqa.models.caffe_file import Layer, read_layers, read_tensor, times
-from rankiqa.models.importing import Imported, Tensor, assign
 from rankiqa.models.preprocessing import PREPROCESSING
 from rankiqa.models.rank_model import RankModel
 

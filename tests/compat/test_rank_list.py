@@ -6,8 +6,8 @@ from PIL import Image
 
 from rankiqa.cli.make_rank_list import main
 from rankiqa.cli.make_ranks import main as make_ranks
+from rankiqa.compat.rank_list import HIGHER, LOWER, Entry, check_ranks, list_of_ranks, read_list, write_list
 from rankiqa.errors import InputError
-from rankiqa.rank_list import HIGHER, LOWER, Entry, check_ranks, list_of_ranks, read_list, write_list
 from rankiqa.ranks.ranked_set import RankedSet, regenerate, verify
 
 # As the original's scripts write them: '%s %6.2f', the photos of a level after one another.

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from rankiqa.compat.importing import Imported, Tensor, assign
+from rankiqa.compat.keras_file import Layers, Reader, show
 from rankiqa.errors import InputError
-from rankiqa.models.importing import Imported, Tensor, assign
-from rankiqa.models.keras_file import Layers, Reader, show
 from rankiqa.models.mobilenet_keras import BLOCKS
 from rankiqa.models.nima import Nima, build_nima
 

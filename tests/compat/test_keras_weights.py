@@ -15,13 +15,13 @@ import torch
 from torch import nn
 
 from rankiqa.cli.import_weights import main
+from rankiqa.compat.importing import Imported, as_text
+from rankiqa.compat.keras_file import MOST_OBJECTS, Layers
+from rankiqa.compat.keras_weights import _numbered, import_keras
 from rankiqa.errors import InputError
 from rankiqa.models import build_nima, load_model, save_model
 from rankiqa.models.freezing import freeze_until
-from rankiqa.models.importing import Imported, as_text
-from rankiqa.models.keras_file import MOST_OBJECTS, Layers
 from rankiqa.models.keras_layers import boundaries, layer_at
-from rankiqa.models.keras_weights import _numbered, import_keras
 from rankiqa.models.mobilenet_keras import mobilenet_keras
 from tests.keras.random_weights import layer_keys, weight
 

@@ -69,7 +69,7 @@ class SiameseNIMA:
         if path is None:
             return build_nima(self.network), {}
         if Path(path).suffix.lower() in KERAS_SUFFIXES:
-            from rankiqa.models.keras_weights import import_keras
+            from rankiqa.compat.keras_weights import import_keras
 
             return import_keras(path, f"nima-{self.network}").model, {}
         return open_nima(NimaModelConfig(), os.fspath(path))

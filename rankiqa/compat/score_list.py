@@ -9,11 +9,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from rankiqa.compat.rank_list import Entry, read_list, to_number, write_list
 from rankiqa.datasets.csv_file import read_labels
 from rankiqa.datasets.label_file import read_csv_rows
 from rankiqa.errors import InputError, explain_os_error
 from rankiqa.files import write_atomically
-from rankiqa.rank_list import Entry, read_list, to_number, write_list
 from rankiqa.seeding import generator
 
 KINDS = {"mos": "higher", "dmos": "lower"}

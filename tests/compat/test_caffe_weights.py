@@ -14,11 +14,11 @@ from torch import nn
 from torch.nn import functional as F
 
 from rankiqa.cli import main
+from rankiqa.compat import caffe_file as reader
+from rankiqa.compat.caffe_weights import CAFFE_MODELS, import_caffe
 from rankiqa.errors import InputError
 from rankiqa.models import ARCHITECTURES, build_model, load_model
-from rankiqa.models import caffe_file as reader
 from rankiqa.models.alexnet_caffe import AlexNetCaffe
-from rankiqa.models.caffe_weights import CAFFE_MODELS, import_caffe
 from tests.models import caffe_encoder as caffe
 
 # Outputs of the fully connected layers in these tests: 4096 twice would make every file hundreds of megabytes.
@@ -729,7 +729,7 @@ def test_the_command_hands_keras_files_to_their_importer(alexnet_weights, write,
     stand_in = types.ModuleType("keras_weights")
     stand_in.KERAS_MODELS = ("nima-x", "nima-y")
     stand_in.import_keras = lambda *arguments: asked.append(arguments) or import_caffe(path, "alexnet")
-    monkeypatch.setitem(sys.modules, "rankiqa.models.keras_weights", stand_in)
+    monkeypatch.setitem(sys.modules, "rankiqa.compat.keras_weights", stand_in)
     argv = ["import-weights", "keras", str(path), "--out", str(out), "--model"]
     assert main([*argv, "nima-z"]) == 2
     assert capsys.readouterr().err == "error: --model: unknown 'nima-z'; known: nima-x, nima-y\n"

@@ -7,10 +7,10 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+from rankiqa.compat.siamese_nima import SiameseNIMA
 from rankiqa.errors import InputError
 from rankiqa.images.crops import squeeze
 from rankiqa.models import build_nima, load_model, save_model
-from rankiqa.siamese_nima import SiameseNIMA
 
 # The table of the original's demo.
 DEMO = """file_name label

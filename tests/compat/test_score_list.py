@@ -3,10 +3,10 @@ import pytest
 from PIL import Image
 
 from rankiqa.cli.make_finetune_list import main
+from rankiqa.compat.rank_list import read_list
+from rankiqa.compat.score_list import read_scores, split_references
 from rankiqa.datasets.csv_file import read_labels
 from rankiqa.errors import InputError
-from rankiqa.rank_list import read_list
-from rankiqa.score_list import read_scores, split_references
 
 REFERENCES = ("I01", "I02", "I03", "I04", "I05")
 

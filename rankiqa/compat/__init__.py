@@ -1,0 +1,1 @@
+"""What carries the originals along: their list files, their weights, their interface."""
