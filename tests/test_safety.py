@@ -104,7 +104,7 @@ def test_the_search_finds_what_it_looks_for():
 def test_a_module_is_imported_by_name_only_from_tables_in_the_source():
     """The commands out of `COMMANDS`, their trainers out of `TrainingCommand`, and PyTorch by the doctor."""
     users = {path.relative_to(ROOT).as_posix() for path in SOURCES if "import_module" in path.read_text()}
-    assert {path for path in users if not path.startswith("rankiqa/cli/")} <= {"rankiqa/doctor.py"}
+    assert {path for path in users if not path.startswith("rankiqa/cli/")} <= {"rankiqa/cli/installation.py"}
 
 
 # --- the folder of a model ---

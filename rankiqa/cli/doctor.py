@@ -29,7 +29,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
-    from rankiqa.doctor import BROKEN, examine
+    from rankiqa.cli.installation import BROKEN, examine
 
     findings = examine()
     broken = [finding for finding in findings if finding.state == BROKEN]

@@ -201,7 +201,8 @@ def _results(scorer: Scorer, paths: Sequence[str], options: argparse.Namespace, 
         return
     # As Scorer.score_files does it, with a picture of what has been decoded.
     from rankiqa.images.reading import read_image
-    from rankiqa.scoring.gallery import thumbnail
+    from rankiqa.images.thumbnail import thumbnail
+    from rankiqa.scoring.gallery import THUMBNAIL
     from rankiqa.scoring.patches import ahead, view_of
 
     def read(path: str):
@@ -209,7 +210,7 @@ def _results(scorer: Scorer, paths: Sequence[str], options: argparse.Namespace, 
             pixels = read_image(path, convert=True, frames="first")
         except InputError as error:
             return error, None
-        return pixels, thumbnail(pixels)
+        return pixels, thumbnail(pixels, THUMBNAIL)
 
     view_of(scorer.network, options.patches, options.mode)  # a bad argument is no fault of the first image
     for path, (pixels, picture) in zip(paths, ahead(read, paths, options.workers), strict=True):

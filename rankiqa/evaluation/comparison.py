@@ -13,8 +13,8 @@ import pandas as pd
 
 from rankiqa.errors import InputError
 from rankiqa.evaluation.plan import REPEAT, Source, default_splits, make_plan, tuned_on
-from rankiqa.evaluation.plots import data_address, draw_close_pairs, name_of, png_of
-from rankiqa.evaluation.report import VOTES, bin_name, environment, headline, number, read_results
+from rankiqa.evaluation.plots import draw_close_pairs, name_of, png_of
+from rankiqa.evaluation.report import VOTES, bin_name, headline, number, read_results, report_environment
 from rankiqa.evaluation.run import BOOTSTRAP, carry_out, check_writable, valid_json
 from rankiqa.evaluation.tables import ALL, compare_close_pairs, measure_close_pairs
 from rankiqa.metrics import correlation
@@ -22,9 +22,10 @@ from rankiqa.metrics.close_pairs import check_edges, default_edges
 from rankiqa.metrics.intervals import over_splits, paired_difference
 from rankiqa.metrics.logistic import logistic_fit
 from rankiqa.metrics.vectors import LEAST_VALUES
+from rankiqa.pages import data_address
 from rankiqa.scoring.patches import PATCHES, check_view, pick_device
 
-TEMPLATE = "comparison_template.html.j2"
+TEMPLATE = "comparison.html.j2"
 COMPARED = {"srocc": "SROCC", "lcc_fitted": "LCC, logistic fit"}
 COLUMNS = ("n", "srocc", "krocc", "lcc", "lcc_fitted", "rmse_fitted")
 
@@ -356,7 +357,7 @@ def _render(comparison: dict, type_names: Mapping[str, Mapping[str, str]]) -> st
         if len(kinds) > 1:
             called = type_names[label]
             types[label] = [(kind, name_of(kind, called), [rows.get(kind) for rows in found]) for kind in kinds]
-    template = environment().get_template(TEMPLATE)
+    template = report_environment().get_template(TEMPLATE)
     return template.render(
         comparison=comparison,
         cross=list(zip(comparison["models"], cross, strict=True)),
@@ -376,7 +377,7 @@ def _pairs_plot(entry: Mapping[str, Any]) -> str:
     """The plot of the close pairs as a data: address; "" where no model has any."""
     models = [(model["model"], model["bins"]) for model in entry["models"]]
     bins = next((bins for _, bins in models if bins), None)
-    return data_address(png_of(draw_close_pairs(models, [*map(bin_name, bins)]))) if bins else ""
+    return data_address(png_of(draw_close_pairs(models, [*map(bin_name, bins)])), "image/png") if bins else ""
 
 
 def _own_name(folder: str) -> str:

@@ -23,7 +23,7 @@ def describe(device) -> str:
 
 def commit() -> str | None:
     """The commit of this source, with + when files differ from it; None where it is not a checkout."""
-    here = Path(__file__).resolve().parent.parent
+    here = Path(__file__).resolve().parents[2]
     if not (here / ".git").exists():
         return None
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -278,8 +277,3 @@ def png_of(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return buffer.getvalue()
-
-
-def data_address(png: bytes) -> str:
-    """The bytes of a PNG file as an address that needs no file."""
-    return "data:image/png;base64," + base64.b64encode(png).decode()

@@ -6,19 +6,24 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from rankiqa.errors import InputError
 from rankiqa.evaluation.plan import SHARE_COLUMNS, VOTED
-from rankiqa.evaluation.plots import data_address, draw_levels, draw_scatter, draw_types, name_of, png_of
+from rankiqa.evaluation.plots import draw_levels, draw_scatter, draw_types, name_of, png_of
 from rankiqa.evaluation.tables import ALL, OVER, is_ranked
 from rankiqa.evaluation.worst_images import worst_placed
 from rankiqa.images.crops import WHOLE
 from rankiqa.metrics.logistic import logistic_fit
+from rankiqa.pages import data_address, environment
 
-TEMPLATE = "report_template.html.j2"
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+TEMPLATE = "report.html.j2"
 # (group, heading, key of a table row, decimals); shares are handled apart
 RANKED = (
     ("", "n", "n", 0),
@@ -80,7 +85,7 @@ def write_report(folder: str | os.PathLike[str]) -> Path:
         if name not in pictures:  # of an earlier report in this folder
             (folder / name).unlink(missing_ok=True)
     page = folder / "report.html"
-    images = {name: data_address(png) for name, png in pictures.items()}
+    images = {name: data_address(png, "image/png") for name, png in pictures.items()}
     write_atomically(page, render(scores, summary, images, published).encode())
     return page
 
@@ -214,17 +219,9 @@ def splits_cells(splits: dict) -> list[list[tuple[str, str]]]:
     return rows
 
 
-def environment():
-    """Where the pages' templates are; what they are given is text, never markup."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    found = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+def report_environment() -> Environment:
+    """The templates, with what turns numbers into text."""
+    found = environment()
     found.globals |= {"number": number, "share": share, "bin_name": bin_name, "votes_number": votes_number}
     return found
 
@@ -239,7 +236,7 @@ def render(scores: pd.DataFrame, summary: dict, images: dict[str, str], publishe
     worst = summary.get("worst") if not is_ranked(scores) else None
     fit = None if is_ranked(scores) else logistic_fit(scores["score"], scores["truth"])
     return (
-        environment()
+        report_environment()
         .get_template(TEMPLATE)
         .render(
             summary=summary,

@@ -11,8 +11,11 @@ import pandas as pd
 from rankiqa.errors import InputError
 from rankiqa.evaluation.plan import VOTED
 from rankiqa.evaluation.tables import is_ranked
+from rankiqa.images.reading import read_image
+from rankiqa.images.thumbnail import thumbnail
 from rankiqa.metrics.correlation import linear_fit
 from rankiqa.metrics.logistic import logistic_fit
+from rankiqa.pages import data_address
 
 WORST, SHOWN = 8, 10  # images in a table, and with pictures
 THUMBNAIL = 160  # longer side in pixels
@@ -52,18 +55,8 @@ def worst_images(scores: pd.DataFrame, files: Mapping[str, Path]) -> list[dict]:
 
 def _thumbnail(file: Path) -> str | None:
     """The image as a data: address of a small JPEG; None where it cannot be read any more."""
-    import base64
-    import io
-
-    from PIL import Image
-
-    from rankiqa.images.reading import read_image
-
     try:
-        image = Image.fromarray(read_image(file, convert=True))
+        image = read_image(file, convert=True)
     except InputError:
         return None
-    image.thumbnail((THUMBNAIL, THUMBNAIL))
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=85)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return data_address(thumbnail(image, THUMBNAIL), "image/jpeg")

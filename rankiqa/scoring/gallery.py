@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import io
 import math
 import os
 from collections.abc import Sequence
@@ -12,8 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-import numpy as np
-
+from rankiqa.pages import data_address, environment
 from rankiqa.printable import printable
 from rankiqa.scoring.score_table import Result, best_first
 
@@ -21,20 +19,9 @@ if TYPE_CHECKING:
     from rankiqa.scoring.scorer import Score
 
 THUMBNAIL = 240  # longer side in pixels
-TEMPLATE, SCRIPT = "gallery_template.html.j2", "gallery_script.js.j2"
+TEMPLATE, SCRIPT = "gallery.html.j2", "gallery_script.js.j2"
 # What the page can be filtered by: the attribute of a score, and what people see.
 MEASURES = {"unit": "score 0–1", "percentile": "percentile", "value": "raw score"}
-
-
-def thumbnail(image: np.ndarray) -> bytes:
-    """A JPEG of an image, uint8 H×W×3 RGB, with a longer side of `THUMBNAIL` pixels at most."""
-    from PIL import Image
-
-    small = Image.fromarray(image)
-    small.thumbnail((THUMBNAIL, THUMBNAIL))
-    buffer = io.BytesIO()
-    small.save(buffer, "JPEG", quality=80, optimize=True)
-    return buffer.getvalue()
 
 
 def gallery(
@@ -49,23 +36,16 @@ def gallery(
         meaning: what the numbers mean, in one sentence.
         details: how the scores were made.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,  # what people call their files is text, never markup
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    pages = environment()
     scored = [result for result in best_first(results) if result.score is not None]
     # The page runs this script and no other, nor does it load anything: its policy names the hash.
-    script = environment.get_template(SCRIPT).render()
+    script = pages.get_template(SCRIPT).render()
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     shared = _shared_folder([result.file for result in scored])
     known = [key for key in MEASURES if any(math.isfinite(getattr(result.score, key)) for result in scored)]
-    return environment.get_template(TEMPLATE).render(
+    return pages.get_template(TEMPLATE).render(
         title=printable(title),
         meaning=meaning,
         details=details,
@@ -87,7 +67,7 @@ def _shared_folder(files: Sequence[str]) -> str:
 
 def _card(place: int, result: Result, folder: str | os.PathLike[str], shared: str) -> dict[str, Any]:
     score: Score = result.score
-    picture = result.thumbnail and "data:image/jpeg;base64," + base64.b64encode(result.thumbnail).decode()
+    picture = result.thumbnail and data_address(result.thumbnail, "image/jpeg")
     return {
         "place": place,
         "name": printable(os.path.relpath(result.file, shared) if shared else result.file),

@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from rankiqa import doctor
 from rankiqa.cli import doctor as command
+from rankiqa.cli import installation as doctor
 
 
 def by_name(findings):

@@ -41,7 +41,7 @@ def test_every_command_is_listed(capsys):
     listed = re.findall(r"^  ([a-z-]+) {2,}\S", out, re.MULTILINE)
     assert listed == list(COMMANDS)
     modules = {module.name for module in pkgutil.iter_modules(cli.__path__)}
-    assert modules - {"images", "settings"} == {module for module, _ in COMMANDS.values()}
+    assert modules - {"images", "installation", "settings"} == {module for module, _ in COMMANDS.values()}
     assert max(map(len, out.splitlines())) <= 120
     for same in ([], ["-h"], ["--debug"], ["--help", "--debug"]):
         assert main(same) == 0 and capsys.readouterr().out == out

@@ -119,17 +119,17 @@ def test_what_is_scored_is_kept_when_interrupted(model, images, capsys, monkeypa
 
 
 def test_the_page_is_there_although_the_csv_cannot_be_written(model, images, capsys, monkeypatch):
+    from rankiqa import files
     from rankiqa.errors import InputError
-    from rankiqa.images import reading as library
 
-    write = library.write_atomically
+    write = files.write_atomically
 
     def refuse(path, data):
         if path == "r.csv":
             raise InputError(f"cannot write {path}: no space left")
         write(path, data)
 
-    monkeypatch.setattr(library, "write_atomically", refuse)
+    monkeypatch.setattr(files, "write_atomically", refuse)
     assert rank(model, ".", "--html", "r.html", "--csv", "r.csv") == 2
     assert capsys.readouterr().err == "error: cannot write r.csv: no space left\n"
     assert sorted(sheet(images / "r.html").names()) == ALL

@@ -306,12 +306,12 @@ def test_what_is_scored_is_kept_when_something_breaks(model, images, capsys, mon
 
 
 def test_the_table_is_shown_although_the_file_cannot_be_written(model, images, capsys, monkeypatch):
-    from rankiqa.images import reading as library
+    from rankiqa import files
 
     def refuse(path, data):
         raise InputError(f"cannot write {path}: no space left")
 
-    monkeypatch.setattr(library, "write_atomically", refuse)
+    monkeypatch.setattr(files, "write_atomically", refuse)
     assert score(model, "a.png", "--csv", "s.csv") == 2
     out, err = capsys.readouterr()
     assert table(out)[1][-1] == "a.png" and err == "error: cannot write s.csv: no space left\n"

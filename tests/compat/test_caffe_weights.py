@@ -19,7 +19,7 @@ from rankiqa.compat.caffe_weights import CAFFE_MODELS, import_caffe
 from rankiqa.errors import InputError
 from rankiqa.models import ARCHITECTURES, build_model, load_model
 from rankiqa.models.alexnet_caffe import AlexNetCaffe
-from tests.models import caffe_encoder as caffe
+from tests.compat import caffe_encoder as caffe
 
 # Outputs of the fully connected layers in these tests: 4096 twice would make every file hundreds of megabytes.
 WIDE, NARROW = 24, 16
@@ -579,7 +579,7 @@ _MEASURE = """
 import resource, sys
 import google.protobuf.message_factory
 from rankiqa.errors import InputError
-from rankiqa.models import caffe_file
+from rankiqa.compat import caffe_file
 caffe_file._classes()
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 for path in sys.argv[1:]:

@@ -18,9 +18,9 @@ from rankiqa.compat.caffe_file import read_layers, read_tensor
 from rankiqa.errors import InputError
 from rankiqa.models import build_nima
 from rankiqa.models.build import load_backbone, read_weights
+from tests.compat import caffe_encoder as caffe
 from tests.fuzz.damage import EXTREMES, damaged, damaged_tree
 from tests.fuzz.harness import tries
-from tests.models import caffe_encoder as caffe
 
 TENSORS = {
     "head.weight": torch.ones(1, 4),

@@ -15,12 +15,13 @@ from PIL import Image
 from rankiqa.cli.make_ranks import main
 from rankiqa.errors import InputError
 from rankiqa.images import builtin_photos
-from rankiqa.images import reading as images
+from rankiqa.images.listing import list_images
+from rankiqa.images.reading import read_image
 from rankiqa.ranks.contact_sheet import draw_sheet
 from rankiqa.ranks.making import Source, output_name
 from rankiqa.ranks.ranked_set import RankedSet, regenerate
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def make(photos, out, *more, workers=1):
@@ -242,7 +243,7 @@ def test_what_cannot_be_written_is_named_and_the_same_command_goes_on(number, tm
         replace(*paths)
 
     with monkeypatch.context() as patch:
-        patch.setattr(images.os, "replace", full)
+        patch.setattr(os, "replace", full)
         for _ in range(2):
             assert make(photos, out) == 2
             line = capsys.readouterr().err.strip().splitlines()[-1]
@@ -271,7 +272,7 @@ def test_sampling_depends_on_the_seed_and_paths_only(tmp_path, monkeypatch):
     assert len(limited) == 4
     assert set(limited) < set(found)
     assert set(limited) < set(Source.find(tmp_path, per_folder=3, limit=5, seed=4).references)
-    listing = images.list_images(tmp_path)
+    listing = list_images(tmp_path)
     monkeypatch.setattr("rankiqa.ranks.making.list_images", lambda root: listing[::-1])
     assert Source.find(tmp_path, per_folder=3, limit=4, seed=4).references == limited
     others = {Source.find(tmp_path, limit=4, seed=seed).references for seed in range(8)}
@@ -283,7 +284,7 @@ def test_the_default_photos_are_those_of_scikit_image(monkeypatch, tmp_path):
     assert source.references == tuple(sorted(builtin_photos.PHOTOS))
     assert set(builtin_photos.HELD_OUT) < set(builtin_photos.PHOTOS)
     for name in source.references:
-        pixels = images.read_image(source.folder / name)
+        pixels = read_image(source.folder / name)
         assert min(pixels.shape[:2]) >= 224
         assert np.abs(np.diff(pixels.astype(int), axis=2)).mean() > 3  # in colour
     monkeypatch.setattr("skimage.__file__", str(tmp_path / "__init__.py"))
@@ -350,7 +351,7 @@ def test_every_type_of_tid2013_is_made_and_made_again(photo_folder, tmp_path, ca
     assert set(ranks.levels.values()) == {(0, 1, 2, 3, 4, 5)}
     some = ranks.table[ranks.table["level"].isin([1, 5]) & (ranks.table["distortion"] != "ID")]
     for row in some.itertuples():
-        assert (regenerate(ranks, row) == images.read_image(out / row.path)).all(), row.path
+        assert (regenerate(ranks, row) == read_image(out / row.path)).all(), row.path
     sheet = Image.open(out / "sheet.png")
     assert sheet.height > 26 * 224
     nested = ranks.table[ranks.table["distortion"] == "BW"]
@@ -364,9 +365,9 @@ def test_levels_by_psnr_are_each_photos_own(photo_folder, tmp_path, capsys):
     assert json.loads((out / "set.json").read_text())["distortions"]["GB"] == {"psnr": [33, 30, 27, 24, 21]}
     ranks = RankedSet.read(out)
     for reference in ranks.references:
-        pristine = images.read_image(ranks.row_path(reference, "GN", 0)).astype(float)
+        pristine = read_image(ranks.row_path(reference, "GN", 0)).astype(float)
         found = [
-            10 * np.log10(255**2 / np.mean((images.read_image(ranks.row_path(reference, "GN", level)) - pristine) ** 2))
+            10 * np.log10(255**2 / np.mean((read_image(ranks.row_path(reference, "GN", level)) - pristine) ** 2))
             for level in range(1, 6)
         ]
         assert found == pytest.approx([33, 30, 27, 24, 21], abs=0.2)
@@ -374,7 +375,7 @@ def test_levels_by_psnr_are_each_photos_own(photo_folder, tmp_path, capsys):
     assert (strengths.nunique() == 3).all()
     assert (ranks.table[ranks.table["distortion"] == "NEPN"].groupby("level")["strength"].nunique() == 1).all()
     row = ranks.table[ranks.table["path"] == "GB/3/a/x.png"].iloc[0]
-    assert (regenerate(ranks, row) == images.read_image(out / row.path)).all()
+    assert (regenerate(ranks, row) == read_image(out / row.path)).all()
     before = contents(out)
     (out / "GB" / "3" / "a" / "x.png").unlink()
     assert make(photo_folder, out, *flags, workers=2) == 0

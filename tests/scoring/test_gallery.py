@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import io
 import math
 import os
 import re
@@ -13,10 +12,10 @@ from urllib.parse import unquote_to_bytes, urljoin
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from rankiqa.errors import InputError
-from rankiqa.scoring.gallery import THUMBNAIL, gallery, link, thumbnail
+from rankiqa.images.thumbnail import thumbnail
+from rankiqa.scoring.gallery import gallery, link
 from rankiqa.scoring.score_table import Result
 from rankiqa.scoring.scorer import Score
 from tests.html_page import Page
@@ -93,7 +92,7 @@ def test_links_are_relative_to_the_page(tmp_path, monkeypatch):
 
 
 def test_the_page_runs_its_own_script_and_loads_nothing():
-    photo = thumbnail(np.zeros((40, 50, 3), np.uint8))
+    photo = thumbnail(np.zeros((40, 50, 3), np.uint8), 240)
     html = gallery([result("/photos/a.png", thumbnail=photo), result("/photos/b.png")], "/", "Photos", "")
     sheet = Page(html)
     (script,) = sheet.all("script")
@@ -143,16 +142,6 @@ def test_without_any_score_the_reasons_are_left():
     assert sheet.cards() == [] and "0 images" in sheet.all("main")[0].text
     assert [item.text for item in sheet.all("li")] == ["a.png: no such file"]
     assert "#failed" in sheet.values("href") and "failed" in sheet.values("id")
-
-
-@pytest.mark.parametrize("size", [(300, 400), (400, 300), (20, 30), (2000, 3)])
-def test_a_thumbnail_is_the_image_but_small(photo, size):
-    pixels = np.array(Image.fromarray(photo).resize(size[::-1]))
-    small = Image.open(io.BytesIO(thumbnail(pixels)))
-    assert small.format == "JPEG" and small.mode == "RGB" and max(small.size) == min(THUMBNAIL, max(size))
-    scale = min(1, THUMBNAIL / max(size))
-    assert small.size == pytest.approx((size[1] * scale, size[0] * scale), abs=1)
-    np.testing.assert_allclose(np.asarray(small).mean((0, 1)), pixels.mean((0, 1)), atol=4)
 
 
 NAMES = ["foo 10.png", "Foo 2.png", "bar.png", "<b>foo</b>.png", "baz.png"]  # best first, percentiles 90, 70, … 10

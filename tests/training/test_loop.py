@@ -32,7 +32,7 @@ from rankiqa.training.optim import learning_rate, make_optimizer, set_learning_r
 from rankiqa.training.ranking import RankTrainer, split_ranks
 from rankiqa.training.samplers import EfficientGroups
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")

@@ -66,7 +66,7 @@ def _guarded(check: Callable[[], Iterable[Finding]]) -> list[Finding]:
 def _line(error: BaseException) -> str:
     """An error in one line, without the folders of this machine: they name its user."""
     text = " ".join(str(error).split())
-    for place in (Path(__file__).parents[1], Path(sys.prefix), Path.home()):
+    for place in (Path(__file__).parents[2], Path(sys.prefix), Path.home()):
         if len(place.parts) > 1:  # not the root itself, which is in every path
             text = text.replace(os.fspath(place), "…")
     return f"{type(error).__name__}: {text}"[:200]
