@@ -87,16 +87,35 @@ def debugging() -> bool:
     return bool(os.environ.get(_DEBUG_VARIABLE))
 
 
-def guarded(command: Callable[[Sequence[str]], int], argv: Sequence[str] | None, interrupted: str = RESUMES) -> int:
+def as_flag(option: str) -> str:
+    """How an option of an error is given on a command line.
+
+    >>> as_flag("name_column"), as_flag("convert=True"), as_flag("small=reflect")
+    ('--name-column', '--convert', '--small reflect')
+    """
+    name, _, value = option.partition("=")
+    flag = f"--{name.replace('_', '-')}"
+    return flag if value in ("", "True") else f"{flag} {value}"
+
+
+def guarded(
+    command: Callable[[Sequence[str]], int],
+    argv: Sequence[str] | None,
+    interrupted: str = RESUMES,
+    word: Callable[[str], str] = as_flag,
+) -> int:
     """Run `command(argv)`; an `InputError` becomes one line on stderr and status 2, Ctrl-C the line `interrupted`.
+
+    So does a package that is not installed. `word` turns an option that an error names into the flag of this command.
 
     --debug is taken out of `argv`; with it, or `RANKIQA_DEBUG=1` in the environment, the traceback is shown too. A
     launcher that swallows the exit status (accelerate's does) finds it in the file that `RANKIQA_STATUS_FILE` names.
     """
-    from rankiqa.errors import InputError, explain_os_error
+    from rankiqa.errors import InputError, explain_os_error, options_worded
+    from rankiqa.extras import MissingExtra
 
     argv = list(sys.argv[1:] if argv is None else argv)
-    with _debug_taken_from(argv):
+    with _debug_taken_from(argv), options_worded(word):
         try:
             try:
                 status = command(argv)
@@ -105,12 +124,13 @@ def guarded(command: Callable[[Sequence[str]], int], argv: Sequence[str] | None,
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still in the buffer goes there
             status = _PIPE_CLOSED
-        except (InputError, OSError) as error:
+        except (InputError, MissingExtra, OSError) as error:
             if debugging():
                 traceback.print_exc()
+            said: Exception = error
             if isinstance(error, OSError):
-                error = explain_os_error(error, error.filename) if error.filename else InputError(str(error))
-            print(f"error: {error}", file=sys.stderr)
+                said = explain_os_error(error, error.filename) if error.filename else InputError(str(error))
+            print(f"error: {said}", file=sys.stderr)
             status = 2
         except KeyboardInterrupt:
             print(interrupted, file=sys.stderr)

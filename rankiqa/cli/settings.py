@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import typing
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -125,6 +125,15 @@ def _check_filled(settings: Any, prefix: str = "") -> None:
             _check_filled(value, f"{prefix}{field.name}.")
 
 
+def _keys(config: type, prefix: str = "") -> Iterator[str]:
+    """The settings of `config` as keys, groups before what is in them: out, data, data.ranks, …"""
+    kinds = typing.get_type_hints(config)
+    for field in fields(config):
+        yield prefix + field.name
+        if is_dataclass(kinds[field.name]):
+            yield from _keys(kinds[field.name], f"{prefix}{field.name}.")
+
+
 @dataclass(frozen=True)
 class TrainingCommand:
     """A command that trains: its settings from the command line, then its stage.
@@ -152,7 +161,20 @@ class TrainingCommand:
     def main(self, argv: Sequence[str] | None = None) -> int:
         from rankiqa.cli import guarded
 
-        return guarded(self._train, argv)
+        return guarded(self._train, argv, word=self.word)
+
+    def word(self, option: str) -> str:
+        """The flag of an option that an error names: --data.convert true, where the reader of images calls it convert.
+
+        It is looked for among the settings by its last part; of several, the first one counts.
+        """
+        name, equals, value = option.partition("=")
+        config = getattr(importlib.import_module("rankiqa.config"), self.config)
+        keys = list(_keys(config))
+        key = name if name in keys else next((key for key in keys if key.rpartition(".")[2] == name), name)
+        if key in ("resume", "overwrite"):  # they need no value
+            return f"--{key}"
+        return f"--{key} {value.lower() if value in ('True', 'False') else value}" if equals else f"--{key}"
 
     def _train(self, argv: Sequence[str]) -> int:
         config = self.parse(argv)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -77,6 +78,12 @@ class ScoredSet:
         """
         share = (self.table["score"].to_numpy(np.float64) - self.score_range[0]) / np.ptp(self.score_range)
         return low + (high - low) * (share if self.higher_is_better else 1 - share)
+
+    def labels_sha256(self, *more: Iterable[str]) -> str:
+        """SHA-256 of the paths and scores, row by row; `more` are further columns of text, (n,) each."""
+        columns = [self.table["path"], self.table["score"].map(repr), *more]
+        lines = map("\t".join, zip(*columns, strict=True))
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
     def select(self, keep: np.ndarray | pd.Series) -> ScoredSet:
         """The same set with the rows where `keep`, (n,) booleans, is true. `InputError` where none is left."""

@@ -90,15 +90,13 @@ def open_source(
             raise InputError("--dataset csv needs --labels, and no other data set takes it")
         dataset = open_dataset(dataset, root, labels=labels, **options)
     label = label or dataset.name
-    lines = zip(dataset.table["path"], dataset.table["score"].map(repr), strict=True)
-    known = hashlib.sha256("\n".join(map("\t".join, lines)).encode()).hexdigest()
     data = {
         "kind": "labels",
         "label": label,
         "dataset": dataset.name,
         "images": str(dataset.root),
         **({"labels": str(labels)} if labels is not None else {}),
-        "labels_sha256": _sha256(Path(labels)) if labels is not None else known,
+        "labels_sha256": _sha256(Path(labels)) if labels is not None else dataset.labels_sha256(),
         "score_range": list(dataset.score_range),
         "higher_is_better": dataset.higher_is_better,
         "type_names": dict(dataset.type_names),

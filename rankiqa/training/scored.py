@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
@@ -220,11 +219,8 @@ class ScoredTrainer(Trainer):
 
     def _fingerprint(self) -> dict[str, str]:
         """What must be the same for a run to go on: the start, the images, their scores, votes and parts."""
-        table = self.dataset.table
-        columns = [table["path"], table["score"].map(repr), self.split.parts]
-        columns += [table[name].map(repr) for name in VOTE_COLUMNS if name in table]
-        lines = zip(*columns, strict=True)
-        labels = hashlib.sha256("\n".join(map("\t".join, lines)).encode()).hexdigest()
+        votes = [self.dataset.table[name].map(repr) for name in VOTE_COLUMNS if name in self.dataset.table]
+        labels = self.dataset.labels_sha256(self.split.parts, *votes)
         return {"labels": labels, "start": self.origin.get("weights_sha256", "")}
 
     def explain_other_data(self, key: str) -> str:

@@ -121,8 +121,10 @@ def test_after_two_dashes_debug_is_a_name(monkeypatch):
     [
         (KeyboardInterrupt(), 130, RESUMES),
         (InputError("a\nb"), 2, r"error: a\nb"),
-        (OSError(28, "No space left on device", "x.csv"), 2, "error: cannot write x.csv: no space left on the device; "
-         "free some or choose another place"),
+        (
+            *(OSError(28, "No space left on device", "x.csv"), 2),
+            "error: x.csv: cannot be written: no space left on the device; free some or choose another place",
+        ),
         (OSError("odd"), 2, "error: odd"),
     ],
 )  # fmt: skip

@@ -102,7 +102,7 @@ def test_a_save_that_fails_leaves_the_model(folder, monkeypatch):
 
 def test_saving_where_a_file_is_in_the_way(folder, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="cannot write"):
+    with pytest.raises(InputError, match="cannot be written"):
         Scorer.load(folder, "cpu").save_pretrained(tmp_path / "file")
 
 
