@@ -14,7 +14,7 @@ TEMPORARY = (".rankiqa-", ".tmp")  # prefix and suffix of files being written: h
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     """Write `data` so that `path` holds all of it or what it held before; makes the folders above.
 
-    Raises
+    Raises:
     ------
     InputError
         The system refused (no space, no permission, …); nothing is left behind.

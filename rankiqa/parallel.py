@@ -1,4 +1,4 @@
-"""Call a function for many jobs, in processes of this machine or on a cluster.
+"""Call a function for many jobs, in threads, in processes of this machine or on a cluster.
 
 On this machine joblib does it. The cluster is dask's, through its own client: joblib's dask backend gives no way to
 tell that every worker is gone (it waits for ever), nor which of its errors are the cluster's and which the function's.
@@ -10,12 +10,16 @@ import itertools
 import logging
 import re
 import socket
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from rankiqa.errors import InputError
 from rankiqa.version import __version__
+
+Item, Result = TypeVar("Item"), TypeVar("Result")
 
 PATIENCE = 10  # seconds to wait for the scheduler, and for a worker when there is none
 AHEAD = 2  # jobs sent to each thread of the cluster: one to work on, one to go on with
@@ -155,3 +159,21 @@ def _quiet() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+
+
+def ahead(function: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
+    """Map `function` over `items` in threads, in order, with at most `workers` + 1 results waiting; 0: no threads."""
+    if not workers:
+        yield from map(function, items)
+        return
+    pool = ThreadPoolExecutor(workers)
+    waiting: deque[Future[Result]] = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) > workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:  # also when whoever asked stops early
+        pool.shutdown(wait=True, cancel_futures=True)

@@ -17,6 +17,7 @@ from rankiqa.cli.images import (
     number,
     score_all,
     table_text,
+    view_of,
     write_sheet,
 )
 from rankiqa.printable import printable
@@ -54,7 +55,6 @@ def _run(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
     import rankiqa
     from rankiqa.errors import InputError
-    from rankiqa.scoring.patches import view_of
     from rankiqa.scoring.score_table import best_first, meaning
 
     paths, problems = expand(options.paths)
@@ -70,7 +70,7 @@ def _run(argv: Sequence[str]) -> int:
                 write_sheet(options.html, results, scorer, options)
         finally:
             if outcome.scored:
-                drawn = view_of(scorer.network, options.patches, options.mode)[1] == "random"
+                drawn = view_of(options).of(scorer.network).mode == "random"
                 print(_table([result for result in results if result.score is not None], drawn))
                 print(f"\n{meaning(scorer)}")
     return outcome.status(options.html)

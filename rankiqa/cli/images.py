@@ -19,8 +19,11 @@ from rankiqa.cli import DEBUG, HelpFormatter, at_least, debugging
 from rankiqa.printable import printable
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from rankiqa.scoring.score_table import Result
     from rankiqa.scoring.scorer import Scorer
+    from rankiqa.scoring.view import View
 
 MODES = ("random", "grid", "dense", "resize", "native")  # those of rankiqa.images.crops, which takes long to import
 SMALL = ("error", "reflect", "resize")
@@ -190,37 +193,31 @@ def score_all(
     return outcome
 
 
+def view_of(options: argparse.Namespace) -> View:
+    """What the options say that the network is shown of an image."""
+    from rankiqa.scoring.view import View
+
+    return View(options.patches, options.mode, options.seed, options.small)
+
+
 def _results(scorer: Scorer, paths: Sequence[str], options: argparse.Namespace, pictures: bool) -> Iterator[Result]:
     from rankiqa.errors import InputError
-    from rankiqa.scoring.score_table import Result
-
-    how = {key: getattr(options, key) for key in ("patches", "mode", "seed", "small")}
-    if not pictures:
-        for path, found in zip(paths, scorer.score_files(paths, workers=options.workers, **how), strict=True):
-            yield Result(path, error=found) if isinstance(found, InputError) else Result(path, found)
-        return
-    # As Scorer.score_files does it, with a picture of what has been decoded.
-    from rankiqa.images.reading import read_image
     from rankiqa.images.thumbnail import thumbnail
     from rankiqa.scoring.gallery import THUMBNAIL
-    from rankiqa.scoring.patches import ahead, view_of
+    from rankiqa.scoring.score_table import Result
 
-    def read(path: str):
-        try:
-            pixels = read_image(path, convert=True, frames="first")
-        except InputError as error:
-            return error, None
-        return pixels, thumbnail(pixels, THUMBNAIL)
+    small: dict[str, bytes] = {}
 
-    view_of(scorer.network, options.patches, options.mode)  # a bad argument is no fault of the first image
-    for path, (pixels, picture) in zip(paths, ahead(read, paths, options.workers), strict=True):
-        if isinstance(pixels, InputError):
-            yield Result(path, error=pixels)
-            continue
-        try:
-            yield Result(path, scorer.score(pixels, **how), thumbnail=picture)
-        except InputError as error:
-            yield Result(path, error=InputError(f"{path}: {error}"), thumbnail=picture)
+    def look(path: str, pixels: np.ndarray) -> None:
+        small[path] = thumbnail(pixels, THUMBNAIL)
+
+    found = scorer.score_files(paths, view_of(options), workers=options.workers, look=look if pictures else None)
+    for path, score in zip(paths, found, strict=True):
+        picture = small.pop(path, None)
+        if isinstance(score, InputError):
+            yield Result(path, error=score, thumbnail=picture)
+        else:
+            yield Result(path, score, thumbnail=picture)
 
 
 @contextmanager
@@ -282,7 +279,7 @@ def write_sheet(path: str, results: Sequence[Result], scorer: Scorer, options: a
     from rankiqa.scoring.gallery import gallery
     from rankiqa.scoring.score_table import about
 
-    how = about(scorer, options.patches, options.mode, options.seed, options.small)
+    how = about(scorer, view_of(options))
     view = {
         "random": f"{options.patches} crops at random places (seed {options.seed})",
         "grid": f"at most {options.patches} crops on an even grid",

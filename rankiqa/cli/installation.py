@@ -28,7 +28,7 @@ _REQUIREMENT = re.compile(r"""^([\w.-]+).*;\s*extra\s*==\s*['"]([\w-]+)['"]""")
 class Finding:
     """One line of the report.
 
-    Attributes
+    Attributes:
     ----------
     group
         The heading that it stands under.

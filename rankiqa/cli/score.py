@@ -15,6 +15,7 @@ from rankiqa.cli.images import (
     number,
     score_all,
     table_text,
+    view_of,
     write_text,
 )
 from rankiqa.printable import printable
@@ -77,7 +78,7 @@ def _run(argv: Sequence[str]) -> int:
             if options.csv:
                 write_text(options.csv, csv_text(results))
             elif options.json:
-                how = about(scorer, options.patches, options.mode, options.seed, options.small)
+                how = about(scorer, view_of(options))
                 write_text(options.json, json_text(results, how | {"complete": outcome.stopped is None}))
         finally:
             if target != "-" and outcome.scored:

@@ -30,7 +30,8 @@ def show(name: str, most: int = 80) -> str:
 
 class Layers(NamedTuple):
     """Weights by the layer's name and Keras's name of the weight, or its place in the list as "0", "1" …; all layers'
-    names, those without weights too; the version of Keras that wrote them, "" where it was not asked."""
+    names, those without weights too; the version of Keras that wrote them, "" where it was not asked.
+    """
 
     weights: dict[str, dict[str, h5py.Dataset]]
     names: frozenset[str]

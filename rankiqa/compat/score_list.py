@@ -23,7 +23,7 @@ KINDS = {"mos": "higher", "dmos": "lower"}
 class Scores:
     """Images with human scores.
 
-    Attributes
+    Attributes:
     ----------
     kind
         "mos", higher is better, or "dmos", lower is better.

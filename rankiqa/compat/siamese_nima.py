@@ -24,7 +24,10 @@ from rankiqa.images.crops import squeeze
 from rankiqa.images.reading import read_image
 from rankiqa.models import Nima, build_nima
 from rankiqa.models.nima import DEFAULT
-from rankiqa.scoring.patches import ahead, pick_device, score_files, score_inputs
+from rankiqa.parallel import ahead
+from rankiqa.scoring.device import pick_device
+from rankiqa.scoring.patches import score_files, score_inputs
+from rankiqa.scoring.view import View
 from rankiqa.seeding import derive_seed
 from rankiqa.training.nima import open_nima
 from rankiqa.training.scored import decodable
@@ -232,7 +235,9 @@ class SiameseNIMA:
         if target_size is not None and (len(target_size) != 2 or min(target_size) < 1):
             raise InputError(f"target_size must be a height and a width in pixels, not {target_size!r}")
         if target_size is None:
-            found = [_votes(result) for result in score_files(model, paths, mode="native", device=device, convert=True)]
+            found = [
+                _votes(result) for result in score_files(model, paths, View(mode="native"), device=device, convert=True)
+            ]
         else:
             height, width = target_size
 
@@ -244,7 +249,7 @@ class SiameseNIMA:
             found = []
             for start in range(0, len(paths), batch_size):
                 batch = torch.stack([next(images) for _ in paths[start : start + batch_size]])
-                found.append(score_inputs(model, batch, device).votes)
+                found.append(score_inputs(model, batch, device, View(mode="resize")).votes)
         votes = np.concatenate(found) if found else np.empty((0, 10))
         if not to_df:
             return votes

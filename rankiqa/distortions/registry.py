@@ -26,7 +26,7 @@ _MLIVE = "MLIVE, Asilomar 2012; levels of RankIQA"
 class Distortion:
     """One way to make an image worse.
 
-    Attributes
+    Attributes:
     ----------
     name
         Short name: folder and `distortion` column of a ranked set.

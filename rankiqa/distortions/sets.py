@@ -42,7 +42,7 @@ Plan = dict[str, tuple[float, ...] | None]
 def resolve(text: str) -> tuple[Distortion, ...]:
     """The distortions that `text` names: a set ("live") or names with commas ("GB,JPEG").
 
-    Raises
+    Raises:
     ------
     InputError
         A name is unknown (the message lists those that are known) or given twice, or there is none; a type

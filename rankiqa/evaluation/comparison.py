@@ -23,7 +23,9 @@ from rankiqa.metrics.intervals import over_splits, paired_difference
 from rankiqa.metrics.logistic import logistic_fit
 from rankiqa.metrics.vectors import LEAST_VALUES
 from rankiqa.pages import data_address
-from rankiqa.scoring.patches import PATCHES, check_view, pick_device
+from rankiqa.scoring.device import pick_device
+from rankiqa.scoring.patches import check_view
+from rankiqa.scoring.view import PATCHES
 
 TEMPLATE = "comparison.html.j2"
 COMPARED = {"srocc": "SROCC", "lcc_fitted": "LCC, logistic fit"}

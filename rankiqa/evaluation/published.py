@@ -32,7 +32,7 @@ TEN_SPLITS = "mean of ten 80/20 splits"
 class PublishedRow:
     """One row of a table.
 
-    Attributes
+    Attributes:
     ----------
     label
         Of the method, as its authors call it.

@@ -39,7 +39,9 @@ from rankiqa.evaluation.tables import (
 from rankiqa.evaluation.worst_images import worst_images
 from rankiqa.images.photos import PRISTINE
 from rankiqa.metrics.close_pairs import check_edges
-from rankiqa.scoring.patches import PATCHES, pick_device, score_files, view_of
+from rankiqa.scoring.device import pick_device
+from rankiqa.scoring.patches import score_files, view_of
+from rankiqa.scoring.view import PATCHES
 from rankiqa.votes import std_of
 
 __all__ = ["PRISTINE", "evaluate", "leave_out_training", "measure", "ranked_items", "score_items"]
@@ -317,7 +319,8 @@ def carry_out(
 
 def _score_jobs(plan: Plan, loaded: dict, **options) -> tuple[pd.DataFrame, list[dict[str, str]], dict]:
     """The scores of all jobs one below the other, what was left out, and what the network was shown of an image:
-    patches, mode and crop, the side of its input in pixels."""
+    patches, mode and crop, the side of its input in pixels.
+    """
     from rankiqa.models import load_model
 
     tables, skipped, view = [], [], {}

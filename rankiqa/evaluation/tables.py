@@ -115,7 +115,7 @@ def mean_tables(splits: dict) -> list[dict]:
 def measure_close_pairs(
     scores: pd.DataFrame, score_range: Sequence[float], edges: Sequence[float] | None = None
 ) -> dict:
-    """edges (None: of the range), bins as `rankiqa.metrics.close_pairs.close_pairs` gives them, and reason why there
+    """Edges (None: of the range), bins as `rankiqa.metrics.close_pairs.close_pairs` gives them, and reason why there
     are none.
 
     Where each split has a model of its own, two images may have been scored by two models: there are no bins.
@@ -130,7 +130,8 @@ def measure_close_pairs(
 def compare_close_pairs(first: pd.DataFrame, second: pd.DataFrame, edges: Sequence[float]) -> list[dict]:
     """The bins of `rankiqa.metrics.close_pairs.close_pairs_difference`, of the second model less the first, on the
     images that
-    both scored; n in each says how many."""
+    both scored; n in each says how many.
+    """
     both = second.merge(first[["path", "score"]], on="path", suffixes=("", "_first"))
     arrays = [both[key] for key in ("score", "score_first", "truth")]
     return [{"n": len(both), **row} for row in close_pairs_difference(*arrays, _groups(both), edges=edges)]

@@ -18,7 +18,8 @@ from rankiqa.metrics.correlation import lcc, srocc
 from rankiqa.metrics.intervals import over_splits
 from rankiqa.metrics.logistic import logistic_fit
 from rankiqa.models import load_model
-from rankiqa.scoring.patches import PATCHES, score_files
+from rankiqa.scoring.patches import score_files
+from rankiqa.scoring.view import PATCHES, View
 from rankiqa.training.finetuning import FineTuner
 
 STAGES = {"ranks": "ranks only", "baseline": "fine-tuned", "finetuned": "ranks, then fine-tuned"}
@@ -28,7 +29,7 @@ COLOURS = {"ranks": "#8fb8d8", "baseline": "#e3a857", "finetuned": "#1f5f99"}
 def numbers_on(model: str | Path, dataset: ScoredSet, patches: int, seed: int) -> dict[str, float]:
     """SROCC, LCC and LCC after the 4-parameter logistic of a model on all of `dataset`."""
     network, _ = load_model(model)
-    results = score_files(network, list(dataset.table["file"]), patches=patches, seed=seed)
+    results = score_files(network, list(dataset.table["file"]), View(patches=patches, seed=seed))
     scores = []
     for result in results:
         if isinstance(result, Exception):

@@ -15,7 +15,7 @@ def list_images(root: str | os.PathLike[str]) -> list[str]:
 
     Links are followed, though not back into a folder they lie in; hidden files and folders are skipped.
 
-    Raises
+    Raises:
     ------
     InputError
         `root` is missing, is not a folder, cannot be listed, or holds no image.

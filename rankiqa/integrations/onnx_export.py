@@ -23,7 +23,6 @@ from torch.nn import functional as F
 
 from rankiqa.errors import InputError
 from rankiqa.models.build import ARCHITECTURES
-from rankiqa.models.nima import Nima
 from rankiqa.models.parts import parts_of, window_of
 from rankiqa.models.rank_model import RankModel
 from rankiqa.scoring.dense import window_scores
@@ -74,11 +73,8 @@ class CropGraph(nn.Module):
         self.network = network
 
     def forward(self, crops: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        images = crops.float() / 255
-        if not isinstance(self.network, Nima):
-            return self.network(images)
-        votes = self.network(images, distribution=True)
-        return (votes * self.network.scale).sum(1), votes
+        scores, votes = self.network.predict(crops.float() / 255)
+        return scores if votes is None else (scores, votes)
 
 
 class DenseGraph(nn.Module):
@@ -219,7 +215,7 @@ def export_onnx(
 
 def _export_crop(scorer: Scorer, path: Path) -> Exported:
     network = scorer.network
-    graph, crop, votes = CropGraph(network), network.crop, isinstance(network, Nima)
+    graph, crop, votes = CropGraph(network), network.crop, network.votes
     outputs = {"scores": ("N",)} | ({"votes": ("N", "10")} if votes else {})
     any_size = not votes and getattr(ARCHITECTURES.get(network.name), "averages", False)
     program = _program(graph, "crops", outputs, crop, any_size)
@@ -229,8 +225,7 @@ def _export_crop(scorer: Scorer, path: Path) -> Exported:
     _describe(program, scorer, text + (" votes: (N, 10), shares of the votes from 1 to 10." if votes else ""))
 
     def expected(crops: Tensor) -> list[Tensor]:
-        scores = [network(crops.float() / 255)]
-        return [*scores, network(crops.float() / 255, distribution=True)] if votes else scores
+        return [output for output in network.predict(crops.float() / 255) if output is not None]
 
     larger = [(1, crop, crop + 33), (2, crop + 45, crop + 7)] if any_size else []
     return _write(program, path, expected, [(1, crop, crop), (3, crop, crop), *larger])

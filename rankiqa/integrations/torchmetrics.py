@@ -9,14 +9,13 @@ import torch
 from torch import Tensor
 
 from rankiqa.errors import InputError
-from rankiqa.images.crops import MODES, SMALL, check_small
-from rankiqa.scoring.patches import PATCHES, view_of
+from rankiqa.extras import extra
+from rankiqa.images.crops import MODES, SMALL
 from rankiqa.scoring.scorer import Scorer
+from rankiqa.scoring.view import View
 
-try:
+with extra("torchmetrics"):
     from torchmetrics import Metric
-except ImportError as error:
-    raise InputError(f'this module needs the package {error.name}: pip install "rankiqa[torchmetrics]"') from error
 
 SCALES = ("raw", "unit")
 
@@ -31,7 +30,7 @@ class RankIQA(Metric):
         model: a model folder, a training run, OWNER/NAME of the Hugging Face hub, or a `Scorer`, which is shared and
             not copied; None: the model that comes with the package. It is loaded on the CPU; `.to(device)` moves it.
         scale: "raw", the model's own, or "unit", from 0 to 1; see `rankiqa.scoring.scorer.Score`.
-        patches, mode, seed, small: of `Scorer.score`.
+        view: what the network is shown of an image, as of `Scorer.score`.
         kwargs: of `torchmetrics.Metric`.
 
     Raises:
@@ -55,29 +54,24 @@ class RankIQA(Metric):
         self,
         model: str | Path | Scorer | None = None,
         scale: str = "raw",
-        patches: int = PATCHES,
-        mode: str | None = None,
-        seed: int = 0,
-        small: str = "reflect",
+        view: View | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         if scale not in SCALES:
             raise InputError(f"scale must be {' or '.join(SCALES)}, not {scale!r}")
-        check_small(small)
         self.scorer = model if isinstance(model, Scorer) else Scorer.load(model, "cpu")
         if scale == "unit" and self.scorer.low is None:
             raise InputError(f"{self.scorer.source}: the model has no scale from 0 to 1; take its raw scores")
         self.network = self.scorer.network  # a module of the metric's own, so that `to` moves it
-        _, view = view_of(self.network, patches, mode)
-        self.scale = scale
-        self.options = {"patches": patches, "mode": mode, "seed": seed, "small": small}
+        self.scale, self.view = scale, view or View()
+        mode = self.view.of(self.network).mode or ""
         self.add_state("raw", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
         self.add_state("unit", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
         self.add_state("count", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
         # A MetricCollection lets metrics whose states are alike share one. Those that look otherwise must not be alike,
         # even if the first images, no larger than a crop, look the same to both.
-        looks = torch.tensor([patches, seed, MODES.index(view), SMALL.index(small)])
+        looks = torch.tensor([self.view.patches, self.view.seed, MODES.index(mode), SMALL.index(self.view.small)])
         self.add_state("looks", looks, dist_reduce_fx="max")
 
     def update(self, images: Tensor) -> None:
@@ -85,7 +79,7 @@ class RankIQA(Metric):
         if not isinstance(images, Tensor) or images.ndim != 4 or images.shape[1] != 3:
             what = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
             raise InputError(f"images must be a tensor (N, 3, H, W), not {what}")
-        scores = [self.scorer.score(image, **self.options) for image in images]
+        scores = [self.scorer.score(image, self.view) for image in images]
         self.raw += sum(score.value for score in scores)
         self.unit += sum(score.unit for score in scores)
         self.count += len(scores)

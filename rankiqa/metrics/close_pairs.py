@@ -138,7 +138,8 @@ class _Counts:
 
 def _reach(truth: np.ndarray, edges: Sequence[float]) -> np.ndarray:
     """(2, bins + 1, n) positions in the sorted truth, for each step from 0 over the edges to infinity: [0] where the
-    images begin that are better by more than the step; [1] where those begin that are worse by at most the step."""
+    images begin that are better by more than the step; [1] where those begin that are worse by at most the step.
+    """
     steps = np.array([0.0, *edges]) + SLACK * edges[0]
     better = [np.searchsorted(truth, truth + step, "right") for step in steps]
     worse = [np.searchsorted(truth, truth - step, "left") for step in steps]

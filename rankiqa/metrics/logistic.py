@@ -47,7 +47,7 @@ EVALUATIONS = 100  # of the curve, in one search
 class LogisticFit:
     """A fitted curve, and how well it agrees with the target.
 
-    Attributes
+    Attributes:
     ----------
     parameters
         β1, β2, … of the formula above, in the units of prediction and target. Different parameters can mean the

@@ -21,7 +21,7 @@ from rankiqa.models.shallow import Shallow
 class Architecture:
     """How a network is made, what its last layer is called, and the crop that the paper feeds it.
 
-    Attributes
+    Attributes:
     ----------
     make
         From dropout (None: the architecture's own) to the backbone with a single output. Its `features` are its

@@ -13,9 +13,8 @@ import torch
 from rankiqa.errors import InputError
 from rankiqa.models.build import build_model, layout, read_weights
 from rankiqa.models.config_file import FORMAT, read_config
-from rankiqa.models.nima import Nima, build_nima
+from rankiqa.models.nima import build_nima
 from rankiqa.models.rank_model import RankModel
-from rankiqa.votes import VOTES
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 
@@ -79,13 +78,10 @@ def write_model_files(
     tensors = {k: v.detach().cpu().contiguous() for k, v in model.backbone.state_dict().items()}
     weights = save(tensors)  # as bytes: `save_file` makes a file that nobody else may read
     (folder / WEIGHTS).write_bytes(weights)
-    votes = isinstance(model, Nima)
     config = {
         "format": FORMAT,
-        "architecture": {"name": model.name, "dropout": model.dropout} | ({"votes": VOTES} if votes else {}),
-        "preprocessing": {"crop": model.crop}
-        | ({"resize": model.resize} if votes else {})
-        | model.preprocessing.config(),
+        "architecture": model.architecture(),
+        "preprocessing": model.input_steps(),
         "higher_is_better": True,
         "score_range": score_range,
         "reference": reference,

@@ -5,6 +5,8 @@ Talebi, Milanfar, "NIMA: Neural Image Assessment", IEEE TIP 2018.
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 import torch
 from torch import Tensor, nn
 
@@ -30,7 +32,8 @@ class Nima(RankModel):
         resize: side of the square that an image becomes before a crop is drawn from it for training.
     """
 
-    view = "resize"
+    view: ClassVar[str] = "resize"
+    votes: ClassVar[int | None] = VOTES
 
     def __init__(
         self,
@@ -49,9 +52,26 @@ class Nima(RankModel):
         self.register_buffer("scale", torch.arange(1, VOTES + 1, dtype=torch.float32), persistent=False)
 
     def forward(self, images: Tensor, distribution: bool = False) -> Tensor:
+        """(N, 3, H, W) RGB in [0, 1] → (N,) mean votes, or with `distribution` (N, 10) their shares."""
         votes = self.backbone(self.preprocessing(images)).float().softmax(1)
         # Not a matrix product: autocast would take that in half precision, where near images tie.
-        return votes if distribution else (votes * self.scale).sum(1)
+        return votes if distribution else self._mean(votes)
+
+    def _mean(self, votes: Tensor) -> Tensor:
+        return (votes * self.scale).sum(1)
+
+    def predict(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The mean votes (N,), in [1, 10], higher is better, and their shares (N, 10)."""
+        votes = self(images, distribution=True)
+        return self._mean(votes), votes
+
+    def architecture(self) -> dict[str, Any]:
+        """As of a `RankModel`, with the number of votes."""
+        return super().architecture() | {"votes": self.votes}
+
+    def input_steps(self) -> dict[str, Any]:
+        """As of a `RankModel`, with the side that an image is resized to before it is cropped for training."""
+        return {"crop": self.crop, "resize": self.resize, **self.preprocessing.config()}
 
 
 class Pooled(nn.Module):

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from rankiqa.errors import InputError
+from rankiqa.images.crops import WHOLE
 from rankiqa.models.build import ARCHITECTURES
-from rankiqa.models.nima import Nima
 from rankiqa.models.rank_model import RankModel
 
 
@@ -23,7 +23,7 @@ from rankiqa.models.rank_model import RankModel
 class Parts:
     """The two parts of a `RankModel`; `top(features(crops))[:, 0]` are its scores.
 
-    Attributes
+    Attributes:
     ----------
     features
         (N, 3, H, W) RGB in [0, 1] → (N, C, h, w).
@@ -49,10 +49,10 @@ def parts_of(model: nn.Module) -> Parts:
     Raises:
         InputError: a network that cannot be taken apart so, with the reason.
     """
-    if isinstance(model, Nima):
-        raise InputError(f"{model.name}: a NIMA sees the whole image at once; dense mode is for ranking networks")
     if not isinstance(model, RankModel):
         raise InputError(f"{type(model).__name__}: dense mode needs a network of rankiqa.models")
+    if model.view in WHOLE:
+        raise InputError(f"{model.name}: a NIMA sees the whole image at once; dense mode is for ranking networks")
     net = model.backbone
     if model.name in ARCHITECTURES:
         entry = ARCHITECTURES[model.name]

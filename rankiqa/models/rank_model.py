@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 from torch import Tensor, nn
 
 from rankiqa.errors import InputError
@@ -20,8 +22,10 @@ class RankModel(nn.Module):
         dropout: probability, as it was built (None: the architecture's own).
     """
 
-    # How an image becomes inputs when it is scored: a mode of `rankiqa.scoring.patches.score_image`.
-    view = "random"
+    # How an image becomes inputs when it is scored: a mode of `rankiqa.scoring.view.View`.
+    view: ClassVar[str] = "random"
+    # How many votes it predicts beside the score; None: none.
+    votes: ClassVar[int | None] = None
 
     def __init__(
         self,
@@ -42,9 +46,23 @@ class RankModel(nn.Module):
         self.frozen: tuple[nn.Module, ...] = ()
 
     def forward(self, images: Tensor) -> Tensor:
+        """(N, 3, H, W) RGB in [0, 1] → (N,) scores, higher is better."""
         return self.backbone(self.preprocessing(images)).squeeze(1)
 
+    def predict(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The scores (N,), higher is better, and (N, votes) shares of the votes, of a network that predicts them."""
+        return self(images), None
+
+    def architecture(self) -> dict[str, Any]:
+        """What config.json tells of the network: how to build it anew."""
+        return {"name": self.name, "dropout": self.dropout}
+
+    def input_steps(self) -> dict[str, Any]:
+        """What config.json tells of the input: the side of the crop, pixels, and the preprocessing."""
+        return {"crop": self.crop, **self.preprocessing.config()}
+
     def train(self, mode: bool = True) -> RankModel:
+        """Training mode, or evaluation; what is frozen stays in evaluation mode."""
         super().train(mode)
         for module in self.frozen:
             module.training = False

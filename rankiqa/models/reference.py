@@ -24,7 +24,7 @@ POINTS = 101  # quantiles that are kept: one for each per cent
 class Reference:
     """The distribution of a model's scores over known images.
 
-    Attributes
+    Attributes:
     ----------
     what
         The images, in words.

@@ -137,7 +137,7 @@ def make_ranked_set(
     `strict` raises for the first. The work is done by `workers` processes, or by the workers of the dask scheduler at
     the address `scheduler`, which must find photos and `out` at the same paths.
 
-    Raises
+    Raises:
     ------
     InputError
         `out` holds a set made otherwise (nothing is touched), no photo can be used, two photos would have

@@ -34,7 +34,7 @@ _KEPT = 2
 class OnlineSet:
     """Pristine photos and what is done to them; the interface is `rankiqa.ranks.protocol.Ranks`.
 
-    Attributes
+    Attributes:
     ----------
     folder
         Where the photos lie.
@@ -67,7 +67,7 @@ class OnlineSet:
 
         `distortions` and `levels` are those of `rankiqa.distortions.plan`. No photo is read yet.
 
-        Raises
+        Raises:
         ------
         InputError
             As `plan` and `list_images` do; `levels` is "psnr".

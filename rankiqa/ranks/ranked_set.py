@@ -45,7 +45,7 @@ COLUMNS = ("path", "reference", "distortion", "level", "strength", "seed", "sha2
 class RankedSet:
     """A ranked set on disk. `RankedSet.read(folder)` makes one.
 
-    Attributes
+    Attributes:
     ----------
     folder
         Where it lies.
@@ -62,7 +62,7 @@ class RankedSet:
     def read(cls, folder: str | os.PathLike[str]) -> RankedSet:
         """Read `folder`/manifest.csv and check it, though not the image files (see `verify`).
 
-        Raises
+        Raises:
         ------
         InputError
             There is no manifest, or it has other columns, a value out of range, a path that leads out of

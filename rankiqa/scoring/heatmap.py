@@ -27,7 +27,7 @@ SCALES = ("model", "image")
 class QualityMap:
     """The scores of the places of one image.
 
-    Attributes
+    Attributes:
     ----------
     scores
         (rows, columns) float64, raw scores, higher is better; their mean is near the image's score.

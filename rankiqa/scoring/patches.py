@@ -7,28 +7,31 @@ judges the picture: it sees the whole image, resized to its input.
 from __future__ import annotations
 
 import os
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
 from rankiqa.errors import InputError
-from rankiqa.images.crops import DENSE, MODES, WHOLE, check_least, check_small
-from rankiqa.models.nima import Nima
-from rankiqa.models.parts import parts_of
+from rankiqa.images.crops import DENSE, check_least
+from rankiqa.images.reading import read_image
+from rankiqa.models.rank_model import RankModel
+from rankiqa.parallel import ahead
 from rankiqa.scoring.dense import score_map
-from rankiqa.scoring.inputs import cut
+from rankiqa.scoring.device import place_of
+from rankiqa.scoring.inputs import inputs_of
+from rankiqa.scoring.view import View
 from rankiqa.votes import mean_of
 
-PATCHES = 30  # of the paper
 # Most crops in one pass. A GPU takes the paper's 30 at once; on a CPU the activations of so many fit no cache,
 # and a few passes are faster (results/benchmarks/scoring.py).
 CPU_PASS, GPU_PASS = 8, 128
+
+Look = Callable[[str, np.ndarray], Any]  # the path of a file, and its pixels
 
 
 class ImageTooSmall(InputError):
@@ -37,10 +40,12 @@ class ImageTooSmall(InputError):
 
 @dataclass(frozen=True)
 class PatchScores:
-    """The scores of an image's crops, or windows, (P,) float64, higher is better; the image's score is their mean.
+    """The scores of an image's crops or windows; the image's score is their mean.
 
-    `votes`: (P, 10) shares of the votes from 1 to 10, of a network that predicts them. `size`: height and width of the
-    image in pixels, where it was read from a file.
+    Attributes:
+        scores: (P,) float64, higher is better, of each crop or window.
+        votes: (P, 10) shares of the votes from 1 to 10, of a network that predicts them; None of any other.
+        size: height and width of the image in pixels, where it was read from a file.
     """
 
     scores: np.ndarray
@@ -49,10 +54,12 @@ class PatchScores:
 
     @property
     def mean(self) -> float:
+        """The image's score."""
         return float(self.scores.mean())
 
     @property
     def median(self) -> float:
+        """The median over the crops, as the original prints it too."""
         return float(np.median(self.scores))
 
     @property
@@ -61,33 +68,10 @@ class PatchScores:
         return float(self.scores.std())
 
 
-def check_view(patches: int, mode: str | None) -> None:
-    """Raise `InputError` for a number of patches, or a mode, that there is not; None is the model's own mode."""
-    if patches < 1:
-        raise InputError(f"patches must be at least 1, not {patches}")
-    if mode is not None and mode not in MODES:
-        raise InputError(f"mode must be one of {', '.join(MODES)}, not {mode!r}")
-
-
-def view_of(model: nn.Module, patches: int, mode: str | None) -> tuple[int, str]:
-    """How many inputs an image gives at most, and the mode: the given one, or the model's own.
-
-    `InputError` for a mode that the model does not allow.
-    """
-    mode = mode or getattr(model, "view", "random")
-    check_view(patches, mode)
-    if mode == DENSE:
-        parts_of(model)
-    return (1 if mode in (DENSE, *WHOLE) else patches), mode
-
-
 def score_image(
     model: nn.Module,
     image: np.ndarray,
-    patches: int = PATCHES,
-    mode: str | None = None,
-    seed: int = 0,
-    small: str = "error",
+    view: View | None = None,
     device: str | torch.device | None = None,
 ) -> PatchScores:
     """Score an image by its crops, in batches.
@@ -99,111 +83,75 @@ def score_image(
         model: (N, 3, H, W) float RGB in [0, 1] → (N,), higher is better; `model.crop` is the side of its
             input. Evaluated in evaluation mode, and left in the mode it came in.
         image: uint8 H×W×3, RGB.
-        patches: of "random" and "grid", see `rankiqa.images.crops.crop_positions`.
-        mode: "random" or "grid" (see `rankiqa.images.crops.crop_positions`); "dense": every window of the features of
-            the whole image (see `rankiqa.scoring.dense`), where the network allows it; "resize": the whole image,
-            resized to the square of the crop's side whatever its shape (bilinear); "native": the whole image as it is.
-            None: the model's own, which is random for one that was trained on ranks, resize for NIMA.
-        seed: of the random places; the grid does not use it.
-        small: what to do with an image smaller than the crop: "error"; "reflect" continues it beyond its
-            borders as in a mirror; "resize" enlarges it (bicubic) until it holds one crop, which softens it
-            and so changes what is judged.
+        view: what the model is shown of it; None: 30 random crops, or what is the model's own.
         device: where to compute; the model is moved there. None: where the model is.
 
     Raises:
-        InputError: not such an image, smaller than the crop with small="error", or a bad argument.
+        InputError: not such an image, one smaller than the crop where `view.small` is "error", or a view that the model
+            does not allow.
     """
-    _, mode = view_of(model, patches, mode)
-    crops = cut(image, _crop_side(model), patches, mode, seed, small)
-    return score_inputs(model, crops, _place(model, device), mode)
+    view = (view or View()).of(model)
+    return score_inputs(model, inputs_of(image, _crop_side(model), view), place_of(model, device), view)
 
 
 def score_files(
     model: nn.Module,
     paths: Iterable[str | os.PathLike[str]],
-    patches: int = PATCHES,
-    mode: str | None = None,
-    seed: int = 0,
-    small: str = "error",
+    view: View | None = None,
+    *,
     device: str | torch.device | None = None,
     convert: bool = False,
-    workers: int = 2,
     frames: str = "error",
     least: int = 1,
+    workers: int = 2,
+    look: Look | None = None,
 ) -> Iterator[PatchScores | InputError]:
     """Score files one after another: for each path, in order, its scores or why it has none.
 
-    `workers` threads read and cut the next files while the network runs (0: no threads); a few files ahead
-    are held in memory, whatever the number of paths. Results do not depend on it. `convert` and `frames` are those of
-    `rankiqa.images.reading.read_image`; `least` is the shortest side that an image may have; the other arguments are
-    those of `score_image`. A file that cannot be read or is too small gives an `InputError` that names it; bad
-    arguments are raised before any file is read.
+    Args:
+        model: as for `score_image`.
+        paths: of image files.
+        view: as for `score_image`.
+        device: as for `score_image`.
+        convert: of `rankiqa.images.reading.read_image`.
+        frames: of `read_image`.
+        least: the shortest side that an image may have, pixels.
+        workers: threads that read and cut the next files while the network runs; 0: none. A few files ahead are held in
+            memory, whatever the number of paths. Results do not depend on it.
+        look: called with the path and the pixels of each file that can be read, in one of these threads.
+
+    Returns:
+        An iterator. A file that cannot be read or is too small gives an `InputError` that names it.
+
+    Raises:
+        InputError: a bad argument, before any file is read.
     """
     if workers < 0:
         raise InputError(f"workers must be at least 0, not {workers}")
-    crop, device = _crop_side(model), _place(model, device)
-    _, mode = view_of(model, patches, mode)
-    check_small(small)
+    crop, place, view = _crop_side(model), place_of(model, device), (view or View()).of(model)
 
-    def read(path: str | os.PathLike[str]) -> tuple[str, torch.Tensor | InputError, tuple[int, int] | None]:
-        from rankiqa.images.reading import read_image
-
-        name = os.fspath(path)
+    def read(path: str | os.PathLike[str]) -> tuple[torch.Tensor, tuple[int, int]] | InputError:
         try:
             image = read_image(path, convert=convert, frames=frames)
-        except InputError as error:
-            return name, error, None
-        try:
+            if look is not None:
+                look(os.fspath(path), image)
             check_least(image, least)
-            return name, cut(image, crop, patches, mode, seed, small), image.shape[:2]
+            return inputs_of(image, crop, view), (image.shape[0], image.shape[1])
         except InputError as error:
-            return name, InputError(f"{name}: {error}"), None
+            return error.at(path)
 
-    def results() -> Iterator[PatchScores | InputError]:
-        for name, crops, size in ahead(read, paths, workers):
-            if isinstance(crops, InputError):
-                yield crops
+    def results(paths: Sequence[str | os.PathLike[str]] | Iterable[Any]) -> Iterator[PatchScores | InputError]:
+        for path, found in ahead(lambda path: (path, read(path)), paths, workers):
+            if isinstance(found, InputError):
+                yield found
                 continue
+            inputs, size = found
             try:
-                yield replace(score_inputs(model, crops, device, mode), size=size)
+                yield replace(score_inputs(model, inputs, place, view), size=size)
             except ImageTooSmall as error:
-                yield InputError(f"{name}: {error}")
+                yield error.at(path)
 
-    return results()
-
-
-def pick_device(name: str) -> torch.device:
-    """ "auto" (CUDA if there is any, else the CPU), "cpu", "cuda" or "cuda:N" as a device that is there."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        device = None
-    if device is None or device.type not in ("cpu", "cuda"):
-        raise InputError(f"device must be auto, cpu, cuda or cuda:N, not {name!r}")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        count = torch.cuda.device_count()
-        raise InputError(f"device {name}: this machine has {count} CUDA devices; use auto or cpu")
-    return device
-
-
-def ahead(function, items: Iterable, workers: int) -> Iterator:
-    """`map(function, items)` in threads, in order, with at most `workers` + 1 results waiting."""
-    if not workers:
-        yield from map(function, items)
-        return
-    pool = ThreadPoolExecutor(workers)
-    waiting: deque = deque()
-    try:
-        for item in items:
-            waiting.append(pool.submit(function, item))
-            if len(waiting) > workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:  # also when whoever asked stops early
-        pool.shutdown(wait=True, cancel_futures=True)
+    return results(paths)
 
 
 def _crop_side(model: nn.Module) -> int:
@@ -211,16 +159,6 @@ def _crop_side(model: nn.Module) -> int:
     if not isinstance(crop, int) or crop < 1:
         raise InputError(f"{type(model).__name__}.crop must be the side of its input in pixels, not {crop!r}")
     return crop
-
-
-def _place(model: nn.Module, device: str | torch.device | None) -> torch.device:
-    if device is None:
-        first = next(model.parameters(), None)
-        return torch.device("cpu") if first is None else first.device
-    if isinstance(device, str):
-        device = pick_device(device)
-    model.to(device)
-    return device
 
 
 @contextmanager
@@ -236,29 +174,44 @@ def evaluating(model: nn.Module) -> Iterator[None]:
             module.training = True
 
 
-def score_inputs(model: nn.Module, crops: torch.Tensor, device: torch.device, mode: str = "random") -> PatchScores:
-    """The scores of (P, 3, H, W) uint8 inputs, in passes of a few; `model` is on `device`.
+def score_inputs(model: nn.Module, inputs: torch.Tensor, device: torch.device, view: View) -> PatchScores:
+    """The scores of what the network is shown of one image, in passes of a few.
 
-    In mode "dense" P is 1, and the scores are those of all windows.
+    Args:
+        model: on `device`.
+        inputs: (P, 3, H, W) uint8 RGB, as `rankiqa.scoring.inputs.inputs_of` gives them.
+        device: where to compute.
+        view: with a mode. In the mode "dense" P is 1, and the scores are those of all windows.
+
+    Raises:
+        ImageTooSmall: the network's layers leave nothing of inputs of this size.
+        InputError: the model gives something else than (N,).
     """
-    if mode == DENSE:
+    if view.mode == DENSE:
         with evaluating(model):
-            return PatchScores(score_map(model, crops[0], device).ravel())
-    parts = crops.split(CPU_PASS if device.type == "cpu" else GPU_PASS)
+            return PatchScores(score_map(model, inputs[0], device).ravel())
+    parts = inputs.split(CPU_PASS if device.type == "cpu" else GPU_PASS)
     with evaluating(model):
         # Channels last: convolutions are about twice as fast so on a CPU.
         images = (part.to(device, memory_format=torch.channels_last).float().div_(255) for part in parts)
         try:
-            if isinstance(model, Nima):
-                votes = torch.cat([model(part, distribution=True) for part in images]).double().cpu().numpy()
-                return PatchScores(mean_of(votes), votes)
-            scores = torch.cat([model(part) for part in images])
+            scores, votes = zip(*(_predict(model, part) for part in images), strict=True)
         except RuntimeError as error:
             if "size is too small" in str(error) or "can't be greater than actual input size" in str(error):
-                height, width = crops.shape[2:]
-                raise ImageTooSmall(f"{width}×{height} px is too small for the network; score it resized") from error
+                height, width = inputs.shape[2:]
+                raise ImageTooSmall(
+                    f"{width}×{height} px is too small for the network", cure="score it resized"
+                ) from error
             raise
-    if scores.shape != (len(crops),):
-        shape = tuple(scores.shape)
-        raise InputError(f"the model gave scores of shape {shape} for {len(crops)} crops, not (N,)")
-    return PatchScores(scores.double().cpu().numpy())
+    if votes[0] is not None:
+        shares = torch.cat(votes).double().cpu().numpy()
+        return PatchScores(mean_of(shares), shares)
+    found = torch.cat(scores)
+    if found.shape != (len(inputs),):
+        raise InputError(f"the model gave scores of shape {tuple(found.shape)} for {len(inputs)} crops, not (N,)")
+    return PatchScores(found.double().cpu().numpy())
+
+
+def _predict(model: nn.Module, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Scores, and votes of a network that predicts them; any module that gives scores will do."""
+    return model.predict(images) if isinstance(model, RankModel) else (model(images), None)

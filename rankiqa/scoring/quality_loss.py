@@ -7,12 +7,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rankiqa.errors import InputError
-from rankiqa.images.crops import crop_positions
-from rankiqa.models.nima import Nima
+from rankiqa.images.crops import WHOLE, crop_positions
 from rankiqa.models.parts import parts_of, window_of
 from rankiqa.scoring.dense import window_scores
-from rankiqa.scoring.patches import PATCHES
 from rankiqa.scoring.scorer import Scorer, allows_dense
+from rankiqa.scoring.view import PATCHES
 
 
 class QualityLoss(nn.Module):
@@ -58,7 +57,7 @@ class QualityLoss(nn.Module):
         crop = self.network.crop
         if images.ndim != 4 or images.shape[1] != 3 or not images.is_floating_point():
             raise InputError(f"images must be (N, 3, H, W) in [0, 1], not {images.dtype} {tuple(images.shape)}")
-        if isinstance(self.network, Nima):
+        if self.network.view in WHOLE:
             return self.network(F.interpolate(images, (crop, crop), mode="bilinear", antialias=True))
         height, width = images.shape[2:]
         if min(height, width) < crop:

@@ -8,16 +8,16 @@ import json
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rankiqa.errors import InputError
-from rankiqa.printable import printable
+from rankiqa.version import __version__
 
 if TYPE_CHECKING:
     from rankiqa.scoring.scorer import Score, Scorer
+    from rankiqa.scoring.view import View
 
-COLUMNS = ("file", "score", "unit", "percentile", "spread", "patches", "note")
+SCORE_COLUMNS = ("file", "score", "unit", "percentile", "spread", "patches", "note")
 # Spreadsheets run a cell that begins with one of these as a formula; the last four are their wide forms.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
@@ -26,7 +26,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 class Result:
     """What became of a file.
 
-    Attributes
+    Attributes:
     ----------
     file
         Its path.
@@ -46,12 +46,12 @@ class Result:
     @property
     def reason(self) -> str:
         """Why it could not be scored, without its name; empty if it could."""
-        return "" if self.error is None else str(self.error).removeprefix(printable(f"{Path(self.file)}: "))
+        return "" if self.error is None else self.error.text(path=False)
 
     def row(self) -> dict[str, Any]:
-        """The values of `COLUMNS`; None for a number that there is not."""
+        """The values of `SCORE_COLUMNS`; None for a number that there is not."""
         if self.score is None:
-            return dict.fromkeys(COLUMNS) | {"file": self.file, "note": f"error: {self.reason}"}
+            return dict.fromkeys(SCORE_COLUMNS) | {"file": self.file, "note": f"error: {self.reason}"}
         found = self.score
         numbers = {"score": found.value, "unit": found.unit, "percentile": found.percentile, "spread": found.spread}
         numbers = {key: value if math.isfinite(value) else None for key, value in numbers.items()}
@@ -75,7 +75,7 @@ def csv_text(results: Iterable[Result]) -> str:
     A name that a spreadsheet would run as a formula is written from ./ on: it is the same file.
     """
     buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(buffer, SCORE_COLUMNS, lineterminator="\n")
     writer.writeheader()
     for result in results:
         row = result.row()
@@ -89,19 +89,16 @@ def json_text(results: Iterable[Result], about: dict[str, Any]) -> str:
     return json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def about(scorer: Scorer, patches: int, mode: str | None, seed: int, small: str) -> dict[str, Any]:
-    """How scores were made, for JSON: version, model, arguments and what the numbers mean."""
-    from rankiqa.scoring.patches import view_of
-    from rankiqa.version import __version__
-
+def about(scorer: Scorer, view: View) -> dict[str, Any]:
+    """How scores were made, for JSON: version, model, view and what the numbers mean."""
     return {
         "rankiqa": __version__,
         "model": scorer.source,
         "weights_sha256": scorer.settings.get("weights_sha256"),
-        "mode": view_of(scorer.network, patches, mode)[1],
-        "patches": patches,
-        "seed": seed,
-        "small": small,
+        "mode": view.of(scorer.network).mode,
+        "patches": view.patches,
+        "seed": view.seed,
+        "small": view.small,
         "reference": scorer.reference.what if scorer.reference else None,
         "meaning": meaning(scorer),
     }

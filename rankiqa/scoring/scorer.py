@@ -7,7 +7,7 @@ import math
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,9 @@ from rankiqa.models.locate import locate
 from rankiqa.models.parts import parts_of, window_of
 from rankiqa.models.reference import Reference, to_unit
 from rankiqa.scoring.dense import score_map
-from rankiqa.scoring.patches import PATCHES, PatchScores, evaluating, pick_device, score_files, score_image, view_of
+from rankiqa.scoring.device import pick_device
+from rankiqa.scoring.patches import Look, PatchScores, evaluating, score_files, score_image
+from rankiqa.scoring.view import View
 
 CARD = "README.md"
 LEAST = 32  # pixels; of a smaller image there is nothing to judge
@@ -34,7 +36,7 @@ LEAST = 32  # pixels; of a smaller image there is nothing to judge
 class Score:
     """What a model says of one image. `float()` of it is the raw score.
 
-    Attributes
+    Attributes:
     ----------
     value
         The raw score, higher is better. Its scale is the model's own.
@@ -71,7 +73,7 @@ class Scorer(ModelHubMixin):
         settings: the content of its config.json.
         source: where it comes from, for messages.
 
-    Attributes
+    Attributes:
     ----------
     reference
         The `rankiqa.models.reference.Reference` that is kept with the model; None if there is none.
@@ -89,7 +91,7 @@ class Scorer(ModelHubMixin):
     def load(cls, model: str | Path | None = None, device: str = "auto", **hub: Any) -> Scorer:
         """A model folder, a run, OWNER/NAME of the Hugging Face hub, or (None) the model that comes with the package.
 
-        `device` is that of `rankiqa.scoring.patches.pick_device`, `hub` that of `rankiqa.models.locate.locate`. Raises
+        `device` is that of `rankiqa.scoring.device.pick_device`, `hub` that of `rankiqa.models.locate.locate`. Raises
         `InputError` where there is no such model, or it is damaged.
         """
         place = pick_device(device)
@@ -98,54 +100,62 @@ class Scorer(ModelHubMixin):
         try:
             return cls(network, settings, "the bundled model" if model is None else str(model))
         except InputError as error:
-            raise InputError(f"{folder}: {error}") from error
+            raise error.at(folder) from error
 
-    def score(
-        self,
-        image: Any,
-        patches: int = PATCHES,
-        mode: str | None = None,
-        seed: int = 0,
-        small: str = "reflect",
-    ) -> Score:
+    def score(self, image: Any, view: View | None = None, **changes: Any) -> Score:
         """Score one image. The same image gives the same number, whatever is scored before or beside it.
 
         Args:
             image: a path, a Pillow image, an array or a tensor; see `rankiqa.images.pixels.pixels_of`.
-            patches, mode, seed: of `rankiqa.scoring.patches.score_image`. The mode None is the model's own.
-            small: what becomes of an image smaller than the network's crop; the score tells it in its note.
+            view: what the network is shown of it; None: 30 random crops, or what is the model's own. An image smaller
+                than the network's crop is mirrored at its borders, unless the view says otherwise; the score tells it
+                in its note.
+            changes: fields of the view: `score(image, mode="dense")`.
 
         Raises:
-            InputError: not an image, or one below 32 pixels, with the reason.
+            InputError: not an image, or one below 32 pixels, with the reason; a view that there is not.
 
         >>> import numpy as np, rankiqa
         >>> score = rankiqa.load().score(np.full((300, 400, 3), 128, np.uint8))
         >>> 0 <= score.unit <= 1
         True
         """
+        view = replace(view or View(), **changes).of(self.network)
         pixels = pixels_of(image)
         check_least(pixels, LEAST)
-        found = score_image(self.network, pixels, patches, mode, seed, small)
-        return self.meaning(found, pixels.shape[:2], mode)
+        found = score_image(self.network, pixels, view)
+        return self.meaning(found, (pixels.shape[0], pixels.shape[1]), view)
 
     def score_files(
         self,
         paths: Iterable[str | os.PathLike[str]],
-        patches: int = PATCHES,
-        mode: str | None = None,
-        seed: int = 0,
-        small: str = "reflect",
+        view: View | None = None,
+        *,
         workers: int = 2,
+        look: Look | None = None,
+        **changes: Any,
     ) -> Iterator[Score | InputError]:
-        """For each path, in order, its score or why it has none; arguments as for `score`.
+        """Score files one after another: for each path, in order, its score or why it has none.
 
-        `workers` threads read ahead; the scores do not depend on it.
+        Args:
+            paths: of image files.
+            view: as for `score`.
+            workers: threads that read ahead; the scores do not depend on it.
+            look: called with the path and the pixels of each file that can be read, in one of these threads.
+            changes: fields of the view.
+
+        Raises:
+            InputError: a view that there is not, or a negative number of workers.
         """
-        results = score_files(
-            self.network, paths, patches, mode, seed, small, convert=True, frames="first", workers=workers, least=LEAST
-        )
-        for result in results:
-            yield result if isinstance(result, InputError) else self.meaning(result, result.size, mode)
+        view = replace(view or View(), **changes).of(self.network)
+        for result in score_files(
+            *(self.network, paths, view), convert=True, frames="first", least=LEAST, workers=workers, look=look
+        ):
+            if isinstance(result, InputError):
+                yield result
+            else:
+                assert result.size is not None  # of a file it is always known
+                yield self.meaning(result, result.size, view)
 
     def map(self, image: Any, small: str = "reflect") -> np.ndarray:
         """The score of every window of an image, (rows, columns) float64; see `rankiqa.scoring.dense.score_map`.
@@ -168,11 +178,10 @@ class Scorer(ModelHubMixin):
         """The modes of `score` that the network allows."""
         return ("random", "grid", *([DENSE] if allows_dense(self.network) else []), *WHOLE)
 
-    def meaning(self, found: PatchScores, size: tuple[int, int], mode: str | None = None) -> Score:
-        """The `Score` of an image of this (height, width), from those of its crops."""
+    def meaning(self, found: PatchScores, size: tuple[int, int], view: View) -> Score:
+        """The `Score` of an image of this (height, width), from those of its crops; `view` has a mode."""
         value = found.mean
-        _, mode = view_of(self.network, 1, mode)
-        small = min(size) < self.network.crop and mode not in WHOLE
+        small = min(size) < self.network.crop and not view.is_whole
         note = f"smaller than the crop of {self.network.crop} px" if small else ""
         percentile = self.reference.percentile(value) if self.reference else math.nan
         return Score(value, to_unit(value, self.low, self.high), percentile, found.std, len(found.scores), note)

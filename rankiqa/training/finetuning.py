@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from rankiqa.errors import InputError
 from rankiqa.images.photos import Photo
 from rankiqa.metrics.correlation import agreement, srocc
 from rankiqa.models import RankModel, build_model, load_model
-from rankiqa.models.nima import Nima
+from rankiqa.scoring.view import View
 from rankiqa.seeding import generator
 from rankiqa.training.loop import Batch, Rows
 from rankiqa.training.scored import ScoredTrainer, divide, open_scores
@@ -31,7 +32,7 @@ def open_branch(config: FinetuneConfig) -> tuple[RankModel, dict[str, Any]]:
     if not config.init:
         return build_model(m.name, m.weights, m.preprocessing, m.crop, m.dropout), {}
     model, origin = load_model(config.init)
-    if isinstance(model, Nima):
+    if model.votes is not None:
         raise InputError(f"{config.init}: is a NIMA, with ten votes; train it on with train/train_nima.sh")
     given = build_model(m.name or model.name, "none", m.preprocessing, m.crop, m.dropout)
     for key, wanted, found in (
@@ -105,20 +106,17 @@ class FineTuner(ScoredTrainer):
         """Look at how the branch scores some training images; refuse it upside down, and fit its last layer."""
         rows = np.flatnonzero(self.split.mask("train"))
         rows = np.sort(generator(self.config.seed, "head").permutation(rows)[:HEAD_IMAGES])
-        scores = self._score(model, rows, HEAD_PATCHES, device)
-        found = srocc(scores, self.target[rows])
-        if self.config.init and found < UPSIDE_DOWN and len(rows) >= 30:
+        found = self.score(model, rows, device, replace(self.view, patches=HEAD_PATCHES))
+        scores = np.array([result.mean for result in found])
+        order = srocc(scores, self.target[rows])
+        if self.config.init and order < UPSIDE_DOWN and len(rows) >= 30:
             raise InputError(
                 f"{self.config.init}: its scores run against the human scores of {self.dataset.name} (SROCC "
-                f"{found:.2f} on {len(rows)} training images): the model, or the scores, have the other direction; "
+                f"{order:.2f} on {len(rows)} training images): the model, or the scores, have the other direction; "
                 "correct --data.direction, or train the model on ranks whose higher level is worse"
             )
         if self.config.loss.head == "fit":
             fit_head(model, scores, self.target[rows])
-
-    def _score(self, model: RankModel, rows: np.ndarray, patches: int, device: torch.device) -> np.ndarray:
-        options = self.score_options | {"patches": patches}
-        return np.array([result.mean for result in self.score(model, rows, device, **options)])
 
     def batches(self) -> ScoredBatches:
         train = self.split.mask("train")
@@ -136,7 +134,7 @@ class FineTuner(ScoredTrainer):
 
     def validate(self) -> Rows:
         """Agreement over the held-out part; the RMSE is of the scores as they are, in the unit of the human scores."""
-        rows, scores = self.score_part("val", **self.score_options)
+        rows, scores = self.score_part("val")
         scores, target = scores[:, 0], self.target[rows]
         self.keep_reference(scores)
         numbers = agreement(scores, target)
@@ -145,9 +143,14 @@ class FineTuner(ScoredTrainer):
         return {"ALL": {key: numbers[key] for key in self.val_columns}}
 
     @property
-    def score_options(self) -> dict[str, Any]:
-        data = self.config.data
-        return {"patches": self.config.val_patches, "small": data.small, "convert": data.convert}
+    def view(self) -> View:
+        """The crops of a validation; a small image as the settings say."""
+        return View(patches=self.config.val_patches, seed=self.config.seed, small=self.config.data.small)
+
+    @property
+    def converts(self) -> bool:
+        """As the settings say."""
+        return self.config.data.convert
 
     def describe(self, row: dict[str, float]) -> str:
         return f"SROCC {row['srocc']:.3f}, LCC {row['lcc']:.3f}, RMSE {row['rmse']:.4g}"

@@ -117,7 +117,7 @@ class NimaTrainer(ScoredTrainer):
 
     def validate(self) -> Rows:
         """Of the held-out part: mean votes against the scores, the EMD with r = 1, and what real votes tell beside."""
-        rows, votes = self.score_part("val", VOTES, **self.score_options)
+        rows, votes = self.score_part("val", VOTES)
         self.keep_reference(mean_of(votes))
         if self.voted:
             numbers = vote_numbers(votes, self.target[rows])
@@ -127,8 +127,9 @@ class NimaTrainer(ScoredTrainer):
         return {"ALL": {key: numbers[key] for key in self.val_columns}}
 
     @property
-    def score_options(self) -> dict[str, Any]:
-        return {"convert": self.config.data.convert}
+    def converts(self) -> bool:
+        """As the settings say."""
+        return self.config.data.convert
 
     def describe(self, row: dict[str, float]) -> str:
         text = f"SROCC {row['srocc']:.3f}, LCC {row['lcc']:.3f}, EMD {row['emd']:.4f}"

@@ -17,10 +17,11 @@ from rankiqa.models.reference import MOST, Reference
 from rankiqa.ranks.online import OnlineSet
 from rankiqa.ranks.protocol import Ranks
 from rankiqa.ranks.ranked_set import RankedSet
+from rankiqa.scoring.view import View
 from rankiqa.seeding import derive_seed, generator
 from rankiqa.training.batches import RankedBatches, make_sampler
 from rankiqa.training.loop import Batch, Rows, Trainer
-from rankiqa.training.validation import NUMBERS, score_items, summarize, validation_items
+from rankiqa.training.validation import NUMBERS, score_ranks, summarize, validation_items
 
 
 def open_ranks(config: RankConfig) -> Ranks:
@@ -114,6 +115,11 @@ class RankTrainer(Trainer):
         found = pair_statistics(scores, batch["group"], batch["level"], self.config.loss.margin)
         return {"ordered": found.ordered, "active": found.active, "pairs": found.pairs}
 
+    @property
+    def view(self) -> View:
+        """What the network is shown of the images of a validation."""
+        return View(patches=self.config.val_patches, seed=self.config.seed)
+
     def validate(self) -> Rows:
         """See `rankiqa.training.validation.summarize`; the images are shared out to the processes."""
         accelerator = self.accelerator
@@ -124,12 +130,11 @@ class RankTrainer(Trainer):
         places = [i for i, item in enumerate(items) if item[0] in mine]
         scores = torch.zeros(len(items), dtype=torch.float64, device=accelerator.device)
         if places:
-            values = score_items(
+            values = score_ranks(
                 self.model,
                 self.val_set,
                 [items[i] for i in places],
-                self.config.val_patches,
-                self.config.seed,
+                self.view,
                 accelerator.device,
                 accelerator.is_main_process,
             )
@@ -142,8 +147,8 @@ class RankTrainer(Trainer):
         items = validation_items(self.train_set)
         order = generator(self.config.seed, "reference").permutation(len(items))[:MOST]
         items = [items[i] for i in sorted(order)]
-        config, device = self.config, self.accelerator.device
-        scores = score_items(self.model, self.train_set, items, config.val_patches, config.seed, device)
+        device = self.accelerator.device
+        scores = score_ranks(self.model, self.train_set, items, self.view, device)
         return Reference.of_ranks(items, scores, self._what(self.train_set, "trained on"))
 
     def _what(self, ranks: Ranks, how: str) -> str:

@@ -22,6 +22,7 @@ from rankiqa.images.photos import Photo, read_photos
 from rankiqa.models import RankModel
 from rankiqa.models.reference import MOST, Reference
 from rankiqa.scoring.patches import PatchScores, score_files
+from rankiqa.scoring.view import View
 from rankiqa.seeding import derive_seed, generator
 from rankiqa.training.loop import Trainer
 from rankiqa.votes import VOTE_COLUMNS
@@ -177,17 +178,19 @@ class ScoredTrainer(Trainer):
     def start(self, model: RankModel, device: torch.device) -> None:
         """Look at the network, or change it, before the first step of a new run."""
 
-    def score(self, model: RankModel, rows: Sequence[int], device: torch.device, **options) -> list[PatchScores]:
-        """The scores of some rows of the data set; `options` are those of `rankiqa.scoring.patches.score_files`."""
+    def score(
+        self, model: RankModel, rows: Sequence[int], device: torch.device, view: View | None = None
+    ) -> list[PatchScores]:
+        """The scores of some rows of the data set, as `view` shows their images; None: as in a validation."""
         files = [self.dataset.table["file"].iloc[row] for row in rows]
         found = []
-        for result in score_files(model, files, device=device, seed=self.config.seed, **options):
+        for result in score_files(model, files, view or self.view, device=device, convert=self.converts):
             if isinstance(result, InputError):
                 raise result
             found.append(result)
         return found
 
-    def score_part(self, part: str, width: int = 1, **options) -> tuple[np.ndarray, np.ndarray]:
+    def score_part(self, part: str, width: int = 1) -> tuple[np.ndarray, np.ndarray]:
         """(n,) the rows in a part, and (n, width) their mean scores, or votes where `width` is more than one.
 
         The images are shared out to the processes.
@@ -197,7 +200,7 @@ class ScoredTrainer(Trainer):
         mine = np.arange(len(rows))[accelerator.process_index :: accelerator.num_processes]
         found = torch.zeros((len(rows), width), dtype=torch.float64, device=accelerator.device)
         if len(mine):
-            results = self.score(self.model, rows[mine], accelerator.device, **options)
+            results = self.score(self.model, rows[mine], accelerator.device)
             values = [result.mean if width == 1 else result.votes[0] for result in results]
             found[mine] = torch.as_tensor(np.array(values), dtype=torch.float64, device=found.device).view(-1, width)
         return rows, accelerator.reduce(found, "sum").cpu().numpy()
@@ -209,13 +212,18 @@ class ScoredTrainer(Trainer):
     def measure_reference(self) -> Reference | None:
         rows = np.flatnonzero(self.split.mask("train"))
         rows = np.sort(generator(self.config.seed, "reference").permutation(rows)[:MOST])
-        found = self.score(self.model, rows, self.accelerator.device, **self.score_options)
+        found = self.score(self.model, rows, self.accelerator.device)
         return Reference.of_scores([result.mean for result in found], f"images of {self.dataset.name} trained on")
 
     @property
+    def view(self) -> View:
+        """What the network is shown of an image of the data set when it is scored."""
+        return View(seed=self.config.seed)
+
+    @property
     @abstractmethod
-    def score_options(self) -> dict[str, Any]:
-        """How the images of the data set are scored: arguments of `rankiqa.scoring.patches.score_files`."""
+    def converts(self) -> bool:
+        """Whether greyscale, transparent, CMYK and 16-bit images are taken too."""
 
     def _fingerprint(self) -> dict[str, str]:
         """What must be the same for a run to go on: the start, the images, their scores, votes and parts."""

@@ -146,7 +146,7 @@ class SiameseNimaTrainer(ScoredTrainer):
 
     def validate(self) -> Rows:
         """Of the held-out part; ordered_close is the share in order of pairs nearer than a tenth of the scale."""
-        rows, scores = self.score_part("val", **self.score_options)
+        rows, scores = self.score_part("val")
         self.keep_reference(scores[:, 0])
         truth = self.dataset.truth[rows]
         numbers = agreement(scores[:, 0], truth)
@@ -155,8 +155,9 @@ class SiameseNimaTrainer(ScoredTrainer):
         return {"ALL": {key: numbers[key] for key in self.val_columns}}
 
     @property
-    def score_options(self) -> dict[str, Any]:
-        return {"convert": self.config.scores.convert}
+    def converts(self) -> bool:
+        """As the settings say."""
+        return self.config.scores.convert
 
     def describe(self, row: dict[str, float]) -> str:
         return (

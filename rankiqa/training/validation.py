@@ -11,6 +11,7 @@ from rankiqa.metrics.correlation import srocc
 from rankiqa.metrics.ordered_pairs import ordered_across, ordered_within
 from rankiqa.ranks.protocol import Ranks
 from rankiqa.scoring.patches import score_image
+from rankiqa.scoring.view import View
 
 NUMBERS = ("srocc", "ordered_within", "ordered_across")
 
@@ -25,12 +26,11 @@ def validation_items(ranks: Ranks) -> list[tuple[str, str, int]]:
     ]
 
 
-def score_items(
+def score_ranks(
     model: nn.Module,
     ranks: Ranks,
     items: list[tuple[str, str, int]],
-    patches: int,
-    seed: int,
+    view: View,
     device: torch.device,
     progress: bool = False,
 ) -> np.ndarray:
@@ -40,7 +40,7 @@ def score_items(
     # A photo has one pristine image, which is level 0 of each type.
     images = [item if item[2] else (item[0], PRISTINE, 0) for item in items]
     scores = {
-        image: score_image(model, ranks.image(*image), patches=patches, seed=seed, device=device).mean
+        image: score_image(model, ranks.image(*image), view, device).mean
         for image in tqdm(
             dict.fromkeys(images),
             desc="validate",

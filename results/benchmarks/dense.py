@@ -38,6 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from rankiqa.metrics.correlation import srocc
     from rankiqa.ranks.online import OnlineSet
     from rankiqa.scoring.patches import score_image
+    from rankiqa.scoring.view import View
     from rankiqa.training.validation import validation_items
 
     torch.set_num_threads(args.threads)
@@ -47,13 +48,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     rows = []
     for name in args.model:
         scorer = rankiqa.load(name or None, args.device)
-        ways = {"random": {}, "again": {"seed": 1}, "dense": {"mode": "dense"}}
+        ways = {"random": View(), "again": View(seed=1), "dense": View(mode="dense")}
         seconds, scores = dict.fromkeys(ways, 0.0), {way: [] for way in ways}
         for item in items:
             image = ranks.image(*item)
-            for way, options in ways.items():
+            for way, view in ways.items():
                 start = time.perf_counter()
-                scores[way].append(score_image(scorer.network, image, **options).mean)
+                scores[way].append(score_image(scorer.network, image, view).mean)
                 seconds[way] += time.perf_counter() - start
         kinds = np.array([kind for _, kind, _ in items])
         each = [

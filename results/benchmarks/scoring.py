@@ -34,8 +34,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     from rankiqa.files import write_atomically
     from rankiqa.models import build_model
     from rankiqa.scoring import patches as scoring
+    from rankiqa.scoring.device import pick_device
+    from rankiqa.scoring.view import View
 
-    device = scoring.pick_device(args.device)
+    device = pick_device(args.device)
     torch.manual_seed(0)
     model = build_model(args.model, weights="none").eval().to(device)
     height, width = args.size
@@ -46,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def score(crops: int) -> np.ndarray:
         setattr(scoring, knob, crops)
-        return scoring.score_image(model, image, args.patches, device=device).scores
+        return scoring.score_image(model, image, View(args.patches), device).scores
 
     difference = max(float(np.abs(score(size) - score(1)).max()) for size in sizes)
     rows = []

@@ -101,15 +101,15 @@ def test_on_stdout_there_is_the_file_alone(model, images, capsys, option):
 
 
 def test_what_is_scored_is_kept_when_interrupted(model, images, capsys, monkeypatch):
-    score, scored = Scorer.score, []
+    meaning, scored = Scorer.meaning, []
 
-    def stopping(*arguments, **more):
+    def stopping(*arguments):
         if len(scored) == 2:
             raise KeyboardInterrupt
-        scored.append(score(*arguments, **more))
+        scored.append(meaning(*arguments))
         return scored[-1]
 
-    monkeypatch.setattr(Scorer, "score", stopping)
+    monkeypatch.setattr(Scorer, "meaning", stopping)
     assert rank(model, *ALL, "--html", "r.html", "--csv", "r.csv") == 130
     out, err = capsys.readouterr()
     assert out.startswith("2 of 4 images scored\n")

@@ -253,7 +253,7 @@ class Stopped:
     """`Scorer.score_files` with two scores, and then what `stop` does."""
 
     def __init__(self, monkeypatch, stop, scores=2):
-        def score_files(scorer, paths, **_):
+        def score_files(scorer, paths, *_, **__):
             for value in range(scores):
                 yield Score(float(value), 0.5, 50.0, 0.1, 3)
             stop()

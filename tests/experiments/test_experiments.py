@@ -16,6 +16,7 @@ from rankiqa.metrics.correlation import lcc, srocc
 from rankiqa.models import build_model, load_model, save_model
 from rankiqa.ranks.ranked_set import RankedSet
 from rankiqa.scoring.patches import score_image
+from rankiqa.scoring.view import View
 from rankiqa.training.batches import make_sampler
 
 
@@ -156,7 +157,7 @@ def test_networks_are_tested_on_what_they_were_not_tuned_on(photos, tmp_path):
     model, config = load_model(tmp_path / "out" / "runs" / "squeezenet1_1-finetuned-0")
     assert not {path[:3] for path in config["finetuned_on"]["paths"]} & {"r0_", "r1_", "r2_"}
     names = [f"r{k}_{level}.png" for k in range(3) for level in range(3)]
-    scores = [score_image(model, np.array(Image.open(folder / name)), patches=2).mean for name in names]
+    scores = [score_image(model, np.array(Image.open(folder / name)), View(patches=2)).mean for name in names]
     truth = [3 - int(name[3]) for name in names]
     row = table[table["stage"] == "finetuned"].iloc[0]
     assert row["srocc"] == pytest.approx(srocc(scores, truth), abs=1e-5)

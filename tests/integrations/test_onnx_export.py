@@ -24,6 +24,7 @@ from rankiqa.models.parts import parts_of, window_of
 from rankiqa.scoring.dense import window_scores
 from rankiqa.scoring.patches import score_image
 from rankiqa.scoring.scorer import Scorer
+from rankiqa.scoring.view import View
 
 
 def random_model(name, nima=False):
@@ -55,7 +56,7 @@ def check_crop(path, network):
     crops = [picture(network.crop, network.crop, seed) for seed in range(5)]
     for count in (1, 5):
         (scores,) = run(path, crops[:count])
-        wanted = [score_image(network, crop, patches=1).mean for crop in crops[:count]]
+        wanted = [score_image(network, crop, View(patches=1)).mean for crop in crops[:count]]
         np.testing.assert_allclose(scores, wanted, atol=1e-4)
     assert np.std(wanted) > 1e-3
 
@@ -66,7 +67,7 @@ def check_dense(path, network):
         images = [picture(height, width, seed) for seed in range(2)]
         score, windows = run(path, images)
         for k, image in enumerate(images):
-            found = score_image(network, image, mode="dense")
+            found = score_image(network, image, View(mode="dense"))
             np.testing.assert_allclose(windows[k].ravel(), found.scores, atol=1e-4)
             assert score[k] == pytest.approx(found.mean, abs=1e-4)
             assert run(path, [image])[0][0] == pytest.approx(found.mean, abs=1e-4)
@@ -93,7 +94,7 @@ def test_crops_may_be_larger_where_the_network_ends_in_a_mean(bundled):
     model, out, _ = bundled
     image = picture(251, 300)
     assert run(out / "crop.onnx", [image])[0][0] == pytest.approx(
-        score_image(model.network, image, mode="native").mean, abs=1e-4
+        score_image(model.network, image, View(mode="native")).mean, abs=1e-4
     )
 
 

@@ -15,10 +15,11 @@ from torchmetrics import MetricCollection
 import rankiqa
 from rankiqa.errors import InputError
 from rankiqa.integrations.torchmetrics import RankIQA
-from rankiqa.models import build_model
+from rankiqa.models import build_model, build_nima
+from rankiqa.scoring import View
 from rankiqa.scoring.scorer import Scorer
 
-OPTIONS = {"patches": 3}
+VIEW = View(patches=3)
 
 
 @pytest.fixture(scope="module")
@@ -34,12 +35,12 @@ def images(photos):
 
 @pytest.fixture(scope="module")
 def scores(scorer, images):
-    return [scorer.score(image, **OPTIONS) for image in images]
+    return [scorer.score(image, VIEW) for image in images]
 
 
 @pytest.mark.parametrize("batches", [[4], [1, 1, 1, 1], [3, 1], [0, 4]])
 def test_the_mean_of_the_scorers_scores_in_any_batches(scorer, images, scores, batches):
-    metric = RankIQA(scorer, **OPTIONS)
+    metric = RankIQA(scorer, view=VIEW)
     for batch in images.split(batches):
         metric.update(batch)
     assert metric.compute().item() == pytest.approx(np.mean([score.value for score in scores]), abs=1e-12)
@@ -50,7 +51,7 @@ def test_the_mean_of_the_scorers_scores_in_any_batches(scorer, images, scores, b
 
 
 def test_the_unit_scale(scorer, images, scores):
-    metric = RankIQA(scorer, scale="unit", **OPTIONS)
+    metric = RankIQA(scorer, scale="unit", view=VIEW)
     assert metric(images[:2]).item() == pytest.approx(np.mean([score.unit for score in scores[:2]]))
     assert metric(images[2:]).item() == pytest.approx(np.mean([score.unit for score in scores[2:]]))
     assert metric.compute().item() == pytest.approx(np.mean([score.unit for score in scores]))  # of all
@@ -58,13 +59,13 @@ def test_the_unit_scale(scorer, images, scores):
 
 
 def test_images_in_0_to_1_are_the_same_as_in_8_bits(scorer, images, scores):
-    metric = RankIQA(scorer, **OPTIONS)
+    metric = RankIQA(scorer, view=VIEW)
     metric.update(images[:1].float() / 255)
     assert metric.compute().item() == scores[0].value
 
 
 def test_two_metrics_merge(scorer, images, scores):
-    one, other = RankIQA(scorer, **OPTIONS), RankIQA(scorer, **OPTIONS)
+    one, other = RankIQA(scorer, view=VIEW), RankIQA(scorer, view=VIEW)
     one.update(images[:1])
     other.update(images[1:])
     one.merge_state(other)
@@ -73,7 +74,7 @@ def test_two_metrics_merge(scorer, images, scores):
 
 def test_processes_add_up(scorer, images, scores, monkeypatch):
     """What torchmetrics does in a distributed run: gather the states of all processes, and reduce each."""
-    one, other = RankIQA(scorer, **OPTIONS), RankIQA(scorer, **OPTIONS)
+    one, other = RankIQA(scorer, view=VIEW), RankIQA(scorer, view=VIEW)
     one.update(images[:1])
     other.update(images[1:])
     gathered = iter([[getattr(one, name), getattr(other, name)] for name in one._defaults])
@@ -85,16 +86,16 @@ def test_processes_add_up(scorer, images, scores, monkeypatch):
 def test_a_collection_keeps_metrics_apart_that_look_otherwise(scorer, images):
     metrics = MetricCollection(
         {
-            "raw": RankIQA(scorer, **OPTIONS),
-            "unit": RankIQA(scorer, scale="unit", **OPTIONS),
-            "grid": RankIQA(scorer, mode="grid", **OPTIONS),
+            "raw": RankIQA(scorer, view=VIEW),
+            "unit": RankIQA(scorer, scale="unit", view=VIEW),
+            "grid": RankIQA(scorer, view=View(3, "grid")),
         }
     )
     metrics.update(images[:1, :, :224, :224])  # one crop: random and grid see the same
     metrics.update(images[1:])
     found = metrics.compute()
-    for name, options in {"raw": {}, "unit": {"scale": "unit"}, "grid": {"mode": "grid"}}.items():
-        alone = RankIQA(scorer, **options, **OPTIONS)
+    for name, options in {"raw": {}, "unit": {"scale": "unit"}, "grid": {"view": View(3, "grid")}}.items():
+        alone = RankIQA(scorer, **({"view": VIEW} | options))
         alone.update(images[:1, :, :224, :224])
         alone.update(images[1:])
         assert found[name].item() == pytest.approx(alone.compute().item())
@@ -102,7 +103,7 @@ def test_a_collection_keeps_metrics_apart_that_look_otherwise(scorer, images):
 
 
 def test_copies_and_pickles_are_whole(scorer, images, scores):
-    metric = RankIQA(scorer, **OPTIONS)
+    metric = RankIQA(scorer, view=VIEW)
     metric.update(images[:1])
     for copy in (metric.clone(), pickle.loads(pickle.dumps(metric))):
         copy.update(images[1:2])
@@ -121,9 +122,7 @@ def test_to_moves_the_network(scorer):
     ("arguments", "message"),
     [
         ({"scale": "percent"}, "scale must be raw or unit"),
-        ({"patches": 0}, "patches must be at least 1"),
-        ({"mode": "everywhere"}, "mode must be one of"),
-        ({"small": "stretch"}, "small must be one of"),
+        ({"view": View(mode="dense"), "model": Scorer(build_nima("compact"), {}, "n")}, "sees the whole image at once"),
         ({"model": "no/such/model"}, "no such model folder"),
         ({"model": Scorer(build_model("compact"), {}, "mine"), "scale": "unit"}, "mine: the model has no scale"),
     ],
@@ -143,7 +142,7 @@ def test_bad_arguments_are_named_at_construction(arguments, message):
     ],
 )
 def test_other_images_are_refused_and_leave_the_state_as_it_was(scorer, images, message):
-    metric = RankIQA(scorer, **OPTIONS)
+    metric = RankIQA(scorer, view=VIEW)
     with pytest.raises(InputError, match=message):
         metric.update(images)
     assert metric.count == 0
@@ -152,5 +151,7 @@ def test_other_images_are_refused_and_leave_the_state_as_it_was(scorer, images, 
 def test_a_missing_package_is_one_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "torchmetrics", None)
     monkeypatch.delitem(sys.modules, "rankiqa.integrations.torchmetrics")
-    with pytest.raises(InputError, match=r'needs the package torchmetrics: pip install "rankiqa\[torchmetrics\]"'):
+    with pytest.raises(
+        ImportError, match=r'the package torchmetrics is needed .*: pip install "rankiqa\[torchmetrics\]"'
+    ):
         importlib.import_module("rankiqa.integrations.torchmetrics")

@@ -12,6 +12,7 @@ from rankiqa.models.parts import parts_of, window_of
 from rankiqa.scoring import dense
 from rankiqa.scoring.dense import places_of, score_map, window_scores
 from rankiqa.scoring.patches import score_files, score_image
+from rankiqa.scoring.view import View
 
 CPU = torch.device("cpu")
 NETWORKS = ["compact", "shallow", "squeezenet1_1", "alexnet", "alexnet_caffe", "resnet10t"]
@@ -122,14 +123,14 @@ def test_score_image_takes_the_mean_over_the_windows(tmp_path):
     model, image = network("compact"), picture(300, 260)
     with torch.no_grad():
         windows = score_map(model, tensor(image), CPU)
-    found = score_image(model, image, mode="dense")
+    found = score_image(model, image, View(mode="dense"))
     assert found.mean == pytest.approx(windows.mean())
     assert found.std == pytest.approx(windows.std())
     Image.fromarray(image).save(tmp_path / "a.png")
-    (of_file,) = score_files(model, [tmp_path / "a.png"], mode="dense")
+    (of_file,) = score_files(model, [tmp_path / "a.png"], View(mode="dense"))
     np.testing.assert_array_equal(of_file.scores, found.scores)
     image.flags.writeable = False
-    np.testing.assert_array_equal(score_image(model, image, mode="dense").scores, found.scores)
+    np.testing.assert_array_equal(score_image(model, image, View(mode="dense")).scores, found.scores)
 
 
 def test_many_random_crops_come_near_the_dense_score():
@@ -137,8 +138,8 @@ def test_many_random_crops_come_near_the_dense_score():
     model = network("compact")
     photo = astronaut()  # the windows, 16 px apart, end where the last crops do
     images = [cv2.GaussianBlur(photo, (0, 0), sigma) for sigma in (0.1, 0.7, 1, 1.4, 2, 3)]
-    many = [score_image(model, image, patches=100) for image in images]
-    found = [score_image(model, image, mode="dense").mean for image in images]
+    many = [score_image(model, image, View(patches=100)) for image in images]
+    found = [score_image(model, image, View(mode="dense")).mean for image in images]
     for one, of_many in zip(found, many, strict=True):
         assert abs(one - of_many.mean) < 3 * of_many.std / 10
 
@@ -146,8 +147,8 @@ def test_many_random_crops_come_near_the_dense_score():
 def test_small_images_follow_the_policy():
     model, image = network("compact"), picture(100, 300)
     with pytest.raises(InputError, match=r"\(300×100\) is smaller than the 224×224 crop"):
-        score_image(model, image, mode="dense")
-    assert score_image(model, image, mode="dense", small="reflect").scores.shape == (6,)
+        score_image(model, image, View(mode="dense", small="error"))
+    assert score_image(model, image, View(mode="dense")).scores.shape == (6,)
 
 
 def test_window_scores_carry_gradients():
@@ -171,4 +172,4 @@ def test_networks_that_do_not_allow_it_are_named(model, message):
     model = model()
     model.crop = 224
     with pytest.raises(InputError, match=message):
-        score_image(model, picture(230, 230), mode="dense")
+        score_image(model, picture(230, 230), View(mode="dense"))

@@ -56,7 +56,7 @@ def shape(sheet):
 def test_whatever_a_file_is_called_is_text():
     def sheet(texts):
         results = [Result(text, Score(0.0, 0.5, 50.0, 0.1, 3, note=text), thumbnail=b"x") for text in texts]
-        results += [Result(text, error=InputError(f"{text}: {text}")) for text in texts]
+        results += [Result(text, error=InputError(text, path=text)) for text in texts]
         return page(results, title=texts[0], meaning=texts[0], details=texts[0])
 
     assert shape(sheet(HOSTILE)) == shape(sheet([f"{i}.png" for i in range(len(HOSTILE))]))
@@ -65,7 +65,7 @@ def test_whatever_a_file_is_called_is_text():
 @pytest.mark.parametrize("name", HOSTILE, ids=ascii)
 def test_a_name_is_shown_without_what_does_not_print(name):
     path = f"/photos/{name}"
-    html = gallery([result(path), Result(path, error=InputError(f"{path}: no image"))], "/", name, "")
+    html = gallery([result(path), Result(path, error=InputError("no image", path=path))], "/", name, "")
     (card,) = Page(html).cards()
     shown = card.attributes["data-name"]
     assert all(c.isprintable() or c == "\n" for c in html)
@@ -138,7 +138,7 @@ def test_a_number_that_there_is_not_is_neither_shown_nor_asked_for():
 
 
 def test_without_any_score_the_reasons_are_left():
-    sheet = page([Result("a.png", error=InputError("a.png: no such file"))])
+    sheet = page([Result("a.png", error=InputError("no such file", path="a.png"))])
     assert sheet.cards() == [] and "0 images" in sheet.all("main")[0].text
     assert [item.text for item in sheet.all("li")] == ["a.png: no such file"]
     assert "#failed" in sheet.values("href") and "failed" in sheet.values("id")

@@ -25,6 +25,7 @@ from rankiqa.errors import InputError
 from rankiqa.images.photos import pixels_sha256
 from rankiqa.images.reading import read_image
 from rankiqa.models import build_model, load_model, save_model
+from rankiqa.scoring.patches import PatchScores
 from rankiqa.training.batches import make_loader
 from rankiqa.training.finetuning import FineTuner, fit_head
 from rankiqa.training.scored_batches import ScoredBatches
@@ -273,7 +274,9 @@ def test_a_model_of_another_direction_is_refused(scored, tmp_path, init):
 
 
 def test_a_model_whose_scores_fall_with_the_human_ones_is_refused(scored, tmp_path, monkeypatch, init):
-    monkeypatch.setattr(FineTuner, "_score", lambda self, model, rows, patches, device: -self.target[rows])
+    monkeypatch.setattr(
+        FineTuner, "score", lambda self, model, rows, *_: [PatchScores(np.array([-self.target[row]])) for row in rows]
+    )
     data = ScoredDataConfig(labels=str(scored / "labels.csv"), workers=0, score_range=[1, 5], val_fraction=0)
     config = settings(scored, tmp_path / "run", init=str(init), model=BranchConfig(), data=data)
     with pytest.raises(InputError, match=r"SROCC -1\.00 on 32 training images.*other direction"):
