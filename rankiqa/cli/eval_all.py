@@ -6,9 +6,14 @@ import argparse
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rankiqa.cli import HelpFormatter
+from rankiqa.cli import HelpFormatter, guarded
 from rankiqa.cli.images import MODES, SMALL
+
+if TYPE_CHECKING:
+    from rankiqa.evaluation.options import EvaluationOptions
+    from rankiqa.evaluation.source import Source
 
 MODEL, RANKS, REPORT = "results/demo/run", "results/demo/ranks", "results/demo/report"
 DIRECTIONS = ("higher", "lower")
@@ -79,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--small",
         choices=SMALL,
-        default="error",
+        default="reflect",
         help="images smaller than a crop: leave them out with a warning, mirror them at their borders, or enlarge them",
     )
     add("--convert", action="store_true", help="also take greyscale, transparent, 16-bit and CMYK images")
@@ -92,12 +97,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    from rankiqa.cli import guarded
+    """Run the command; returns the exit status."""
+    return guarded(_run, argv)
 
-    return guarded(run, argv)
 
-
-def run(argv: Sequence[str]) -> int:
+def _run(argv: Sequence[str]) -> int:
     parse = _parser()
     args = parse.parse_args(argv)
     if (args.labels is None) != (args.images is None):
@@ -117,44 +121,57 @@ def run(argv: Sequence[str]) -> int:
     single = args.model[0].replace("{repeat}", "all")
     out = Path(args.out or (REPORT if args.model == [MODEL] else Path(single) / "report"))
 
-    keys = ("split_seed", "repeats", "test_fraction", "all_references", "bootstrap", "patches", "mode", "seed", "small")
-    keys += ("convert", "strict", "device", "workers", "pair_edges")
-    options = {key: getattr(args, key) for key in keys}
-    options |= {"thumbnails": not args.no_thumbnails, "progress": True}
-    options["command"] = shlex.join(["python", "eval/eval_all.py", *argv])
     from rankiqa.evaluation.comparison import as_text, compare, model_names
-    from rankiqa.metrics.close_pairs import check_edges
 
-    if args.pair_edges is not None:
-        check_edges(args.pair_edges, "--pair-edges")
-    names = model_names(args.model, args.names)
+    names, options = model_names(args.model, args.names), _options(args, argv)
     if len(args.model) > 1 or len(args.dataset or ()) > 1:
-        print(as_text(compare(names, _sources(args), out, **options)))
+        print(as_text(compare(names, _sources(args), out, options)))
         print(f"comparison: {out / 'comparison.html'}")
         return 0
 
     from rankiqa.evaluation.report import as_text as table_as_text
-    from rankiqa.evaluation.report import votes_text
-    from rankiqa.evaluation.run import evaluate_source
+    from rankiqa.evaluation.report import small_text, votes_text
+    from rankiqa.evaluation.run import evaluate
 
     (source,) = _sources(args)
-    summary = evaluate_source(args.model[0], source, out, name=(args.names or args.model)[0], **options)
+    summary = evaluate(args.model[0], source, out, options, name=(args.names or args.model)[0])
     print(table_as_text(summary["tables"], source.data.get("type_names")))
     if "votes" in summary:
         print(votes_text(summary["votes"]))
+    if small := small_text(summary):
+        print(f"{small} (--small)")
     if skipped := summary["skipped"]["count"]:
         print(f"{skipped} images could not be scored and are not in the table")
     print(f"report: {out / 'report.html'}")
     return 0
 
 
-def _sources(args: argparse.Namespace) -> list:
-    """What to measure against, in the order of the command line."""
-    from rankiqa.errors import InputError
-    from rankiqa.evaluation.plan import open_source
+def _options(args: argparse.Namespace, argv: Sequence[str]) -> EvaluationOptions:
+    from rankiqa.evaluation.options import EvaluationOptions
+    from rankiqa.scoring.view import View
 
-    if args.bootstrap < 0:
-        raise InputError(f"--bootstrap must be at least 0, not {args.bootstrap}")
+    return EvaluationOptions(
+        view=View(args.patches, args.mode, args.seed, args.small),
+        split_seed=args.split_seed,
+        repeats=args.repeats,
+        test_fraction=args.test_fraction,
+        all_references=args.all_references,
+        bootstrap=args.bootstrap,
+        pair_edges=None if args.pair_edges is None else tuple(args.pair_edges),
+        device=args.device,
+        convert=args.convert,
+        workers=args.workers,
+        strict=args.strict,
+        progress=True,
+        thumbnails=not args.no_thumbnails,
+        command=shlex.join(["rankiqa", "eval", *argv]),
+    )
+
+
+def _sources(args: argparse.Namespace) -> list[Source]:
+    """What to measure against, in the order of the command line."""
+    from rankiqa.evaluation.source import open_source
+
     if args.dataset is None and args.labels is None:
         return [open_source(ranks=args.ranks)]
     common = {"missing": args.missing, "pristine": not args.no_pristine}
@@ -163,7 +180,7 @@ def _sources(args: argparse.Namespace) -> list:
         keys["score_range"] = tuple(args.score_range) if args.score_range else None
         split = args.split[0] if args.split else None
         return [open_source(dataset="csv", root=args.images, labels=args.labels, split=split, **common, **keys)]
-    splits = args.split or [None]
+    splits: list[str | None] = args.split or [None]
     splits = splits * len(args.dataset) if len(splits) == 1 else splits
     chosen = zip(args.dataset, args.root, splits, strict=True)
     return [open_source(dataset=name, root=root, split=split, **common) for name, root, split in chosen]

@@ -87,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
-    command = shlex.join(["python", "eval/eval_experiments.py", *argv])
+    command = shlex.join(["rankiqa", "eval-experiments", *argv])
     {"levels": _levels, "sampling": _sampling, "networks": _networks, "figure": _figure}[options.experiment](
         options, command
     )
@@ -96,10 +96,13 @@ def _run(argv: Sequence[str]) -> int:
 
 
 def _levels(options: argparse.Namespace, command: str) -> None:
+    from rankiqa.evaluation.options import EvaluationOptions
     from rankiqa.experiments import levels
+    from rankiqa.scoring.view import View
 
-    keys = {"patches": options.patches, "seed": options.seed, "device": options.device}
-    levels.run(options.model, options.ranks, options.out, command=command, progress=True, **keys)
+    view = View(patches=options.patches, seed=options.seed)
+    how = EvaluationOptions(view, device=options.device, progress=True, command=command)
+    levels.run(options.model, options.ranks, options.out, how)
 
 
 def _sampling(options: argparse.Namespace, command: str) -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from rankiqa.cli import DEBUG, HelpFormatter, at_least, debugging
 from rankiqa.printable import printable
+from rankiqa.text_table import text_table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -244,19 +245,14 @@ def report(error: BaseException) -> None:
     tqdm.write("".join([*lines, f"error: {error}"]), file=sys.stderr)
 
 
-def table_text(headings: Sequence[str], rows: Iterable[Sequence[str]], numbers: int) -> str:
-    """Columns of text, the first `numbers` of them to the right; one that is empty throughout is left out."""
-    columns = []
-    for i, column in enumerate(zip(headings, *rows, strict=True)):
-        width = max(map(len, column))
-        if i < numbers:
-            columns.append([cell.rjust(width) for cell in column])
-        elif any(column[1:]):
-            columns.append([cell.ljust(width) for cell in column])
-    return "\n".join("  ".join(line).rstrip() for line in zip(*columns, strict=True))
+def table_text(headings: Sequence[str], rows: Sequence[Sequence[str]], numbers: int) -> str:
+    """Columns of text, the first `numbers` of them to the right; a text column that is empty throughout is left out."""
+    kept = [i for i in range(len(headings)) if i < numbers or any(row[i] for row in rows)]
+    lines = [[row[i] for i in kept] for row in (headings, *rows)]
+    return text_table(lines, "".join("><"[i >= numbers] for i in kept))
 
 
-def number(value: float, decimals: int = 3) -> str:
+def decimal(value: float, decimals: int = 3) -> str:
     """A number of a table; - for one that there is not."""
     return f"{value:.{decimals}f}" if abs(value) < float("inf") else "-"
 

@@ -10,9 +10,9 @@ from rankiqa.cli.images import (
     INTERRUPTED,
     STATUS,
     check_output,
+    decimal,
     expand,
     images_parser,
-    number,
     score_all,
     table_text,
     view_of,
@@ -89,10 +89,10 @@ def _run(argv: Sequence[str]) -> int:
 def _table(results: Sequence) -> str:
     rows = [
         (
-            number(result.score.value),
-            number(result.score.unit),
-            number(result.score.percentile, 1),
-            number(result.score.spread),
+            decimal(result.score.value),
+            decimal(result.score.unit),
+            decimal(result.score.percentile, 1),
+            decimal(result.score.spread),
             printable(result.file),
             result.score.note,
         )

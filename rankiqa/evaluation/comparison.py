@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -12,24 +11,28 @@ from typing import Any
 import pandas as pd
 
 from rankiqa.errors import InputError
-from rankiqa.evaluation.plan import REPEAT, Source, default_splits, make_plan, tuned_on
+from rankiqa.evaluation.options import BOOTSTRAP, EvaluationOptions
+from rankiqa.evaluation.plan import REPEAT, default_split, make_plan, was_tuned_on
 from rankiqa.evaluation.plots import draw_close_pairs, name_of, png_of
 from rankiqa.evaluation.report import VOTES, bin_name, headline, number, read_results, report_environment
-from rankiqa.evaluation.run import BOOTSTRAP, carry_out, check_writable, valid_json
+from rankiqa.evaluation.run import carry_out
+from rankiqa.evaluation.source import Source
+from rankiqa.evaluation.summary import check_writable, valid_json, write_json
 from rankiqa.evaluation.tables import ALL, compare_close_pairs, measure_close_pairs
+from rankiqa.files import write_atomically
 from rankiqa.metrics import correlation
-from rankiqa.metrics.close_pairs import check_edges, default_edges
+from rankiqa.metrics.close_pairs import default_edges
 from rankiqa.metrics.intervals import over_splits, paired_difference
 from rankiqa.metrics.logistic import logistic_fit
 from rankiqa.metrics.vectors import LEAST_VALUES
+from rankiqa.models import load_model
 from rankiqa.pages import data_address
 from rankiqa.scoring.device import pick_device
-from rankiqa.scoring.patches import check_view
-from rankiqa.scoring.view import PATCHES
+from rankiqa.text_table import text_table
 
 TEMPLATE = "comparison.html.j2"
 COMPARED = {"srocc": "SROCC", "lcc_fitted": "LCC, logistic fit"}
-COLUMNS = ("n", "srocc", "krocc", "lcc", "lcc_fitted", "rmse_fitted")
+CELL_NUMBERS = ("n", "srocc", "krocc", "lcc", "lcc_fitted", "rmse_fitted")
 
 
 def model_names(folders: Sequence[str], names: Sequence[str] | None = None) -> dict[str, str]:
@@ -50,86 +53,56 @@ def model_names(folders: Sequence[str], names: Sequence[str] | None = None) -> d
 
 
 def compare(
-    models: Mapping[str, str],
-    sources: Sequence[Source],
-    out: str | Path,
-    *,
-    split_seed: int = 0,
-    repeats: int | None = None,
-    test_fraction: float = 0.2,
-    all_references: bool = False,
-    bootstrap: int = BOOTSTRAP,
-    device: str = "auto",
-    strict: bool = False,
-    progress: bool = False,
-    thumbnails: bool = True,
-    pair_edges: Sequence[float] | None = None,
-    command: str = "",
-    patches: int = PATCHES,
-    mode: str | None = None,
-    seed: int = 0,
-    small: str = "error",
-    convert: bool = False,
-    workers: int = 2,
-) -> dict:
-    """Evaluate every model (name → folder) on every source, and compare them.
+    models: Mapping[str, str], sources: Sequence[Source], out: str | Path, options: EvaluationOptions | None = None
+) -> dict[str, Any]:
+    """Evaluate every model on every source, and compare them.
 
-    Everything is checked before the first image is scored. Each pair has its folder `out`/NAME/LABEL as
-    `rankiqa.evaluation.run.evaluate` writes it; the arguments are those of `evaluate`. Where no split is given, a model
-    that was fine-tuned on a set takes the split.csv of its run, and the others that of the first such model: so all
-    are compared on the same images. Returns what `write_comparison` returns.
+    Everything is checked before the first image is scored. Where no split is given, a model that was fine-tuned on a
+    set takes the split.csv of its run, and the others that of the first such model: so all are compared on the same
+    images.
+
+    Args:
+        models: what tables call each → its folder.
+        sources: see `rankiqa.evaluation.source.open_source`; each with another label.
+        out: each pair has its folder `out`/NAME/LABEL, as `rankiqa.evaluation.run.evaluate` writes it.
+        options: how; None: the defaults.
+
+    Returns:
+        What `write_comparison` returns.
+
+    Raises:
+        InputError: of the inputs; two sources of one label; `out` cannot be written to.
     """
-    from rankiqa.models import load_model
-
-    out, place = Path(out), pick_device(device)
+    options, out = options or EvaluationOptions(), Path(out)
+    pick_device(options.device)
     labels = [source.label for source in sources]
     if twice := [label for k, label in enumerate(labels) if label in labels[:k]]:
-        raise InputError(f"two data sets are called {twice[0]}; give their folders other names, or compare one by one")
-    if bootstrap < 0 or workers < 0:
-        raise InputError(f"bootstrap and workers must be at least 0, not {min(bootstrap, workers)}")
-    check_view(patches, mode)
-    if pair_edges is not None:
-        pair_edges = check_edges(pair_edges, "pair_edges")
-    configs: dict[str, dict] = {}
+        raise InputError(
+            f"two data sets are called {twice[0]}", cure="give their folders other names, or compare one by one"
+        )
+    configs: dict[str, dict[str, Any]] = {}
 
-    def load(folder: str) -> dict:
+    def load(folder: str) -> dict[str, Any]:
         if folder not in configs:
             configs[folder] = load_model(folder, device="cpu")[1]
         return configs[folder]
 
-    options = {"split_seed": split_seed, "repeats": repeats, "test_fraction": test_fraction}
     plans = {}
     for source in sources:
         known = [(folder, load(folder)) for folder in models.values() if REPEAT not in folder]
-        shared = default_splits(known, source) if source.dataset is not None and source.split is None else None
+        shared = default_split(known, source.dataset) if source.dataset is not None and source.split is None else None
         for name, folder in models.items():
-            own = shared is None or REPEAT in folder or tuned_on(load(folder), source.dataset)
+            own = shared is None or REPEAT in folder or was_tuned_on(load(folder), source.dataset)
             given = source if own else replace(source, split=shared)
-            plans[name, source.label] = make_plan(folder, given, load, all_references=all_references, **options)
+            plans[name, source.label] = make_plan(folder, given, load, options)
     for pair in plans:
         check_writable(out.joinpath(*pair))
     for (name, label), plan in plans.items():
-        if progress:
+        if options.progress:
             print(f"{name} on {label}", flush=True)
-        carry_out(
-            plan,
-            out / name / label,
-            name=name,
-            bootstrap=bootstrap,
-            strict=strict,
-            progress=progress,
-            thumbnails=thumbnails,
-            pair_edges=pair_edges,
-            command=command,
-            patches=patches,
-            mode=mode,
-            seed=seed,
-            small=small,
-            device=place,
-            convert=convert,
-            workers=workers,
-        )
-    return write_comparison(out, [out / name / label for name, label in plans], bootstrap, seed, command)
+        carry_out(plan, out / name / label, options, name=name)
+    folders = [out / name / label for name, label in plans]
+    return write_comparison(out, folders, options.bootstrap, options.view.seed, options.command)
 
 
 def write_comparison(
@@ -144,8 +117,6 @@ def write_comparison(
     splits the means), `differences` (of each further model less the first, with intervals over groups) and
     `close_pairs` of each set of human scores (see `rankiqa.metrics.close_pairs`).
     """
-    from rankiqa.files import write_atomically
-
     out = Path(out)
     pairs = [(Path(folder), *read_results(Path(folder))) for folder in folders]
     models, cells = {}, []
@@ -165,7 +136,7 @@ def write_comparison(
                 "own": bool(summary["training_references"].get("same_set")),
                 "tables": summary["tables"],
                 "votes": summary.get("votes"),
-                **{key: total.get(key) for key in (*COLUMNS, "intervals", "reason")},
+                **{key: total.get(key) for key in (*CELL_NUMBERS, "intervals", "reason")},
             }
         )
     comparison = {
@@ -180,8 +151,7 @@ def write_comparison(
         "close_pairs": _close_pairs(pairs),
     }
     comparison = valid_json(comparison)
-    text = json.dumps(comparison, indent=1, ensure_ascii=False, allow_nan=False)
-    write_atomically(out / "comparison.json", (text + "\n").encode())
+    write_json(out / "comparison.json", comparison)
     write_atomically(out / "comparison.csv", _table(cells).to_csv(index=False, lineterminator="\n").encode())
     if comparison["close_pairs"]:
         table = _pairs_table(comparison["close_pairs"]).to_csv(index=False, lineterminator="\n")
@@ -199,11 +169,7 @@ def as_text(comparison: Mapping[str, Any]) -> str:
     for model in comparison["models"]:
         found = [_cell(comparison, model["name"], label) for label in comparison["datasets"]]
         lines.append([model["name"], *(_pair_text(cell) for cell in found)])
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    text = [
-        "  ".join([line[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(line[1:], widths[1:], strict=True))])
-        for line in lines
-    ]
+    text = [text_table(lines, "<" + ">" * (len(lines[0]) - 1))]
     text += [
         f"{c['model']} on {c['dataset']}: no correlation: {c['reason']}" for c in comparison["cells"] if c["reason"]
     ]
@@ -320,7 +286,7 @@ def _table(cells: Sequence[dict]) -> pd.DataFrame:
     for cell in cells:
         for row in cell["tables"]:
             low, high = (row.get("intervals") or {}).get("srocc", (None, None))
-            numbers = {**{key: row.get(key) for key in COLUMNS}, "srocc_low": low, "srocc_high": high}
+            numbers = {**{key: row.get(key) for key in CELL_NUMBERS}, "srocc_low": low, "srocc_high": high}
             rows.append({"model": cell["model"], "dataset": cell["dataset"], "type": row["type"], **numbers})
     return pd.DataFrame(rows)
 

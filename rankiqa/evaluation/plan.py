@@ -1,47 +1,39 @@
-"""What an evaluation scores and against what: a ranked set, or the test part of a data set of human scores."""
+"""All that a model and a data set come to, found out before the long work: which images, which splits, no leak."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from rankiqa.datasets.leakage import check_leakage, learned_from
 from rankiqa.datasets.scored_set import ScoredSet
+from rankiqa.datasets.splits import Split, make_split
 from rankiqa.errors import InputError
-from rankiqa.votes import VOTE_COLUMNS
+from rankiqa.evaluation.items import leave_out_training, ranked_items, scored_items
+from rankiqa.evaluation.options import EvaluationOptions
+from rankiqa.evaluation.source import Source
+from rankiqa.ranks.ranked_set import RankedSet
 
-if TYPE_CHECKING:
-    from rankiqa.datasets.splits import Split
-    from rankiqa.ranks.ranked_set import RankedSet
-
-SHARE_COLUMNS = tuple(f"p{k}" for k in range(1, len(VOTE_COLUMNS) + 1))  # predicted shares of the votes
-VOTED = (*VOTE_COLUMNS, "votes_std", *SHARE_COLUMNS)  # columns of scores.csv where people, or the model, voted
 REPEAT = "{repeat}"  # in the name of a model's folder: one model for each split
 
-
-@dataclass(frozen=True)
-class Source:
-    """Images with something to measure against: a folder of ranks, or a `ScoredSet`.
-
-    `data` goes into the summary: kind ("ranks" or "labels"), label (what tables call the set) and where it is from.
-    """
-
-    label: str
-    data: dict
-    ranks: Path | None = None
-    dataset: ScoredSet | None = None
-    split: str | None = None  # None: the model's own, or all
-    known_splits: dict = field(default_factory=dict)  # grouping may read every image: each is drawn once
+Load = Callable[[str], Mapping[str, Any]]  # a model's folder → its config
 
 
 @dataclass(frozen=True)
 class Job:
-    """Images that one model scores; `repeat` where each split has a model of its own."""
+    """Images that one model scores.
+
+    Attributes:
+        folder: of the model.
+        config: its config.json.
+        items: as `rankiqa.evaluation.items.ranked_items` or `scored_items` give them.
+        repeat: where each split has a model of its own, which.
+    """
 
     folder: str
     config: Mapping[str, Any]
@@ -51,116 +43,21 @@ class Job:
 
 @dataclass(frozen=True)
 class Plan:
-    """All that a pair of a model and a data set comes to, found out before the long work.
+    """All that a pair of a model and a data set comes to.
 
-    `tests` are the paths of each test part where one model is measured over several splits, else empty.
+    Attributes:
+        jobs: the images of each model; one, or one a split.
+        data: what the summary tells of the data.
+        training: what it tells of the training images.
+        tests: the paths of each test part where one model is measured over several splits, else empty.
+        warnings: lines for the user.
     """
 
     jobs: tuple[Job, ...]
-    data: dict
-    training: dict
+    data: dict[str, Any]
+    training: dict[str, Any]
     tests: tuple[frozenset[str], ...] = ()
     warnings: tuple[str, ...] = ()
-
-
-def open_source(
-    ranks: str | Path | None = None,
-    dataset: str | ScoredSet | None = None,
-    root: str | Path | None = None,
-    split: str | None = None,
-    labels: str | Path | None = None,
-    label: str | None = None,
-    **options,
-) -> Source:
-    """Open a ranked set, or a data set of human scores.
-
-    `dataset` is a `ScoredSet`, or a name that goes with `root` and, for "csv", with `labels`; `options` are the
-    further arguments of `rankiqa.datasets.registry.open_dataset`. `label` is the name in tables.
-    """
-    if ranks is not None:
-        data = {"kind": "ranks", "ranks": str(ranks), "manifest_sha256": _sha256(Path(ranks) / "manifest.csv")}
-        label = label or Path(ranks).resolve().name
-        return Source(label, {**data, "label": label}, ranks=Path(ranks))
-    if isinstance(dataset, str):
-        from rankiqa.datasets.registry import open_dataset
-
-        if root is None:
-            raise InputError(f"--dataset {dataset} needs the folder that it lies in: --root")
-        if (labels is not None) != (dataset == "csv"):
-            raise InputError("--dataset csv needs --labels, and no other data set takes it")
-        dataset = open_dataset(dataset, root, labels=labels, **options)
-    label = label or dataset.name
-    data = {
-        "kind": "labels",
-        "label": label,
-        "dataset": dataset.name,
-        "images": str(dataset.root),
-        **({"labels": str(labels)} if labels is not None else {}),
-        "labels_sha256": _sha256(Path(labels)) if labels is not None else dataset.labels_sha256(),
-        "score_range": list(dataset.score_range),
-        "higher_is_better": dataset.higher_is_better,
-        "type_names": dict(dataset.type_names),
-        "left_out": {"count": len(dataset.left_out), "images": [dict(entry) for entry in dataset.left_out]},
-    }
-    return Source(label, data, dataset=dataset, split=split)
-
-
-def ranked_items(ranks: RankedSet) -> pd.DataFrame:
-    """The images of a ranked set, pristine ones included, each once.
-
-    Columns path (in the folder), file, reference, group (the reference), distortion, level, native (NaN: nobody
-    scored them), and truth = −level: higher is better.
-    """
-    table = ranks.table.reset_index(drop=True)
-    rows = zip(table["reference"], table["distortion"], table["level"], strict=True)
-    files = [ranks.row_path(*row) for row in rows]
-    return pd.DataFrame(
-        {
-            "path": table["path"],
-            "file": files,
-            "reference": table["reference"],
-            "group": table["reference"],
-            "distortion": table["distortion"],
-            "level": table["level"].astype("Int64"),
-            "native": np.nan,
-            "truth": -table["level"].astype("float64") + 0.0,  # + 0: no minus zero
-        }
-    )
-
-
-def scored_items(dataset: ScoredSet, split: Split, keep: np.ndarray) -> pd.DataFrame:
-    """The images of a scored set where `keep`, with the columns of `ranked_items`.
-
-    native is the score as distributed, truth the same with higher for better, group what `split` keeps whole. Where
-    people voted there are vote1 … vote10 too; a higher vote is better.
-    """
-    table = dataset.table.assign(group=list(split.groups), native=dataset.table["score"], truth=dataset.truth)
-    columns = ["path", "file", "reference", "group", "distortion", "level", "native", "truth"]
-    if set(VOTE_COLUMNS) <= set(table):
-        columns += VOTE_COLUMNS
-    return table.loc[keep, columns].reset_index(drop=True)
-
-
-def leave_out_training(ranks: RankedSet, config: Mapping[str, Any]) -> tuple[RankedSet, list[str], list[str]]:
-    """The part of `ranks` that a model was not trained on, the references left out, and those to doubt.
-
-    `config` is the model's. Its training_photos (SHA-256 of the pixels → name) tell a photo whatever kind of file it is
-    in. An older model has training_references (SHA-256 of the pristine file → name), which miss a photo that was
-    stored anew. In doubt is a reference that only has the name of a training photo: another picture of that name,
-    the same at another size or, with an older model, the same in another file. A pristine photo that cannot be read is
-    told by its name only.
-    """
-    from rankiqa.images.photos import Photo, read_photos
-
-    photos, files = config.get("training_photos") or {}, config.get("training_references") or {}
-    known = set()
-    if photos:
-        found = read_photos(ranks.pristine_paths)
-        known = {name for name, photo in found.items() if isinstance(photo, Photo) and photo.sha256 in photos}
-    out = [name for name in ranks.references if name in known or ranks.pristine_sha256(name) in files]
-    rest = [name for name in ranks.references if name not in set(out)]
-    doubt = [name for name in rest if name in {*photos.values(), *files.values()}]
-    return (ranks.select(rest) if out and rest else ranks), out, doubt
 
 
 def own_split(folder: str | Path) -> Path | None:
@@ -172,48 +69,49 @@ def own_split(folder: str | Path) -> Path | None:
     return next((place / "split.csv" for place in places if (place / "split.csv").is_file()), None)
 
 
-def tuned_on(config: Mapping[str, Any], dataset: ScoredSet) -> bool:
+def was_tuned_on(config: Mapping[str, Any], dataset: ScoredSet | None) -> bool:
     """Whether a model learned human scores of this very data set."""
-    from rankiqa.datasets.leakage import learned_from
-
+    if dataset is None:
+        return False
     return bool(learned_from(config.get("finetuned_on"), dataset))
 
 
-def make_plan(
-    folder: str,
-    source: Source,
-    load,
-    *,
-    split_seed: int = 0,
-    repeats: int | None = None,
-    test_fraction: float = 0.2,
-    all_references: bool = False,
-) -> Plan:
-    """What `folder`'s model, or with {repeat} in it the model of each repeat, has to score of `source`.
+def make_plan(folder: str, source: Source, load: Load, options: EvaluationOptions) -> Plan:
+    """What a model, or the model of each repeat, has to score.
 
-    `load(folder)` gives the config of a model. Raises `InputError` for a missing model, an unknown split, and one that
-    tests on what the model was fine-tuned on, unless `all_references`.
+    Args:
+        folder: the model's; with {repeat} in it, one for each repeat.
+        source: what is scored, and against what.
+        load: gives the config of a model.
+        options: of the splits.
+
+    Raises:
+        InputError: a missing model, an unknown split, and one that tests on what the model was fine-tuned on, unless
+            `options.all_references`.
     """
+    repeats = options.repeats
     if source.dataset is None:
         if REPEAT in folder or (repeats or 1) > 1:
-            raise InputError("--repeats and {repeat} divide a data set of human scores; a ranked set has no splits")
-        return _plan_ranks(folder, source, load(folder), all_references)
-    if repeats is not None and repeats < 1:
-        raise InputError(f"repeats must be at least 1, not {repeats}")
-    draw = _Draw(source, split_seed, test_fraction, all_references)
+            raise InputError(
+                "repeats, and {repeat} in the name of a model, divide a data set of human scores; a ranked set has no "
+                "splits",
+                options=("repeats",),
+            )
+        return _plan_ranks(folder, source, load(folder), options.all_references)
+    draw = _Draw(source, source.dataset, options)
     if REPEAT in folder:
         return _plan_models(folder, source, load, repeats or _count_models(folder), draw)
     config = load(folder)
     spec = source.split or _default_split(folder, config, source.dataset)
     if (repeats or 1) > 1 and spec != "random":
-        raise InputError(f"--repeats {repeats} needs --split random; {spec} is one split")
+        raise InputError(f"{repeats} repeats need random splits; {spec} is one split", options=("split=random",))
     splits = [draw(folder, config, spec, repeat) for repeat in range(repeats or 1)]
     tests = [split.mask("test") for split in splits]
     items = scored_items(source.dataset, splits[0], np.any(tests, axis=0))
     paths = source.dataset.table["path"].to_numpy()
     described = {"spec": spec, "seed": splits[0].seed, "repeats": repeats or 1}
     if spec == "random":
-        described["test_fraction"] = test_fraction
+        described["test_fraction"] = options.test_fraction
     return Plan(
         (Job(folder, config, items),),
         {**source.data, "split": described},
@@ -224,17 +122,21 @@ def make_plan(
 
 
 def _plan_ranks(folder: str, source: Source, config: Mapping[str, Any], all_references: bool) -> Plan:
-    from rankiqa.ranks.ranked_set import RankedSet
-
-    ranks, left_out, doubt, warnings = RankedSet.read(source.ranks), [], [], []
+    assert source.ranks is not None
+    ranks = RankedSet.read(source.ranks)
+    left_out: list[str] = []
+    doubt: list[str] = []
+    warnings: list[str] = []
     knows = any(config.get(key) is not None for key in ("training_photos", "training_references"))
     if not all_references:
         count = len(ranks.references)
         ranks, left_out, doubt = leave_out_training(ranks, config)
         if len(left_out) == count:
             raise InputError(
-                f"{source.ranks}: {folder} was trained on all of its {count} photos; make a ranked "
-                "set from other photos (data_gen/make_ranks.py), or score them all the same with --all-references"
+                f"{folder} was trained on all of its {count} photos",
+                path=source.ranks,
+                cure="make a ranked set from other photos, or score them all the same",
+                options=("all_references=True",),
             )
     if doubt:
         warnings.append(
@@ -247,16 +149,21 @@ def _plan_ranks(folder: str, source: Source, config: Mapping[str, Any], all_refe
     return Plan((Job(folder, config, ranked_items(ranks)),), source.data, training, warnings=tuple(warnings))
 
 
-def _plan_models(folder: str, source: Source, load, repeats: int, draw: _Draw) -> Plan:
+def _plan_models(folder: str, source: Source, load: Load, repeats: int, draw: _Draw) -> Plan:
     jobs = []
     for repeat in range(repeats):
         place = folder.replace(REPEAT, str(repeat))
         config = load(place)
         spec = source.split or own_split(place)
         if spec is None:
-            raise InputError(f"{place}: no split.csv in it; give the folder of a fine-tuning run, or --split")
+            raise InputError(
+                "no split.csv in it",
+                path=place,
+                cure="give the folder of a fine-tuning run, or a split",
+                options=("split",),
+            )
         split = draw(place, config, str(spec), repeat)
-        jobs.append(Job(place, config, scored_items(source.dataset, split, split.mask("test")), repeat))
+        jobs.append(Job(place, config, scored_items(draw.dataset, split, split.mask("test")), repeat))
     described = {"spec": source.split or "split.csv of each run", "repeats": repeats}
     data = {**source.data, "split": described}
     return Plan(tuple(jobs), data, draw.training(jobs[0].config), (), tuple(dict.fromkeys(draw.warnings)))
@@ -265,39 +172,35 @@ def _plan_models(folder: str, source: Source, load, repeats: int, draw: _Draw) -
 class _Draw:
     """Makes the splits of a source, and refuses those that leak."""
 
-    def __init__(self, source: Source, seed: int, test_fraction: float, all_references: bool) -> None:
-        self.source, self.seed, self.test_fraction, self.lenient = source, seed, test_fraction, all_references
+    def __init__(self, source: Source, dataset: ScoredSet, options: EvaluationOptions) -> None:
+        self.source, self.dataset, self.options = source, dataset, options
         self.warnings: list[str] = []
 
     def __call__(self, folder: str, config: Mapping[str, Any], spec: str, repeat: int) -> Split:
-        from rankiqa.datasets.leakage import check_leakage
-        from rankiqa.datasets.splits import make_split
-
-        dataset, key = self.source.dataset, (spec, self.seed, repeat, self.test_fraction)
-        if key not in self.source.known_splits:
-            self.source.known_splits[key] = make_split(
-                dataset, spec, seed=self.seed, repeat=repeat, test_fraction=self.test_fraction
-            )
-        split = self.source.known_splits[key]
+        dataset, seed, share = self.dataset, self.options.split_seed, self.options.test_fraction
+        key, known = (spec, seed, repeat, share), self.source.known_splits
+        if key not in known:
+            known[key] = make_split(dataset, spec, seed=seed, repeat=repeat, test_fraction=share)
+        split = known[key]
         test = split.mask("test")
         if not test.any():
             raise InputError(
-                f"split {spec}: no image of {dataset.name} ({dataset.root}) is in its test part; give another --split"
+                f"split {spec}: no image of {dataset.name} ({dataset.root}) is in its test part",
+                cure="give another",
+                options=("split",),
             )
-        if not self.lenient:
+        if not self.options.all_references:
             _refuse_leak(folder, config, dataset, split, spec)
             self.warnings += check_leakage(dataset, split, trained_photos=config.get("training_photos"))
         return split
 
-    def training(self, config: Mapping[str, Any]) -> dict:
+    def training(self, config: Mapping[str, Any]) -> dict[str, Any]:
         known = any(config.get(key) is not None for key in ("training_photos", "finetuned_on"))
-        same = tuned_on(config, self.source.dataset)
-        return {"known": known, "left_out": 0, "same_name": [], "all_references": self.lenient, "same_set": same}
+        lenient, same = self.options.all_references, was_tuned_on(config, self.dataset)
+        return {"known": known, "left_out": 0, "same_name": [], "all_references": lenient, "same_set": same}
 
 
 def _refuse_leak(folder: str, config: Mapping[str, Any], dataset: ScoredSet, split: Split, spec: str) -> None:
-    from rankiqa.datasets.leakage import learned_from
-
     learned, test = learned_from(config.get("finetuned_on"), dataset), split.mask("test")
     if not learned:
         return
@@ -311,37 +214,33 @@ def _refuse_leak(folder: str, config: Mapping[str, Any], dataset: ScoredSet, spl
     if len(leaking):
         raise InputError(
             f"split {spec} leaks: {folder} was fine-tuned on {len(leaking)} of the {test.sum()} test images of "
-            f"{dataset.name} or on their groups, the first is {leaking.iloc[0]}; give --split the split.csv of its "
-            "run, or score them all the same with --all-references"
+            f"{dataset.name} or on their groups, the first is {leaking.iloc[0]}",
+            cure="give the split.csv of its run, or score them all the same",
+            options=("split", "all_references=True"),
         )
 
 
 def _default_split(folder: str, config: Mapping[str, Any], dataset: ScoredSet) -> str:
     own = own_split(folder)
-    return str(own) if own and tuned_on(config, dataset) else "all"
+    return str(own) if own and was_tuned_on(config, dataset) else "all"
 
 
 def _count_models(pattern: str) -> int:
-    """How many folders there are for repeats 0, 1, 2, …"""
+    """How many folders there are: of repeats 0, 1, 2 and so on."""
     count = 0
     while Path(pattern.replace(REPEAT, str(count))).is_dir():
         count += 1
     if not count:
-        raise InputError(f"{pattern}: there is no {pattern.replace(REPEAT, '0')}; repeats count from 0")
+        raise InputError(f"there is no {pattern.replace(REPEAT, '0')}", path=pattern, cure="repeats count from 0")
     return count
 
 
-def default_splits(models: Sequence[tuple[str, Mapping[str, Any]]], source: Source) -> str | None:
+def default_split(models: Sequence[tuple[str, Mapping[str, Any]]], dataset: ScoredSet) -> str | None:
     """The split on which all of several (folder, config) are compared: the first one's that was fine-tuned on the set.
 
     None where none was: then each takes all images.
     """
     for folder, config in models:
-        if (own := own_split(folder)) and tuned_on(config, source.dataset):
+        if (own := own_split(folder)) and was_tuned_on(config, dataset):
             return str(own)
     return None
-
-
-def _sha256(path: Path) -> str | None:
-    # whatever is wrong with the file is said by what reads it
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None

@@ -6,19 +6,20 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from rankiqa.errors import InputError
-from rankiqa.evaluation.plan import SHARE_COLUMNS, VOTED
+from rankiqa.evaluation.items import SHARE_COLUMNS, VOTED
 from rankiqa.evaluation.plots import draw_levels, draw_scatter, draw_types, name_of, png_of
 from rankiqa.evaluation.tables import ALL, OVER, is_ranked
 from rankiqa.evaluation.worst_images import worst_placed
 from rankiqa.images.crops import WHOLE
 from rankiqa.metrics.logistic import logistic_fit
 from rankiqa.pages import data_address, environment
+from rankiqa.text_table import text_table
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -157,11 +158,7 @@ def as_text(tables: Sequence[dict], names: Mapping[str, str] | None = None) -> s
         if wide:
             line.insert(3, cells[2][1] or "–")
         lines.append(line)
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    text = [
-        "  ".join([line[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(line[1:], widths[1:], strict=True))])
-        for line in lines
-    ]
+    text = [text_table(lines, "<" + ">" * (len(lines[0]) - 1))]
     for row in tables:
         text += [f"{row['type']}: {'no correlation: ' if row['reason'] else ''}{note}" for note in notes_of(row)]
     return "\n".join(text)
@@ -190,6 +187,16 @@ def bin_name(row: Mapping) -> str:
     '0.45 to 0.9'
     """
     return f"above {row['from']:g}" if row["to"] is None else f"{row['from']:g} to {row['to']:g}"
+
+
+def small_text(summary: Mapping[str, Any]) -> str:
+    """What became of images smaller than the crop; "" where there were none."""
+    count, crop = summary.get("small_images") or 0, summary["model"]["crop"]
+    what = {"reflect": "mirrored at its borders", "resize": "enlarged"}.get(summary.get("small") or "", "")
+    if not count or not what:
+        return ""
+    images = "1 image was" if count == 1 else f"{count} images were"
+    return f"{images} smaller than the crop of {crop} px, and {what.replace('its', 'its' if count == 1 else 'their')}"
 
 
 def view_text(summary: Mapping) -> str:
@@ -252,6 +259,7 @@ def render(scores: pd.DataFrame, summary: dict, images: dict[str, str], publishe
             worst=worst_placed(scores) if worst is None else worst,
             fit=fit if fit is not None and np.isfinite(fit.parameters).all() else None,
             view=view_text(summary),
+            small=small_text(summary),
             whole=summary["mode"] in WHOLE,
             voting=SHARE_COLUMNS[0] in scores,
             vote_columns=VOTES,

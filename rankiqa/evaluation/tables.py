@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 import pandas as pd
 
-from rankiqa.evaluation.plan import SHARE_COLUMNS, VOTE_COLUMNS
+from rankiqa.evaluation.items import SHARE_COLUMNS, VOTE_COLUMNS
 from rankiqa.images.photos import PRISTINE
 from rankiqa.metrics.close_pairs import close_pairs, close_pairs_difference, default_edges
 from rankiqa.metrics.correlation import agreement, lcc, srocc

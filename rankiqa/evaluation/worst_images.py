@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from rankiqa.errors import InputError
-from rankiqa.evaluation.plan import VOTED
+from rankiqa.evaluation.items import VOTED
 from rankiqa.evaluation.tables import is_ranked
 from rankiqa.images.reading import read_image
 from rankiqa.images.thumbnail import thumbnail

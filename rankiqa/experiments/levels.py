@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
+from rankiqa.evaluation.options import EvaluationOptions
 from rankiqa.evaluation.report import read_results
 from rankiqa.evaluation.run import evaluate
+from rankiqa.evaluation.source import open_source
 from rankiqa.experiments.output import markdown_table
 from rankiqa.files import write_atomically
 from rankiqa.images.photos import PRISTINE
@@ -52,16 +54,18 @@ def level_table(scores: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def run(models: Sequence[str], ranks: str | Path, out: str | Path, *, command: str = "", **options) -> pd.DataFrame:
+def run(
+    models: Sequence[str], ranks: str | Path, out: str | Path, options: EvaluationOptions | None = None
+) -> pd.DataFrame:
     """Evaluate each model on a ranked set; writes a report with levels.png for each, levels.csv and levels.md.
 
     `options` are those of `rankiqa.evaluation.run.evaluate`. Photos that a model was trained on are left out. Returns
     the rows of `level_table` with the column network.
     """
-    out, tables = Path(out), []
+    options, out, tables = options or EvaluationOptions(), Path(out), []
     for model in models:
         place = out / Path(model).name if len(models) > 1 else out
-        evaluate(model, place, ranks=ranks, command=command, **options)
+        evaluate(model, open_source(ranks=ranks), place, options)
         scores, _ = read_results(place)
         tables.append(level_table(scores).assign(network=Path(model).name))
     table = pd.concat(tables, ignore_index=True)
@@ -73,7 +77,7 @@ def run(models: Sequence[str], ranks: str | Path, out: str | Path, *, command: s
     ]
     head = ["network", "type", *(f"level {k} from {k - 1}" for k in levels)]
     text = (
-        f"# Levels\n\n    {command}\n\n"
+        f"# Levels\n\n    {options.command}\n\n"
         "How well the scores tell two neighbouring levels apart: of all pairs of images, one of each level, the share "
         "in the right order\n(1: the histograms do not touch; 0.5: chance).\n\n"
     )

@@ -13,7 +13,8 @@ from torch import nn
 
 from rankiqa.cli.eval_all import main
 from rankiqa.errors import InputError
-from rankiqa.evaluation.run import measure
+from rankiqa.evaluation.source import open_source
+from rankiqa.evaluation.tables import measure
 from rankiqa.images.reading import read_image
 
 
@@ -57,13 +58,13 @@ def roots(tmp_path):
 @pytest.fixture
 def models(monkeypatch):
     """Folder names that load as models; what `configs` says becomes their config."""
-    import rankiqa.models
-
     made = {"up": Brightness(1), "down": Brightness(-1), "rough": Brightness(1, 0.3)}
     configs = {name: {"architecture": {"name": name}} for name in made}
-    monkeypatch.setattr(
-        rankiqa.models, "load_model", lambda folder, device="cpu": (made[str(folder)], configs[str(folder)])
-    )
+    for user in ("run", "comparison"):
+        monkeypatch.setattr(
+            f"rankiqa.evaluation.{user}.load_model",
+            lambda folder, device="cpu": (made[str(folder)], configs[str(folder)]),
+        )
     return configs
 
 
@@ -215,10 +216,10 @@ def test_a_published_split_tests_on_its_references(roots, models, tmp_path):
     [
         (["--split", "half"], "half"),
         (["--names", "a", "b"], "names"),
-        (["--pair-edges", "1", "0.5"], "--pair-edges must be positive and rise"),
+        (["--pair-edges", "1", "0.5"], "pair_edges must be positive and rise"),
         (["--bootstrap", "-1"], "bootstrap must be at least 0"),
         (["--split", "random", "--repeats", "0"], "repeats must be at least 1"),
-        (["--repeats", "3"], "needs --split random"),
+        (["--repeats", "3"], "need random splits; all is one split (--split random)"),
     ],
 )
 def test_bad_options_are_one_line_and_write_nothing(flags, message, roots, models, tmp_path, capsys):
@@ -258,9 +259,7 @@ def test_groups_too_small_and_constant_scores_are_nan_with_a_reason(roots, model
 
 def test_a_missing_data_set_is_named(roots, models, tmp_path):
     with pytest.raises(InputError, match="needs the folder"):
-        from rankiqa.evaluation.run import evaluate
-
-        evaluate("up", tmp_path / "out", dataset="tid2013")
+        open_source(dataset="tid2013")
 
 
 def test_undistorted_copies_count_in_all_only_and_all_is_told_without_them_too():
@@ -278,8 +277,6 @@ def test_undistorted_copies_count_in_all_only_and_all_is_told_without_them_too()
 
 
 def test_a_model_a_split_is_tested_on_the_split_of_its_own_run(roots, models, tmp_path, monkeypatch):
-    import rankiqa.models
-
     tid, _ = roots
     tests = (["I01", "I02"], ["I11", "I25"])
     for repeat, references in enumerate(tests):
@@ -297,7 +294,7 @@ def test_a_model_a_split_is_tested_on_the_split_of_its_own_run(roots, models, tm
         ]
         pd.DataFrame(rows, columns=["path", "group", "part"]).to_csv(place / "split.csv", index=False)
     known = {str(tmp_path / f"ft-{k}"): (Brightness(1, 0.3 * k), {"architecture": {"name": "x"}}) for k in range(2)}
-    monkeypatch.setattr(rankiqa.models, "load_model", lambda folder, device="cpu": known[str(folder)])
+    monkeypatch.setattr("rankiqa.evaluation.run.load_model", lambda folder, device="cpu": known[str(folder)])
     out = tmp_path / "out"
     assert run("--model", tmp_path / "ft-{repeat}", "--dataset", "tid2013", "--root", tid, "--out", out) == 0
     scores = pd.read_csv(out / "scores.csv")

@@ -12,7 +12,8 @@ from scipy.optimize import curve_fit
 
 from rankiqa.errors import InputError
 from rankiqa.evaluation import report
-from rankiqa.evaluation.run import measure, valid_json
+from rankiqa.evaluation.summary import valid_json
+from rankiqa.evaluation.tables import measure
 
 SUMMARY = {
     "command": "python eval/eval_all.py --ranks 'a <b>&'",

@@ -12,12 +12,18 @@ from torch import nn
 from rankiqa.cli.eval_all import main
 from rankiqa.errors import InputError
 from rankiqa.evaluation import run as evaluation
-from rankiqa.evaluation.run import evaluate, measure
+from rankiqa.evaluation.options import EvaluationOptions
+from rankiqa.evaluation.run import evaluate
+from rankiqa.evaluation.scores import SCORES_COLUMNS
+from rankiqa.evaluation.source import open_source
+from rankiqa.evaluation.tables import measure
 from rankiqa.images.photos import pixels_sha256
 from rankiqa.images.reading import read_image
 from rankiqa.models import build_model, save_model
 from rankiqa.ranks.ranked_set import format_rows
+from rankiqa.scoring.view import View
 
+FEW = EvaluationOptions(View(2))
 PHOTOS = ("a.png", "b.png", "c.png", "sub/d.png")
 
 
@@ -68,7 +74,7 @@ def model(monkeypatch):
     """`model(network, config)` makes the commands load that network."""
 
     def use(network, **config):
-        monkeypatch.setattr("rankiqa.models.load_model", lambda folder, device: (network, config))
+        monkeypatch.setattr("rankiqa.evaluation.run.load_model", lambda folder, device: (network, config))
 
     use(Brightness())
     return use
@@ -90,7 +96,7 @@ def test_a_ranked_set_from_files_to_numbers(ranks, tmp_path, model, capsys):
     text = capsys.readouterr().out
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     scores = pd.read_csv(tmp_path / "out" / "scores.csv")
-    assert list(scores.columns) == list(evaluation.COLUMNS)
+    assert list(scores.columns) == list(SCORES_COLUMNS)
     assert len(scores) == summary["images"] == 4 * 7
     assert (scores["truth"] == -scores["level"]).all()
     assert (scores["patches"] == 4).all()
@@ -118,14 +124,14 @@ def test_a_ranked_set_from_files_to_numbers(ranks, tmp_path, model, capsys):
     assert "100.0 %" in text
     assert str(tmp_path / "out" / "report.html") in text
     assert summary["data"]["manifest_sha256"] == hashlib.sha256((ranks / "manifest.csv").read_bytes()).hexdigest()
-    assert summary["command"].startswith("python eval/eval_all.py --ranks ")
+    assert summary["command"].startswith("rankiqa eval --ranks ")
     assert summary["versions"]["torch"] == torch.__version__.split("+")[0]
 
 
 def test_a_model_that_is_upside_down_shows_negative_numbers(ranks, tmp_path, model):
-    upright = tables(evaluate("model", tmp_path, ranks=ranks, patches=2))
+    upright = tables(evaluate("model", open_source(ranks=ranks), tmp_path, FEW))
     model(Brightness(-1))
-    reversed_ = tables(evaluate("model", tmp_path, ranks=ranks, patches=2))
+    reversed_ = tables(evaluate("model", open_source(ranks=ranks), tmp_path, FEW))
     for kind, row in upright.items():
         for key in ("srocc", "lcc", "krocc", "srocc_median"):
             assert reversed_[kind][key] == pytest.approx(-row[key], abs=1e-9)
@@ -148,7 +154,7 @@ def test_a_constant_model_gives_null_with_its_reason(ranks, tmp_path, model, cap
 
 def test_a_model_that_scores_nan_says_so(ranks, tmp_path, model):
     model(Brightness(float("nan")))
-    summary = evaluate("model", tmp_path, ranks=ranks, patches=2)
+    summary = evaluate("model", open_source(ranks=ranks), tmp_path, FEW)
     assert {row["reason"] for row in summary["tables"]} == {"a predicted score is NaN or infinite"}
     assert "a predicted score is NaN or infinite" in (tmp_path / "report.html").read_text()
 
@@ -195,7 +201,7 @@ def test_a_model_trained_on_everything_is_refused(ranks, tmp_path, model, capsys
 def test_the_numbers_do_not_depend_on_the_number_of_workers(ranks, tmp_path, model):
     csv = []
     for workers in (0, 3):
-        evaluate("model", tmp_path, ranks=ranks, patches=3, workers=workers)
+        evaluate("model", open_source(ranks=ranks), tmp_path, EvaluationOptions(View(3), workers=workers))
         csv.append((tmp_path / "scores.csv").read_bytes())
     assert csv[0] == csv[1]
 
@@ -248,12 +254,18 @@ def test_nothing_but_broken_or_small_images_is_an_error(ranks, tmp_path, model, 
 
     model(Large())
     command = ["--ranks", str(ranks), "--out", str(tmp_path), "--patches", "2"]
-    assert main(command) == 2
+    assert main([*command, "--small", "error"]) == 2
     error = capsys.readouterr().err.splitlines()[-1]
-    assert error.startswith("error: no image could be scored: ")
-    assert "(24×20) is smaller than the 64×64 crop" in error
-    assert "(and 27 more)" in error
-    assert main([*command, "--small", "reflect"]) == 0
+    assert "no image could be scored: the image (24×20) is smaller than the 64×64 crop" in error
+    assert error.startswith(f"error: {ranks}") and "(and 27 more)" in error
+    assert main(command) == 0
+    assert (
+        "28 images were smaller than the crop of 64 px, and mirrored at their borders (--small)"
+        in capsys.readouterr().out
+    )
+    assert json.loads((tmp_path / "summary.json").read_text())["small_images"] == 28
+    page = (tmp_path / "report.html").read_text()
+    assert "28 images were smaller than the crop of 64 px, and mirrored at their borders" in page
 
 
 def test_a_place_that_cannot_be_written_is_found_before_the_work(ranks, tmp_path, model, capsys, monkeypatch):
@@ -295,9 +307,12 @@ def test_missing_inputs_are_named(ranks, tmp_path, model, capsys):
 
 
 def test_the_library_refuses_two_truths(tmp_path, model):
-    for given in ({}, {"ranks": "r", "labels": "l", "images": "i"}, {"labels": "l"}, {"ranks": "r", "images": "i"}):
-        with pytest.raises(InputError, match="give a ranked set, or a label file"):
-            evaluate("model", tmp_path, **given)
+    for given in ({}, {"ranks": "r", "dataset": "csv"}):
+        with pytest.raises(InputError, match="give a ranked set, or a data set of human scores"):
+            open_source(**given)
+    for given in ({"dataset": "csv", "root": tmp_path}, {"dataset": "ava", "root": tmp_path, "labels": "l"}):
+        with pytest.raises(InputError, match="csv needs the file with the scores, and no other takes one"):
+            open_source(**given)
 
 
 # --- human scores -----------------------------------------------------------------------------------
@@ -358,7 +373,9 @@ def test_types_of_human_scores_have_rows_of_their_own(images, tmp_path, model):
         f"{name},{mos},{kind},r\n"
         for name, mos, kind in zip(GREYS, (1, 2, 3, 9, 8), ("up", "up", "up", "down", "down"), strict=True)
     )
-    summary = evaluate("model", tmp_path / "out", labels=label_file(tmp_path, text), images=images, patches=2)
+    summary = evaluate(
+        "model", open_source(dataset="csv", root=images, labels=label_file(tmp_path, text)), tmp_path / "out", FEW
+    )
     found = tables(summary)
     assert [found[kind]["n"] for kind in ("up", "down", "ALL")] == [3, 2, 5]
     assert found["up"]["srocc"] == 1
@@ -385,7 +402,7 @@ def test_close_pairs_are_in_the_unit_of_the_human_scores(images, tmp_path, model
     assert edges == pytest.approx([210 * share for share in (0.025, 0.05, 0.1, 0.2)])
     for bad in (["0", "1"], ["2", "1"]):
         assert main([*command, "--out", str(tmp_path / "bad"), "--pair-edges", *bad]) == 2
-        assert "--pair-edges must be positive and rise" in capsys.readouterr().err
+        assert "pair_edges must be positive and rise" in capsys.readouterr().err
     assert not (tmp_path / "bad").exists()
 
 

@@ -15,13 +15,16 @@ from rankiqa.cli import eval_all
 from rankiqa.cli.eval_all import main
 from rankiqa.datasets.registry import open_dataset
 from rankiqa.datasets.splits import make_split
-from rankiqa.evaluation import run as evaluation
-from rankiqa.evaluation.plan import scored_items
+from rankiqa.evaluation.items import scored_items
+from rankiqa.evaluation.options import EvaluationOptions
 from rankiqa.evaluation.run import evaluate
+from rankiqa.evaluation.scores import SCORES_COLUMNS
+from rankiqa.evaluation.source import open_source
 from rankiqa.evaluation.tables import measure_votes
 from rankiqa.images.crops import MODES
 from rankiqa.metrics.votes import NUMBERS
 from rankiqa.models import build_model, build_nima, save_model
+from rankiqa.scoring.view import View
 
 
 @pytest.fixture
@@ -56,7 +59,7 @@ def test_votes_are_measured_against_the_votes_of_people(ava, nima, tmp_path, cap
     text, page = capsys.readouterr().out, (out / "report.html").read_text()
     scores, summary = pd.read_csv(out / "scores.csv"), json.loads((out / "summary.json").read_text())
     assert (summary["mode"], summary["patches"]) == ("resize", 1)
-    assert list(scores.columns) == [*evaluation.COLUMNS, *(f"vote{k}" for k in range(1, 11)), "votes_std",
+    assert list(scores.columns) == [*SCORES_COLUMNS, *(f"vote{k}" for k in range(1, 11)), "votes_std",
                                     *(f"p{k}" for k in range(1, 11))]  # fmt: skip
     scale = np.arange(1, 11)
     shares = scores[[f"p{k}" for k in scale]].to_numpy()
@@ -86,8 +89,8 @@ def test_votes_are_measured_against_the_votes_of_people(ava, nima, tmp_path, cap
 
 
 def test_several_crops_give_the_mean_of_their_votes(ava, nima, tmp_path):
-    options = {"dataset": "ava", "root": ava, "patches": 3, "mode": "random", "device": "cpu"}
-    summary = evaluate(tmp_path / "nima", tmp_path / "out", **options)
+    options = EvaluationOptions(View(3, "random"), device="cpu")
+    summary = evaluate(tmp_path / "nima", open_source(dataset="ava", root=ava), tmp_path / "out", options)
     scores = pd.read_csv(tmp_path / "out" / "scores.csv")
     assert (summary["mode"], summary["patches"]) == ("random", 3)
     assert (scores["patches"] == 3).all()
@@ -97,14 +100,18 @@ def test_several_crops_give_the_mean_of_their_votes(ava, nima, tmp_path):
 
 def test_without_votes_on_both_sides_there_is_nothing_of_them(ava, nima, tmp_path):
     save_model(build_model("squeezenet1_1", crop=32), tmp_path / "model")
-    of_ranks = evaluate(tmp_path / "model", tmp_path / "ranker", dataset="ava", root=ava, patches=2)
+    of_ranks = evaluate(
+        tmp_path / "model", open_source(dataset="ava", root=ava), tmp_path / "ranker", EvaluationOptions(View(2))
+    )
     assert "votes" not in of_ranks
     assert of_ranks["mode"] == "random"
     assert "votes_std" not in pd.read_csv(tmp_path / "ranker" / "scores.csv")
     assert "<h2>Votes" not in (tmp_path / "ranker" / "report.html").read_text()
     labels = tmp_path / "labels.csv"
     labels.write_text("name,mos\n" + "".join(f"{100 + k}.jpg,{k}\n" for k in range(12)))
-    means = evaluate(tmp_path / "nima", tmp_path / "means", labels=labels, images=ava / "images")
+    means = evaluate(
+        tmp_path / "nima", open_source(dataset="csv", root=ava / "images", labels=labels), tmp_path / "means"
+    )
     assert "votes" not in means
     scores = pd.read_csv(tmp_path / "means" / "scores.csv")
     assert {"votes_std", "p1", "p10"} <= set(scores)
