@@ -19,7 +19,8 @@ from rankiqa.cli.settings import TrainingCommand
 
 REPOSITORY = Path(__file__).parents[2]
 DOCS = sorted((REPOSITORY / "docs").glob("*.md"))
-PAGES = [REPOSITORY / "README.md", *DOCS]
+PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *DOCS]
+CHANGELOG = REPOSITORY / "CHANGELOG.md"  # names what is no more, so that its links alone are checked
 
 WRITTEN = ("--out", "-o", "--csv", "--html")  # options with a file or folder that a command writes
 

@@ -11,6 +11,7 @@ from tests.docs.pages import REPOSITORY
 ADDRESS = re.compile(r"(?<![\w./@-])rankiqa((?:\.[A-Za-z_]\w*)+)")
 IMPORT = re.compile(r"from (rankiqa[\w.]*) import ([\w, ]+)")
 FILE = re.compile(r"(?<![\w./-])rankiqa/[\w/]+\.\w+")
+NOWHERE = {"rankiqa.nosuch"}  # of a test of what is not there
 SUFFIXES = {".py", ".md", ".yaml", ".yml", ".cfg", ".toml", ".sh", ".j2", ".cff"}
 
 
@@ -47,7 +48,7 @@ def test_every_address_leads_somewhere():
         addresses = {f"rankiqa{match[1]}" for match in ADDRESS.finditer(text)}
         for match in IMPORT.finditer(text):
             addresses |= {f"{match[1]}.{part.split(' as ')[0].strip()}" for part in match[2].split(",") if part.strip()}
-        wrong += [f"{name}: {address}" for address in sorted(addresses) if not is_there(address)]
+        wrong += [f"{name}: {address}" for address in sorted(addresses - NOWHERE) if not is_there(address)]
         wrong += [
             f"{name}: {file}" for file in FILE.findall(text) if "NAME" not in file and not (REPOSITORY / file).exists()
         ]

@@ -11,6 +11,7 @@ import pytest
 from rankiqa.cli import main
 from rankiqa.distortions import DISTORTIONS
 from tests.docs.pages import (
+    CHANGELOG,
     DOCS,
     PAGES,
     REPOSITORY,
@@ -43,7 +44,7 @@ def links(page):
             yield target, (page.parent / path).resolve() if path else page, anchor
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [*PAGES, CHANGELOG], ids=lambda page: page.name)
 def test_links_lead_to_files_and_headings(page):
     broken = []
     for target, file, anchor in links(page):
