@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from rankiqa.version import __version__ as __version__
 
@@ -13,10 +13,22 @@ if TYPE_CHECKING:
     from rankiqa.scoring.scorer import Scorer
 
 
+@overload
+def load(
+    model: str | Path | None = None, device: str = "auto", as_loss: Literal[False] = False, **hub: Any
+) -> Scorer: ...
+@overload
+def load(
+    model: str | Path | None = None, device: str = "auto", *, as_loss: Literal[True], **hub: Any
+) -> QualityLoss: ...
+@overload
+def load(
+    model: str | Path | None = None, device: str = "auto", as_loss: bool = False, **hub: Any
+) -> Scorer | QualityLoss: ...
 def load(
     model: str | Path | None = None, device: str = "auto", as_loss: bool = False, **hub: Any
 ) -> Scorer | QualityLoss:
-    """A model that scores images.
+    """Load a model that scores images.
 
     Args:
         model: a model folder, a training run, or OWNER/NAME of the Hugging Face hub; None: the model that comes with

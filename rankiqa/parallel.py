@@ -19,7 +19,8 @@ from typing import Any, TypeVar
 from rankiqa.errors import InputError
 from rankiqa.version import __version__
 
-Item, Result = TypeVar("Item"), TypeVar("Result")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 PATIENCE = 10  # seconds to wait for the scheduler, and for a worker when there is none
 AHEAD = 2  # jobs sent to each thread of the cluster: one to work on, one to go on with

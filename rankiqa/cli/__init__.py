@@ -161,6 +161,7 @@ def _debug_taken_from(argv: list[str]) -> Iterator[None]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run `rankiqa COMMAND …`; returns the exit status."""
     argv = list(sys.argv[1:] if argv is None else argv)
     name = next((argument for argument in argv if argument != DEBUG), None)
     if name not in COMMANDS:
@@ -178,7 +179,7 @@ def _without_command(argv: Sequence[str]) -> int:
     elif not argv or argv[0] in ("-h", "--help"):
         print(_help())
     else:
-        raise InputError(f"unknown command {argv[0]!r}{_nearest(argv[0])}; rankiqa --help lists all")
+        raise InputError(f"unknown command {argv[0]!r}{_nearest(argv[0])}", cure="rankiqa --help lists all")
     return 0
 
 

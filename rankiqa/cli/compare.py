@@ -23,7 +23,6 @@ from rankiqa.cli.images import (
 from rankiqa.printable import printable
 
 if TYPE_CHECKING:
-    from rankiqa.scoring.score_table import Result
     from rankiqa.scoring.scorer import Score
 
 _EPILOG = f"""\
@@ -41,6 +40,7 @@ examples:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
     return guarded(_run, argv, INTERRUPTED)
 
 
@@ -59,7 +59,7 @@ def _run(argv: Sequence[str]) -> int:
 
     paths, problems = expand(options.paths)
     if len(paths) + len(problems) < 2:
-        raise InputError(f"there is nothing to compare {paths[0]} with; give two images or more")
+        raise InputError(f"there is nothing to compare {paths[0]} with", cure="give two images or more")
     check_output(options.html, paths)
     scorer = rankiqa.load(options.model, options.device)
     outcome = score_all(scorer, paths, problems, options, pictures=options.html is not None)
@@ -71,18 +71,18 @@ def _run(argv: Sequence[str]) -> int:
         finally:
             if outcome.scored:
                 drawn = view_of(options).of(scorer.network).mode == "random"
-                print(_table([result for result in results if result.score is not None], drawn))
+                scored = [(result.file, result.score) for result in results if result.score is not None]
+                print(_table(scored, drawn))
                 print(f"\n{meaning(scorer)}")
     return outcome.status(options.html)
 
 
-def _table(results: Sequence[Result], drawn: bool) -> str:
-    """`results` have a score, best first; `drawn`: their places were drawn at random."""
-    best = results[0].score
+def _table(scored: Sequence[tuple[str, Score]], drawn: bool) -> str:
+    """Files and their scores, best first; `drawn`: their places were drawn at random."""
+    best = scored[0][1]
     rows = []
-    for i, result in enumerate(results):
-        score = result.score
-        chance = order_chance(results[i - 1].score, score) if drawn and i else math.nan
+    for i, (file, score) in enumerate(scored):
+        chance = order_chance(scored[i - 1][1], score) if drawn and i else math.nan
         order = "-" if math.isnan(chance) else "> 99 %" if chance > 0.995 else f"{100 * chance:.0f} %"
         rows.append(
             (
@@ -93,7 +93,7 @@ def _table(results: Sequence[Result], drawn: bool) -> str:
                 decimal(score.unit - best.unit) if i else "",
                 decimal(score.spread),
                 order if i else "",
-                printable(result.file),
+                printable(file),
                 score.note,
             )
         )

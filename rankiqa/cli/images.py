@@ -91,12 +91,12 @@ def expand(arguments: Sequence[str]) -> tuple[list[str], list[Result]]:
             for path in _images_of(argument):
                 found.setdefault(os.path.abspath(path), path)
         except InputError as error:
-            problems.append(Result(argument, error=error))
+            problems.append(error.at(argument))
     if not found:
         for problem in problems[:-1]:
-            report(problem.error)
-        raise problems[-1].error
-    return list(found.values()), problems
+            report(problem)
+        raise problems[-1]
+    return list(found.values()), [Result(problem.path or "", error=problem) for problem in problems]
 
 
 def _images_of(argument: str) -> list[str]:
@@ -114,7 +114,7 @@ def _images_of(argument: str) -> list[str]:
         elif os.path.basename(argument) != "**":  # which matches what lies in them too
             images += _images_of(path)
     if not images:
-        raise InputError(f"{argument}: matches no image")
+        raise InputError("matches no image", path=argument)
     return images
 
 
@@ -123,17 +123,18 @@ def check_output(path: str | None, images: Iterable[str]) -> None:
     from rankiqa.errors import InputError
     from rankiqa.images.listing import SUFFIXES
 
-    if path in (None, "-"):
+    if path is None or path == "-":
         return
     if os.path.splitext(path)[1].lower() in SUFFIXES or os.path.abspath(path) in map(os.path.abspath, images):
-        raise InputError(f"{path}: is the name of an image, and would be overwritten; give the file to write first")
+        what = "is the name of an image, and would be overwritten"
+        raise InputError(what, path=path, cure="give the file to write first")
     if os.path.isdir(path):
-        raise InputError(f"{path}: is a folder; give the name of a file to write")
+        raise InputError("is a folder", path=path, cure="give the name of a file to write")
     folder = os.path.dirname(os.path.abspath(path))
     while not os.path.exists(folder):
         folder = os.path.dirname(folder)
     if not os.path.isdir(folder) or not os.access(folder, os.W_OK):
-        raise InputError(f"cannot write {path}: {folder} is not a folder that you may write to")
+        raise InputError(f"cannot be written: {folder} is not a folder that you may write to", path=path)
 
 
 @dataclass
@@ -179,7 +180,8 @@ def score_all(
     from tqdm import tqdm
 
     for problem in problems:
-        report(problem.error)
+        if problem.error is not None:
+            report(problem.error)
     outcome = Outcome([], len(paths))
     with _stoppable(), tqdm(total=len(paths), unit=" images", disable=None, leave=False) as bar:
         try:

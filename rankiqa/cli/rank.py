@@ -34,6 +34,7 @@ examples:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
     return guarded(_run, argv, INTERRUPTED)
 
 
@@ -55,7 +56,7 @@ def _run(argv: Sequence[str]) -> int:
     for output in (options.html, options.csv):
         check_output(output, paths)
     if options.csv and os.path.abspath(options.csv) == os.path.abspath(options.html):
-        raise InputError(f"{options.csv}: is given for --html and for --csv; give two files")
+        raise InputError("is given for --html and for --csv", path=options.csv, cure="give two files")
     scorer = rankiqa.load(options.model, options.device)
     outcome = score_all(scorer, paths, problems, options, pictures=True)
     results = best_first(outcome.results)

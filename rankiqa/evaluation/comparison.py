@@ -36,18 +36,33 @@ CELL_NUMBERS = ("n", "srocc", "krocc", "lcc", "lcc_fitted", "rmse_fitted")
 
 
 def model_names(folders: Sequence[str], names: Sequence[str] | None = None) -> dict[str, str]:
-    """What tables call each model → its folder: `names`, or the folders' own.
+    """What tables call each model → its folder.
 
-    `InputError` for another number of names, a name that is no folder's, and one name for two models.
+    Args:
+        folders: of the models.
+        names: one each; None: the last part of each folder, of a run's folder `model` that of the run.
+
+    Raises:
+        InputError: another number of names, a name that cannot be a folder's, and one name for two models.
     """
     if names and len(names) != len(folders):
-        raise InputError(f"--names: {len(names)} names for {len(folders)} models; give one each, in the same order")
+        raise InputError(
+            f"{len(names)} names for {len(folders)} models",
+            cure="give one each, in the same order",
+            options=("names",),
+        )
     found: dict[str, str] = {}
     for name, folder in zip(names or map(_own_name, folders), folders, strict=True):
         if not name or name.startswith(".") or "/" in name or "\\" in name:
-            raise InputError(f"--names: {name!r} cannot be the name of a folder; leave out / and a leading dot")
+            raise InputError(
+                f"{name!r} cannot be the name of a folder", cure="leave out / and a leading dot", options=("names",)
+            )
         if name in found:
-            raise InputError(f"two models are called {name}: {found[name]} and {folder}; tell them apart with --names")
+            raise InputError(
+                f"two models are called {name}: {found[name]} and {folder}",
+                cure="give them names",
+                options=("names",),
+            )
         found[name] = folder
     return found
 
@@ -113,13 +128,22 @@ def write_comparison(
     The first folder's model is the one that the others are compared with, image by image. Nothing here is an absolute
     value: a model that is upside down on a set shows a negative number.
 
-    Returns what comparison.json holds: `models`, `datasets`, `cells` (numbers of each model on each set; over several
-    splits the means), `differences` (of each further model less the first, with intervals over groups) and
-    `close_pairs` of each set of human scores (see `rankiqa.metrics.close_pairs`).
+    Args:
+        out: folder of the comparison.
+        folders: of the evaluations, a model and a data set each.
+        bootstrap: repeats of the bootstrap for the intervals of the differences; 0: none.
+        seed: of the bootstrap.
+        command: the command line, for the page.
+
+    Returns:
+        What comparison.json holds: `models`, `datasets`, `cells` (numbers of each model on each set; over several
+        splits the means), `differences` (of each further model less the first, with intervals over groups) and
+        `close_pairs` of each set of human scores (see `rankiqa.metrics.close_pairs`).
     """
     out = Path(out)
     pairs = [(Path(folder), *read_results(Path(folder))) for folder in folders]
-    models, cells = {}, []
+    models: dict[str, dict[str, Any]] = {}
+    cells: list[dict[str, Any]] = []
     for folder, _, summary in pairs:
         model, data = summary["model"], summary["data"]
         keys = ("name", "folder", "architecture", "trained_on")
@@ -207,7 +231,8 @@ def _close_pairs(pairs: Sequence[tuple[Path, pd.DataFrame, dict]]) -> list[dict]
 
     The edges are those of the first model's summary; one of an earlier version has none, and takes those of its scale.
     """
-    first, found = pairs[0][2]["model"]["name"], {}
+    first = pairs[0][2]["model"]["name"]
+    found: dict[str, dict[str, Any]] = {}
     tables: dict[str, dict[str, pd.DataFrame]] = {}
     for _, scores, summary in pairs:
         data, name = summary["data"], summary["model"]["name"]
@@ -263,11 +288,11 @@ def difference(first: pd.DataFrame, second: pd.DataFrame, statistic: str, repeat
         reason = "" if known[0] == known[0] else "in no split do both models have a correlation"
         mean = over_splits(values)["mean"]
         return found | {"difference": mean, "low": min(known), "high": max(known), "reason": reason, "over": "splits"}
-    arrays = [both[key] for key in ("score", "score_first", "truth")]
+    scores, less, truth = (both[key] for key in ("score", "score_first", "truth"))
     group = both["group" if "group" in both else "reference"].to_numpy(str)
     if not repeats:
         return found | {"difference": _statistic(both, statistic)}
-    paired = paired_difference(*arrays, group, repeats=repeats, seed=seed, statistic=statistic)
+    paired = paired_difference(scores, less, truth, group, repeats=repeats, seed=seed, statistic=statistic)
     return found | {key: getattr(paired, key) for key in ("difference", "low", "high", "reason")}
 
 

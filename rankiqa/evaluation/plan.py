@@ -109,7 +109,7 @@ def make_plan(folder: str, source: Source, load: Load, options: EvaluationOption
     tests = [split.mask("test") for split in splits]
     items = scored_items(source.dataset, splits[0], np.any(tests, axis=0))
     paths = source.dataset.table["path"].to_numpy()
-    described = {"spec": spec, "seed": splits[0].seed, "repeats": repeats or 1}
+    described: dict[str, Any] = {"spec": spec, "seed": splits[0].seed, "repeats": repeats or 1}
     if spec == "random":
         described["test_fraction"] = options.test_fraction
     return Plan(

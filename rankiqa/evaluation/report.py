@@ -104,9 +104,10 @@ def read_results(folder: Path) -> tuple[pd.DataFrame, dict]:
         summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
         summary["tables"], scores["truth"], scores["score"]
     except FileNotFoundError as error:
-        raise InputError(f"{error.filename}: no such file; eval_all writes it") from error
+        raise InputError("no such file", path=error.filename, cure="an evaluation writes it") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{folder}: scores.csv or summary.json is damaged ({error}); run eval_all again") from error
+        what = f"scores.csv or summary.json is damaged ({error})"
+        raise InputError(what, path=folder, cure="evaluate again") from error
     return scores, summary
 
 

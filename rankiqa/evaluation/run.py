@@ -101,7 +101,8 @@ def carry_out(
     elif plan.tests:
         splits = measure_splits(scores, split_parts(scores, plan.tests))
     config, view = plan.jobs[0].config, options.view
-    averaged = several and splits is not None
+    averaged = splits if several else None
+    tables = mean_tables(averaged) if averaged is not None else measure(scores, options.bootstrap, view.seed)
     summary = {
         "command": options.command,
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -128,7 +129,7 @@ def carry_out(
         "training_references": plan.training,
         "commit": commit(),
         "versions": versions(),
-        "tables": mean_tables(splits) if averaged else measure(scores, options.bootstrap, view.seed),
+        "tables": tables,
         "splits": splits,
     }
     if plan.data["kind"] != "ranks":

@@ -61,9 +61,13 @@ def open_source(
     if (ranks is None) == (dataset is None):
         raise InputError("give a ranked set, or a data set of human scores: the one or the other")
     if ranks is not None:
-        data = {"kind": "ranks", "ranks": str(ranks), "manifest_sha256": _sha256(Path(ranks) / "manifest.csv")}
+        about: dict[str, Any] = {
+            "kind": "ranks",
+            "ranks": str(ranks),
+            "manifest_sha256": _sha256(Path(ranks) / "manifest.csv"),
+        }
         label = label or Path(ranks).resolve().name
-        return Source(label, {**data, "label": label}, ranks=Path(ranks))
+        return Source(label, {**about, "label": label}, ranks=Path(ranks))
     assert dataset is not None
     if isinstance(dataset, str):
         if root is None:
@@ -74,7 +78,7 @@ def open_source(
             )
         dataset = open_dataset(dataset, root, labels=labels, **options)
     label = label or dataset.name
-    data = {
+    data: dict[str, Any] = {
         "kind": "labels",
         "label": label,
         "dataset": dataset.name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -76,10 +77,10 @@ def measure_splits(scores: pd.DataFrame, parts: Sequence[tuple[int, pd.Series]])
     `parts`: repeat and (n,) booleans, the images of its test part. Returns `runs`, a repeat and its tables (`measure`)
     each, and `over`, a row a type: type, and for each of `OVER` the numbers of `rankiqa.metrics.intervals.over_splits`.
     """
-    runs = [{"repeat": repeat, "tables": measure(scores[of])} for repeat, of in parts]
-    kinds = dict.fromkeys(row["type"] for run in runs for row in run["tables"])
+    runs: list[dict[str, Any]] = [{"repeat": repeat, "tables": measure(scores[of])} for repeat, of in parts]
+    present = dict.fromkeys(row["type"] for run in runs for row in run["tables"])
     # ALL comes last, also when a later split brings a type that the first lacks
-    kinds = sorted(kinds, key=lambda kind: (kind == BARE) + 2 * (kind == ALL))
+    kinds = sorted(present, key=lambda kind: (kind == BARE) + 2 * (kind == ALL))
     over = []
     for kind in kinds:
         rows = [row for run in runs for row in run["tables"] if row["type"] == kind]
@@ -115,10 +116,10 @@ def mean_tables(splits: dict) -> list[dict]:
 def measure_close_pairs(
     scores: pd.DataFrame, score_range: Sequence[float], edges: Sequence[float] | None = None
 ) -> dict:
-    """Edges (None: of the range), bins as `rankiqa.metrics.close_pairs.close_pairs` gives them, and reason why there
-    are none.
+    """The share of pairs in order, from close ones to far ones: edges, bins, and reason why there are none.
 
-    Where each split has a model of its own, two images may have been scored by two models: there are no bins.
+    The bins are those of `rankiqa.metrics.close_pairs.close_pairs`; without `edges` they divide the score range. Where
+    each split has a model of its own, two images may have been scored by two models: there are no bins.
     """
     edges = list(edges or default_edges(score_range))
     if "repeat" in scores:
@@ -128,13 +129,13 @@ def measure_close_pairs(
 
 
 def compare_close_pairs(first: pd.DataFrame, second: pd.DataFrame, edges: Sequence[float]) -> list[dict]:
-    """The bins of `rankiqa.metrics.close_pairs.close_pairs_difference`, of the second model less the first, on the
-    images that
-    both scored; n in each says how many.
+    """How many more close pairs the second model has in order, on the images that both scored; n says how many.
+
+    The bins are those of `rankiqa.metrics.close_pairs.close_pairs_difference`, of the second model less the first.
     """
     both = second.merge(first[["path", "score"]], on="path", suffixes=("", "_first"))
-    arrays = [both[key] for key in ("score", "score_first", "truth")]
-    return [{"n": len(both), **row} for row in close_pairs_difference(*arrays, _groups(both), edges=edges)]
+    scores, less, truth = (both[key] for key in ("score", "score_first", "truth"))
+    return [{"n": len(both), **row} for row in close_pairs_difference(scores, less, truth, _groups(both), edges=edges)]
 
 
 def measure_votes(scores: pd.DataFrame) -> dict | None:
@@ -148,9 +149,14 @@ def measure_votes(scores: pd.DataFrame) -> dict | None:
     found = [vote_numbers(part[list(SHARE_COLUMNS)], part[list(VOTE_COLUMNS)]) for part in parts]
     if "repeat" not in scores:
         return found[0]
-    means = {key: over_splits([numbers[key] for numbers in found])["mean"] for key in NUMBERS}
+    means = {key: over_splits([float(numbers[key]) for numbers in found])["mean"] for key in NUMBERS}
     reasons = {key: next((n[key] for n in found if n[key]), "") for key in ("reason", "reason_std")}
-    return {"n": round(np.mean([numbers["n"] for numbers in found])), "splits": len(found), **means, **reasons}
+    return {
+        "n": round(float(np.mean([float(numbers["n"]) for numbers in found]))),
+        "splits": len(found),
+        **means,
+        **reasons,
+    }
 
 
 def _groups(scores: pd.DataFrame) -> np.ndarray:
@@ -159,7 +165,7 @@ def _groups(scores: pd.DataFrame) -> np.ndarray:
 
 def _numbers(scores: pd.DataFrame, repeats: int, seed: int) -> dict:
     x, y = scores["score"].to_numpy(np.float64), scores["truth"].to_numpy(np.float64)
-    numbers = agreement(x, y)
+    numbers: dict[str, Any] = {**agreement(x, y)}
     reason = numbers.pop("reason")
     for parameters, end in ((4, ""), (5, "5")):
         fit = logistic_fit(x, y, parameters=parameters)
@@ -176,14 +182,16 @@ def _numbers(scores: pd.DataFrame, repeats: int, seed: int) -> dict:
     return {**numbers, "reason": reason}
 
 
-def _plain(parameters) -> list[float]:
+def _plain(parameters: Sequence[float] | None) -> list[float]:
     return [] if parameters is None else [float(value) for value in parameters]
 
 
 def _pairs(scores: pd.DataFrame) -> dict[str, int]:
-    arrays = (scores[key].to_numpy() for key in ("score", "level", "reference"))
-    values = [np.asarray(a, dtype=t) for a, t in zip(arrays, (float, int, str), strict=True)]
-    within, across = ordered_within(*values), ordered_across(*values)
+    values, level, photo = (
+        np.asarray(scores[key].to_numpy(), dtype=kind)
+        for key, kind in (("score", float), ("level", int), ("reference", str))
+    )
+    within, across = ordered_within(values, level, photo), ordered_across(values, level, photo)
     return {
         "within_ordered": within[0],
         "within_pairs": within[1],

@@ -36,6 +36,7 @@ def score_map(model: RankModel, image: Tensor, device: torch.device, places: boo
     Args:
         model: a ranking network on `device`; see `rankiqa.models.parts.parts_of`.
         image: (3, H, W) uint8 RGB, neither side shorter than `model.crop`.
+        device: where the network is.
         places: the scores of single places of the features in place of windows, which is finer; for networks that
             average over their places.
 
@@ -57,7 +58,16 @@ def score_map(model: RankModel, image: Tensor, device: torch.device, places: boo
 
 
 def window_scores(parts: Parts, window: tuple[int, int], images: Tensor) -> Tensor:
-    """(N, 3, H, W) RGB in [0, 1] → (N, rows, columns), the score of each window; differentiable."""
+    """Score every window of some images; differentiable.
+
+    Args:
+        parts: of the network, see `rankiqa.models.parts.parts_of`.
+        window: height and width of a crop's features, in places.
+        images: (N, 3, H, W) RGB in [0, 1], neither side shorter than a crop.
+
+    Returns:
+        (N, rows, columns) scores, higher is better.
+    """
     maps = parts.features(images)
     count, channels, height, width = maps.shape
     if parts.averages:
@@ -66,11 +76,11 @@ def window_scores(parts: Parts, window: tuple[int, int], images: Tensor) -> Tens
     shape = count, height - window[0] + 1, width - window[1] + 1
     # A view; the windows are copied a few at a time.
     windows = maps.unfold(2, window[0], 1).unfold(3, window[1], 1).permute(0, 2, 3, 1, 4, 5)
-    places = [(n, i) for n in range(shape[0]) for i in range(shape[1])]
+    rows = [(n, i) for n in range(shape[0]) for i in range(shape[1])]
     step = max(1, TOP_PASS // shape[2])
     scores = []
-    for first in range(0, len(places), step):
-        some = torch.cat([windows[n, i] for n, i in places[first : first + step]])
+    for first in range(0, len(rows), step):
+        some = torch.cat([windows[n, i] for n, i in rows[first : first + step]])
         scores.append(parts.top(some))
     return torch.cat(scores).view(shape)
 
@@ -93,5 +103,8 @@ def places_of(model: RankModel, shape: tuple[int, int], places: bool = False) ->
     """Where the entries of a `score_map` of this shape look: y (rows,) and x (columns,) of their middles, in pixels."""
     stride, window = parts_of(model).stride, window_of(model)
     # The middle of a crop is the middle of its window.
-    first = [model.crop / 2 - places * (side - 1) / 2 * stride for side in window]
-    return tuple(start + stride * np.arange(count) for start, count in zip(first, shape, strict=True))
+    y, x = (
+        model.crop / 2 - places * (side - 1) / 2 * stride + stride * np.arange(count)
+        for side, count in zip(window, shape, strict=True)
+    )
+    return y, x

@@ -8,15 +8,12 @@ import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 from rankiqa.pages import data_address, environment
 from rankiqa.printable import printable
 from rankiqa.scoring.score_table import Result, best_first
-
-if TYPE_CHECKING:
-    from rankiqa.scoring.scorer import Score
 
 THUMBNAIL = 240  # longer side in pixels
 TEMPLATE, SCRIPT = "gallery.html.j2", "gallery_script.js.j2"
@@ -66,7 +63,8 @@ def _shared_folder(files: Sequence[str]) -> str:
 
 
 def _card(place: int, result: Result, folder: str | os.PathLike[str], shared: str) -> dict[str, Any]:
-    score: Score = result.score
+    score = result.score
+    assert score is not None  # only such are shown as cards
     picture = result.thumbnail and data_address(result.thumbnail, "image/jpeg")
     return {
         "place": place,

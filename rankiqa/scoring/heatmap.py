@@ -104,9 +104,9 @@ def write_heatmap(
     grey = Image.fromarray(quality.image).resize((width, height), Image.Resampling.LANCZOS).convert("L")
     scores, label = quality.at_pixels(height, width), "raw score"
     low, high = scores.min(), scores.max()
-    if scale == "model" and quality.low is not None:
+    if scale == "model" and quality.low is not None and quality.high is not None:
         scores, label = (scores - quality.low) / (quality.high - quality.low), "quality"
-        low, high = 0, 1
+        low, high = 0.0, 1.0
     dpi = 100
     bar, head = 110, 40 if title else 12
     figure = Figure(figsize=((width + bar + 24) / dpi, (height + head + 12) / dpi), dpi=dpi)

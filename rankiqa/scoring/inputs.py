@@ -38,7 +38,7 @@ def inputs_of(image: np.ndarray, crop: int, view: View) -> torch.Tensor:
         image = fit(image, crop, view.small)
         # A view: the photo may be a large one.
         return torch.from_numpy(image if image.flags.writeable else image.copy()).permute(2, 0, 1)[None]
-    pixels = hashlib.sha256(image).hexdigest()
+    pixels = hashlib.sha256(image.data).hexdigest()
     rng = generator(view.seed, pixels, *image.shape)
     image = fit(image, crop, view.small)
     places = crop_positions(image.shape[0], image.shape[1], crop, view.patches, view.mode or "random", rng)

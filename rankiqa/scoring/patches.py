@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -140,7 +140,7 @@ def score_files(
         except InputError as error:
             return error.at(path)
 
-    def results(paths: Sequence[str | os.PathLike[str]] | Iterable[Any]) -> Iterator[PatchScores | InputError]:
+    def results() -> Iterator[PatchScores | InputError]:
         for path, found in ahead(lambda path: (path, read(path)), paths, workers):
             if isinstance(found, InputError):
                 yield found
@@ -151,7 +151,7 @@ def score_files(
             except ImageTooSmall as error:
                 yield error.at(path)
 
-    return results(paths)
+    return results()
 
 
 def _crop_side(model: nn.Module) -> int:
@@ -189,7 +189,8 @@ def score_inputs(model: nn.Module, inputs: torch.Tensor, device: torch.device, v
     """
     if view.mode == DENSE:
         with evaluating(model):
-            return PatchScores(score_map(model, inputs[0], device).ravel())
+            # `View.of` has made sure that it is a ranking network.
+            return PatchScores(score_map(cast(RankModel, model), inputs[0], device).ravel())
     parts = inputs.split(CPU_PASS if device.type == "cpu" else GPU_PASS)
     with evaluating(model):
         # Channels last: convolutions are about twice as fast so on a CPU.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -45,7 +46,7 @@ class QualityLoss(nn.Module):
         if reduction not in ("mean", "sum", "none"):
             raise ValueError(f"reduction must be mean, sum or none, not {reduction!r}")
         self.network, self.reduction = scorer.network.eval().requires_grad_(False), reduction
-        self.low, self.high = (0.0, None) if scorer.low is None else (scorer.low, scorer.high)
+        self.low, self.high = scorer.low, scorer.high  # None: no scale
         self.dense = allows_dense(self.network)
 
     def train(self, mode: bool = True) -> QualityLoss:
@@ -61,14 +62,17 @@ class QualityLoss(nn.Module):
             return self.network(F.interpolate(images, (crop, crop), mode="bilinear", antialias=True))
         height, width = images.shape[2:]
         if min(height, width) < crop:
-            raise InputError(f"images of {width}×{height} px are smaller than the {crop}×{crop} crop; give larger ones")
+            raise InputError(
+                f"images of {width}×{height} px are smaller than the {crop}×{crop} crop", cure="give larger ones"
+            )
         if self.dense:
             return window_scores(parts_of(self.network), window_of(self.network), images).mean((1, 2))
-        places = crop_positions(height, width, crop, PATCHES, "grid", None)
+        places = crop_positions(height, width, crop, PATCHES, "grid", np.random.default_rng(0))
         crops = torch.cat([images[:, :, top : top + crop, left : left + crop] for top, left in places])
         return self.network(crops).view(len(places), -1).mean(0)
 
     def forward(self, images: Tensor) -> Tensor:
+        """The loss of (N, 3, H, W) images in [0, 1], lower is better: (N,), or reduced to a scalar."""
         scores = self.scores(images)
-        loss = -scores if self.high is None else (self.high - scores) / (self.high - self.low)
+        loss = -scores if self.low is None or self.high is None else (self.high - scores) / (self.high - self.low)
         return {"mean": loss.mean, "sum": loss.sum, "none": lambda: loss}[self.reduction]()

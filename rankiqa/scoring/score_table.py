@@ -53,8 +53,8 @@ class Result:
         if self.score is None:
             return dict.fromkeys(SCORE_COLUMNS) | {"file": self.file, "note": f"error: {self.reason}"}
         found = self.score
-        numbers = {"score": found.value, "unit": found.unit, "percentile": found.percentile, "spread": found.spread}
-        numbers = {key: value if math.isfinite(value) else None for key, value in numbers.items()}
+        given = {"score": found.value, "unit": found.unit, "percentile": found.percentile, "spread": found.spread}
+        numbers = {key: value if math.isfinite(value) else None for key, value in given.items()}
         return {"file": self.file, **numbers, "patches": found.patches, "note": found.note}
 
 

@@ -171,6 +171,7 @@ class Scorer(ModelHubMixin):
 
     @property
     def device(self) -> torch.device:
+        """Where the network is."""
         return next(self.network.parameters()).device
 
     @property
