@@ -1,52 +1,33 @@
-"""completion: a script by which bash or zsh completes commands, options, their choices, and files."""
+"""completion: a script by which a shell completes commands, options, their choices, and files."""
 
 from __future__ import annotations
 
 import argparse
-import shlex
-from collections.abc import Iterator, Sequence
+import importlib
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from rankiqa.cli import COMMANDS, DEBUG, HelpFormatter, guarded
+from rankiqa.extras import extra
 
-# What is neither a command, an option nor one of a few choices is a file: -o default leaves that to the shell.
-_SCRIPT = """\
-_rankiqa() {{
-    local word=${{COMP_WORDS[COMP_CWORD]}} before=${{COMP_WORDS[COMP_CWORD-1]}} at="" words="" i
-    # bash parts --mode=grid in three
-    if [[ $word == "=" ]]; then
-        word=""
-    elif [[ $before == "=" ]]; then
-        before=${{COMP_WORDS[COMP_CWORD-2]}}
-    fi
-    for ((i = 1; i < COMP_CWORD; i++)); do
-        case "$at ${{COMP_WORDS[i]}}" in
-            {commands}) at="$at ${{COMP_WORDS[i]}}" ;;
-        esac
-    done
-    case "$at $before" in
-{choices}
-        *)
-            case "$at" in
-{words}
-            esac
-            [[ $word == -* ]] || words=${{words%% -*}}  # options, which come last, where one is begun
-            ;;
-    esac
-    COMPREPLY=($(compgen -W "$words" -- "$word"))
-}}
-complete -o default -F _rankiqa rankiqa
-"""
-_ZSH = "autoload -Uz compinit bashcompinit && compinit && bashcompinit\n"
+# What shtab leaves out of its scripts: bash shall complete by itself what is not known, as names with ~ or spaces, and
+# zsh a second file of those that a command takes.
+_FIXES: dict[str, Callable[[str], str]] = {
+    "bash": lambda script: f"{script}\ncomplete -o bashdefault -o default -F _shtab_rankiqa rankiqa",
+    "zsh": lambda script: script.replace('"(*):', '"*:'),
+}
 _EPILOG = """\
 examples:
   rankiqa completion bash > ~/.local/share/bash-completion/completions/rankiqa
-  rankiqa completion zsh > ~/.rankiqa-completion.zsh && echo 'source ~/.rankiqa-completion.zsh' >> ~/.zshrc
+  rankiqa completion zsh > ~/.zfunc/_rankiqa
 
-Where bash has no bash-completion, source the file from ~/.bashrc. Write it anew after an update.
+Where bash has no bash-completion, source the file from ~/.bashrc. zsh finds the file in a folder of its fpath: put
+fpath=(~/.zfunc $fpath) before compinit in ~/.zshrc. Write it anew after an update.
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
     return guarded(_run, argv)
 
 
@@ -58,54 +39,48 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=HelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("shell", choices=("bash", "zsh"), help="the shell")
+    parser.add_argument("shell", choices=tuple(_FIXES), help="the shell")
     return parser
 
 
 def _run(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
-    print(("" if options.shell == "bash" else _ZSH) + script(), end="")
+    print(script(options.shell))
     return 0
 
 
-def script() -> str:
-    """The function for bash, which zsh understands through bashcompinit."""
-    words = {"": [*COMMANDS, "--help", "--version", DEBUG]}
-    choices: dict[str, list[str]] = {}
-    for command, parser in _parsers():
-        _collect(f" {command}", parser, words, choices)
-    return _SCRIPT.format(
-        commands="|".join(shlex.quote(at) for at in words if at),
-        choices=_cases(choices, 8),
-        words=_cases(words, 16),
-    )
+def script(shell: str) -> str:
+    """The script for "bash" or "zsh"; `MissingExtra` without shtab."""
+    with extra("completion"):
+        import shtab
+
+    parser = argparse.ArgumentParser(prog="rankiqa")
+    parser.add_argument("--version", action="store_true", help="show the version")
+    commands = parser.add_subparsers()
+    for name, (module, summary) in COMMANDS.items():
+        commands.add_parser(name, help=summary)
+        commands.choices[name] = importlib.import_module(f"rankiqa.cli.{module}")._parser()
+        commands.choices[name].description = summary
+    _prepare(parser, shtab.FILE, shtab.DIRECTORY)
+    return _FIXES[shell](shtab.complete(parser, shell))
 
 
-def _cases(words: dict[str, list[str]], indent: int) -> str:
-    return "\n".join(f"{'':{indent}}{shlex.quote(at)}) words={shlex.quote(' '.join(w))} ;;" for at, w in words.items())
+def _prepare(parser: argparse.ArgumentParser, file: dict[str, Any], folder: dict[str, Any]) -> None:
+    """Add --debug to all parsers, and mark the arguments that may be files: text of no given choices.
 
-
-def _parsers() -> Iterator[tuple[str, argparse.ArgumentParser]]:
-    import importlib
-
-    for command, (module, _) in COMMANDS.items():
-        yield command, importlib.import_module(f"rankiqa.cli.{module}")._parser()
-
-
-def _collect(
-    at: str, parser: argparse.ArgumentParser, words: dict[str, list[str]], choices: dict[str, list[str]]
-) -> None:
-    """Add what may stand after the commands `at`, and after each option that has choices."""
-    words[at], options = [], [DEBUG]
+    They are folders where the metavar begins with DIR.
+    """
+    if DEBUG not in parser._option_string_actions:
+        parser.add_argument(DEBUG, action="store_true", help="show the traceback of an error")
     for action in parser._actions:
+        kind = getattr(action, "_typehint", action.type)  # that of jsonargparse
         if isinstance(action, argparse._SubParsersAction):
-            words[at] += action.choices
-            for name, sub in action.choices.items():
-                _collect(f"{at} {name}", sub, words, choices)
-        elif not action.option_strings:
-            words[at] += map(str, action.choices or ())
-        elif action.help != argparse.SUPPRESS:
-            options += action.option_strings
-            allowed = action.choices or (("true", "false") if getattr(action, "_typehint", None) is bool else ())
-            choices |= {f"{at} {option}": [str(c) for c in allowed] for option in action.option_strings if allowed}
-    words[at] += ["", *dict.fromkeys(options)]
+            for subparser in action.choices.values():
+                _prepare(subparser, file, folder)
+        elif kind is bool:
+            action.choices = ("true", "false")
+        elif action.nargs != 0 and not action.choices and kind in (None, str, str | None):
+            marked = folder if str(action.metavar).startswith("DIR") else file
+            if action.option_strings and action.nargs == "+":
+                marked = marked | {"bash": ""}  # else no other option could follow there
+            action.complete = marked  # type: ignore[attr-defined]  # it is shtab's

@@ -11,6 +11,7 @@ _SIGNS = {"ok": " ", "missing": "-", "broken": "!"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
     return guarded(_run, argv)
 
 

@@ -21,6 +21,7 @@ examples:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
     return guarded(_run, argv)
 
 
@@ -176,5 +177,5 @@ def _figure(options: argparse.Namespace, command: str) -> None:
     files = [Path(folder) / "curves.csv" for folder in options.curves]
     for file in files:
         if not file.is_file():
-            raise InputError(f"{file}: no such file; eval_experiments sampling writes it")
+            raise InputError("no such file", path=file, cure="rankiqa eval-experiments sampling writes it")
     sampling.draw(files, Path(options.out) / "sampling.png")

@@ -15,6 +15,7 @@ examples:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
     return guarded(_run, argv, interrupted="interrupted; no file was left half written")
 
 

@@ -15,6 +15,7 @@ examples:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
     return guarded(_run, argv)
 
 
@@ -49,17 +50,19 @@ def _run(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
     from pathlib import Path
 
-    import rankiqa
     from rankiqa.errors import InputError
     from rankiqa.scoring.heatmap import quality_map, write_heatmap
+    from rankiqa.scoring.scorer import Scorer
 
     if Path(options.out).suffix.lower() != ".png":
-        raise InputError(f"--out {options.out}: the picture is a PNG; give a name that ends in .png")
-    scorer = rankiqa.load(options.model, options.device)
+        raise InputError(
+            "the picture is a PNG", path=options.out, cure="give a name that ends in .png", options=("out",)
+        )
+    scorer = Scorer.load(options.model, options.device)
     try:
         quality = quality_map(scorer, options.image, options.small)
     except InputError as error:
-        raise error if options.image in str(error) else InputError(f"{options.image}: {error}") from error
+        raise error.at(options.image) from error
     mean = quality.scores.mean()
     write_heatmap(options.out, quality, Path(options.image).name, options.scale, options.alpha)
     worst = divmod(int(quality.scores.argmin()), quality.scores.shape[1])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ example:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
     return guarded(_run, argv)
 
 
@@ -116,18 +117,26 @@ def _check_out(out: Path, overwrite: bool) -> None:
     if not out.exists():
         return
     if not out.is_dir():
-        raise InputError(f"{out}: a file is in the way; choose another --out")
+        raise InputError("a file is in the way", path=out, cure="choose another place", options=("out",))
     names = {path.name for path in out.iterdir()}
     if names and not overwrite:
-        raise InputError(f"{out} exists already; choose another --out, or replace the model there with --overwrite")
+        raise InputError(
+            "exists already",
+            path=out,
+            cure="choose another place, or replace the model there",
+            options=("out", "overwrite"),
+        )
     # The folder goes as a whole: nothing but a model is replaced.
     if surplus := sorted(names - {"model.safetensors", "config.json"}):
         raise InputError(
-            f"{out} holds more than a model ({surplus[0]}), which --overwrite would delete; choose another --out"
+            f"holds more than a model ({surplus[0]}), which --overwrite would delete",
+            path=out,
+            cure="choose another place",
+            options=("out",),
         )
 
 
-def _check_model(name: str, known: Sequence[str]) -> None:
+def _check_model(name: str, known: Iterable[str]) -> None:
     from rankiqa.errors import InputError
 
     if name not in known:

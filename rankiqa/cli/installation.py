@@ -29,17 +29,11 @@ class Finding:
     """One line of the report.
 
     Attributes:
-    ----------
-    group
-        The heading that it stands under.
-    name
-        What was looked at.
-    state
-        "ok"; "missing" for an optional thing that is not there; "broken" for one that rankiqa needs.
-    text
-        What was found.
-    cure
-        What to do about it; empty where all is well.
+        group: the heading that it stands under.
+        name: what was looked at.
+        state: "ok"; "missing" for an optional thing that is not there; "broken" for one that rankiqa needs.
+        text: what was found.
+        cure: what to do about it; empty where all is well.
     """
 
     group: str

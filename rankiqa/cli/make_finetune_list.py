@@ -16,6 +16,7 @@ examples:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
     return guarded(_run, argv)
 
 

@@ -19,6 +19,7 @@ examples:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
     return guarded(_run, argv)
 
 
@@ -50,7 +51,7 @@ def _run(argv: Sequence[str]) -> int:
 
     out = Path(options.out)
     if out.exists():
-        raise InputError(f"{out}: is there already; give a new --out")
+        raise InputError("is there already", path=out, cure="give a new one", options=("out",))
     found = read_reference(options.scores, options.what or Path(options.scores).name)
     scorer = Scorer.load(options.model, "cpu")
     scorer.settings["reference"] = found.config()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from rankiqa.cli import HelpFormatter, guarded
+from rankiqa.cli import HelpFormatter, at_least, guarded
 
 SHOWN = 20  # problems of a kind
 _EXAMPLES = """\
@@ -16,6 +16,7 @@ examples:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
     return guarded(_run, argv)
 
 
@@ -38,15 +39,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--score-column", help="csv: column with the scores")
     add("--direction", choices=("higher", "lower"), help="csv: which scores are better")
     add("--score-range", nargs=2, type=float, metavar=("LOW", "HIGH"), help="csv: ends of the scale of the scores")
-    add("--workers", type=_positive, metavar="N", help="threads that decode; without it as many as cores, 8 at most")
+    add("--workers", type=at_least(1), metavar="N", help="threads that decode; without it as many as cores, 8 at most")
     add("--report", metavar="FILE.csv", help="write every problem there")
     return parser
-
-
-def _positive(text: str) -> int:
-    if (value := int(text)) < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, not {value}")
-    return value
 
 
 def _run(argv: Sequence[str]) -> int:

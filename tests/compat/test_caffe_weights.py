@@ -663,9 +663,8 @@ def test_the_command_writes_a_model_that_scores_the_same(alexnet_weights, write,
     # The model stays unless it is to go.
     before = (out / "config.json").read_bytes()
     assert command(path, *options) == 2
-    assert (
-        "exists already; choose another --out, or replace the model there with --overwrite" in capsys.readouterr().err
-    )
+    said = "exists already; choose another place, or replace the model there (--out, --overwrite)"
+    assert said in capsys.readouterr().err
     assert (out / "config.json").read_bytes() == before
     assert command(path, *options, "--overwrite") == 0
     assert load_model(out)[1]["score_range"] is None

@@ -110,7 +110,7 @@ def test_command(tmp_path, capsys, photos):
     [
         (["absent.png", "-o", "x.png"], "absent.png: no such file"),
         (["tiny.png", "-o", "x.png"], "tiny.png: the image (9×9) is smaller than 32×32"),
-        (["tiny.png", "-o", "x.jpg"], "--out x.jpg: the picture is a PNG"),
+        (["tiny.png", "-o", "x.jpg"], "x.jpg: the picture is a PNG; give a name that ends in .png (--out)"),
         (["text.png", "-o", "x.png"], "text.png: not an image"),
         (["tiny.png", "-o", "x.png", "--model", "nowhere"], "nowhere: no such model folder"),
         (["good.png", "-o", "x.png", "--alpha", "7"], "alpha must be in [0, 1], not 7"),
