@@ -16,7 +16,7 @@ from rankiqa.models import RankModel
 from rankiqa.scoring.patches import score_files
 from rankiqa.votes import std_of
 
-SCORES_COLUMNS = (
+EVALUATED_COLUMNS = (
     *("path", "reference", "group", "distortion", "level", "native", "truth"),
     *("score", "median", "std", "patches"),
 )
@@ -27,7 +27,7 @@ class ItemScores:
     """What became of the images of an evaluation.
 
     Attributes:
-        table: a row an image that was scored, with `SCORES_COLUMNS`. Of the columns `VOTED` it has vote1 … vote10 if
+        table: a row an image that was scored, with `EVALUATED_COLUMNS`. Of the columns `VOTED` it has vote1 … vote10 if
             people voted, and of a model that predicts votes their shares p1 … p10 (over several crops the mean) and
             standard deviation.
         skipped: path and reason of each image left out.
@@ -89,5 +89,5 @@ def score_items(model: RankModel, items: pd.DataFrame, options: EvaluationOption
         )
         scored = scored.join(predicted)
     table = pd.concat([items, scored], axis=1)
-    table = table[[*SCORES_COLUMNS, *(column for column in VOTED if column in table)]]
+    table = table[[*EVALUATED_COLUMNS, *(column for column in VOTED if column in table)]]
     return ItemScores(table[table["patches"] > 0].reset_index(drop=True), skipped, small)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rankiqa.scoring.scorer import Score, Scorer
     from rankiqa.scoring.view import View
 
-SCORE_COLUMNS = ("file", "score", "unit", "percentile", "spread", "patches", "note")
+RESULT_COLUMNS = ("file", "score", "unit", "percentile", "spread", "patches", "note")
 # Spreadsheets run a cell that begins with one of these as a formula; the last four are their wide forms.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
@@ -49,9 +49,9 @@ class Result:
         return "" if self.error is None else self.error.text(path=False)
 
     def row(self) -> dict[str, Any]:
-        """The values of `SCORE_COLUMNS`; None for a number that there is not."""
+        """The values of `RESULT_COLUMNS`; None for a number that there is not."""
         if self.score is None:
-            return dict.fromkeys(SCORE_COLUMNS) | {"file": self.file, "note": f"error: {self.reason}"}
+            return dict.fromkeys(RESULT_COLUMNS) | {"file": self.file, "note": f"error: {self.reason}"}
         found = self.score
         given = {"score": found.value, "unit": found.unit, "percentile": found.percentile, "spread": found.spread}
         numbers = {key: value if math.isfinite(value) else None for key, value in given.items()}
@@ -75,7 +75,7 @@ def csv_text(results: Iterable[Result]) -> str:
     A name that a spreadsheet would run as a formula is written from ./ on: it is the same file.
     """
     buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, SCORE_COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(buffer, RESULT_COLUMNS, lineterminator="\n")
     writer.writeheader()
     for result in results:
         row = result.row()

@@ -13,7 +13,7 @@ from rankiqa.errors import InputError
 from rankiqa.evaluation import run as evaluation
 from rankiqa.evaluation.options import EvaluationOptions
 from rankiqa.evaluation.run import evaluate
-from rankiqa.evaluation.scores import SCORES_COLUMNS
+from rankiqa.evaluation.scores import EVALUATED_COLUMNS
 from rankiqa.evaluation.source import open_source
 from rankiqa.images.photos import pixels_sha256
 from rankiqa.images.reading import read_image
@@ -66,7 +66,7 @@ def test_a_ranked_set_from_files_to_numbers(ranks, tmp_path, model, capsys):
     text = capsys.readouterr().out
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     scores = pd.read_csv(tmp_path / "out" / "scores.csv")
-    assert list(scores.columns) == list(SCORES_COLUMNS)
+    assert list(scores.columns) == list(EVALUATED_COLUMNS)
     assert len(scores) == summary["images"] == 4 * 7
     assert (scores["truth"] == -scores["level"]).all()
     assert (scores["patches"] == 4).all()

@@ -18,7 +18,7 @@ from rankiqa.datasets.splits import make_split
 from rankiqa.evaluation.items import scored_items
 from rankiqa.evaluation.options import EvaluationOptions
 from rankiqa.evaluation.run import evaluate
-from rankiqa.evaluation.scores import SCORES_COLUMNS
+from rankiqa.evaluation.scores import EVALUATED_COLUMNS
 from rankiqa.evaluation.source import open_source
 from rankiqa.evaluation.tables import measure_votes
 from rankiqa.images.crops import MODES
@@ -59,7 +59,7 @@ def test_votes_are_measured_against_the_votes_of_people(ava, nima, tmp_path, cap
     text, page = capsys.readouterr().out, (out / "report.html").read_text()
     scores, summary = pd.read_csv(out / "scores.csv"), json.loads((out / "summary.json").read_text())
     assert (summary["mode"], summary["patches"]) == ("resize", 1)
-    assert list(scores.columns) == [*SCORES_COLUMNS, *(f"vote{k}" for k in range(1, 11)), "votes_std",
+    assert list(scores.columns) == [*EVALUATED_COLUMNS, *(f"vote{k}" for k in range(1, 11)), "votes_std",
                                     *(f"p{k}" for k in range(1, 11))]  # fmt: skip
     scale = np.arange(1, 11)
     shares = scores[[f"p{k}" for k in scale]].to_numpy()
