@@ -102,7 +102,11 @@ def test_lists_of_a_ranked_set_have_the_originals_layout_and_are_read_again(orde
         (TID2013 + "rank_tid2013/GN/GN1/00003.bmp 2\n", LOWER, "00003 of GN has no pristine image"),
         (TID2013.replace("JPEG2/00001.jpg   2", "JPEG2/00001.jpg   1"), LOWER, "line 5: rank_tid2013/JPEG/JPEG2/00001"),
         (TID2013.replace("GN1/00002.bmp   1", "GN1/00002.bmp   0"), LOWER, "contradicts the folders"),
-        (TID2013, HIGHER, "read as higher-is-better that contradicts the folders; give the other order, or correct the list (order)"),
+        (
+            TID2013,
+            HIGHER,
+            "read as higher-is-better that contradicts the folders; give the other order, or correct the list (order)",
+        ),
         (LIVE, LOWER, "read as lower-is-better that contradicts the folders"),
         ("a/pristine_images/x.bmp 0\n", LOWER, "holds pristine images only"),
     ],
