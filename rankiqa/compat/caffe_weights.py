@@ -72,6 +72,7 @@ def import_caffe(
 
     Raises:
         InputError: no such model; a mean that is none; a file that is damaged, hostile, or of another network.
+        ImportError: protobuf is missing.
     """
     if model not in _NETWORKS:
         raise InputError(f"model: unknown Caffe network {model!r}; known: {', '.join(CAFFE_MODELS)}")

@@ -50,9 +50,8 @@ def layer_at(count: int) -> str:
     Raises:
         InputError: a count inside a block, or one that leaves nothing to learn.
 
-    Example:
-        >>> layer_at(618)
-        'repeat_2'
+    >>> layer_at(618)
+    'repeat_2'
     """
     known = boundaries()
     top = known["global_pool"]
