@@ -206,9 +206,7 @@ def list_of_ranks(ranks: RankedSet, references: Sequence[str], order: str, root:
     return entries
 
 
-def write_manifest(
-    root: str | os.PathLike[str], found: dict[Place, ListLine], file: str | os.PathLike[str] | None = None
-) -> Path:
+def write_manifest(root: str | os.PathLike[str], found: dict[Place, ListLine], file: str | os.PathLike[str]) -> Path:
     """Make a ranked set of images that are there already: write manifest.csv into the folder `root` they lie in.
 
     Strength and seed stay empty: the images can be trained on and verified, not made again.
