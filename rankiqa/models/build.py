@@ -115,11 +115,7 @@ _TIMM_NAME = re.compile(r"[A-Za-z0-9_]{1,100}(\.[A-Za-z0-9_]{1,100})?")  # netwo
 
 
 def timm_backbone(name: str, dropout: float | None, outputs: int = 1) -> tuple[nn.Module, str, Preprocessing]:
-    """A network of timm with `outputs` outputs, the name of its last layer, and the preprocessing of its weights.
-
-    Raises:
-        InputError: a name that timm does not know, or a network that has no single last layer.
-    """
+    """A network of timm with `outputs` outputs, the name of its last layer, and the preprocessing of its weights."""
     import timm
 
     # Nothing but a name: timm takes the places of other files in it too (hf-hub:…, local-dir:…).
