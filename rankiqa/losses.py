@@ -80,8 +80,20 @@ def pairwise_hinge(
 def hardest_pairs_hinge(scores: Tensor, group: Tensor, level: Tensor, margin: float = 1.0, keep: int = 1) -> Tensor:
     """The mean hinge loss of the `keep` ordered pairs with the largest loss: hard-negative mining.
 
-    Arguments as for `pairwise_hinge`; with fewer than `keep` ordered pairs all are taken. Source: the
-    RankIQA paper's baseline for its sampling experiment (pairs of the batch with the largest loss).
+    Args:
+        scores: (N,) network outputs, higher is better.
+        group: (N,) see `ordered_pairs`.
+        level: (N,) see `ordered_pairs`.
+        margin: as for `pairwise_hinge`, in the unit of the scores, ≥ 0.
+        keep: how many pairs, ≥ 1; with fewer ordered pairs all are taken.
+
+    Returns:
+        A scalar; without any ordered pair it is 0, and its gradient too.
+
+    Raises:
+        ValueError: as for `pairwise_hinge`, and for a `keep` below 1.
+
+    Source: the RankIQA paper's baseline for its sampling experiment (pairs of the batch with the largest loss).
     """
     if keep < 1:
         raise ValueError(f"keep must be ≥ 1, got {keep}")
@@ -93,7 +105,14 @@ def hardest_pairs_hinge(scores: Tensor, group: Tensor, level: Tensor, margin: fl
 
 @dataclass(frozen=True)
 class PairStatistics:
-    """Of one batch: the ordered pairs, and which share of them is in order or still active in the loss."""
+    """Of one batch: the ordered pairs, and which share of them is in order or still active in the loss.
+
+    Attributes:
+        pairs: how many there are.
+        ordered: share, [0, 1], whose better image has the higher score; a tie is not in order.
+        active: share, [0, 1], with a loss: less than the margin apart, or the wrong way round. Both are NaN without
+            pairs.
+    """
 
     pairs: int
     ordered: float
@@ -122,11 +141,15 @@ def emd(prediction: Tensor, target: Tensor, r: float = 2.0) -> Tensor:
     would be infinite.
 
     Args:
-        prediction, target: (N, K) shares that sum to 1, of the votes 1 … K.
+        prediction: (N, K) shares that sum to 1, of the votes 1 … K.
+        target: (N, K) likewise.
         r: ≥ 1, finite. NIMA trains with 2, which is smooth, and reports 1.
 
     Returns:
         (N,) distances in [0, 1]; 0 is the same distribution.
+
+    Raises:
+        ValueError: shapes that differ, an `r` below 1 or infinite.
 
     Source: Talebi, Milanfar, "NIMA: Neural Image Assessment", IEEE TIP 2018, eq. 1.
 
@@ -158,10 +181,17 @@ def contrastive(first: Tensor, second: Tensor, same: Tensor, margin: float = 1.0
     not say which is better; see `pairwise_hinge` for that.
 
     Args:
-        first, second: (P,) scores.
+        first: (P,) scores.
+        second: (P,) scores of their partners.
         same: (P,) 1 where both images are of one bucket, 0 where not.
         margin: in the unit of the scores, ≥ 0.
         eps: keeps the root's derivative finite; below it there is none.
+
+    Returns:
+        A scalar, ≥ 0.
+
+    Raises:
+        ValueError: shapes that differ, a negative margin.
 
     Source: Hadsell, Chopra, LeCun, "Dimensionality reduction by learning an invariant mapping", CVPR 2006; as used by
     Siamese NIMA on the mean votes.

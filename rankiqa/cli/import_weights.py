@@ -91,7 +91,7 @@ def _run(argv: Sequence[str]) -> int:
 
     import torch
 
-    from rankiqa.compat.importing import as_text
+    from rankiqa.compat.importing import import_table
     from rankiqa.models.checkpoint import save_model
     from rankiqa.version import __version__
 
@@ -103,7 +103,7 @@ def _run(argv: Sequence[str]) -> int:
         "notes": list(imported.notes),
     }
     save_model(imported.model, out, score_range=score_range, provenance=provenance)
-    print(as_text(imported))
+    print(import_table(imported))
     for note in imported.notes:
         print(f"note: {note}")
     count = sum(bool(row.source) for row in imported.rows)

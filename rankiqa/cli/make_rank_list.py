@@ -50,7 +50,7 @@ def _run(argv: Sequence[str]) -> int:
     from rankiqa.compat.rank_list import check_ranks, read_list, write_manifest
 
     found = check_ranks(options.read, read_list(options.read), options.order)
-    print(f"{len(found)} images\nmanifest: {write_manifest(options.root, found)}")
+    print(f"{len(found)} images\nmanifest: {write_manifest(options.root, found, options.read)}")
     return 0
 
 

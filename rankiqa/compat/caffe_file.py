@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from rankiqa.compat.importing import shape_text
 from rankiqa.errors import InputError
+from rankiqa.extras import extra
 
 LIMIT = 2**31 - 1  # bytes in a message, protobuf's own
 # Entries of one message: a network has some dozens of layers. protobuf keeps 20 times the space of tiny entries.
@@ -68,7 +70,14 @@ _KINDS = {0: "", 4: "Convolution", 6: "Dropout", 14: "InnerProduct", 15: "LRN", 
 
 
 class Layer(NamedTuple):
-    """A layer of the file. blobs: shape and values of each tensor. settings: field → value, where the file has any."""
+    """A layer of the file.
+
+    Attributes:
+        name: as the file has it; "layer 3" where it has none.
+        kind: Caffe's type of it, "Convolution" or such; "" where an old file does not say it.
+        blobs: shape and values, still flat, of each tensor.
+        settings: field → value, where the file has any.
+    """
 
     name: str
     kind: str
@@ -76,27 +85,25 @@ class Layer(NamedTuple):
     settings: Mapping[str, Any]
 
 
-def times(shape: Sequence[int]) -> str:
-    return "×".join(map(str, shape)) or "scalar"
-
-
 def read_layers(path: str) -> Iterator[Layer]:
     """The layers of a .caffemodel in their order, also those without weights.
 
-    Raises `InputError` that names `path` for what is not such a file, or is damaged. Memory goes with the file's size,
-    whatever it claims.
+    Memory goes with the file's size, whatever it claims.
+
+    Raises:
+        InputError: it is not such a file, or damaged.
     """
     net = _parse(path, "Net", _read(path))
     if net.layers and net.layer:
-        raise InputError(f"{path}: mixes the old kind of layers with the new one")
+        raise InputError("mixes the old kind of layers with the new one", path=path)
     if not net.layers and not net.layer:
-        raise InputError(f"{path}: holds no layers, so it is not a .caffemodel")
+        raise InputError("holds no layers, so it is not a .caffemodel", path=path)
     kind = "LayerV1" if net.layers else "Layer"
     for k in range(len(net.layers or net.layer)):
         layer = _parse(path, kind, (net.layers or net.layer)[k])
         if kind == "LayerV1" and layer.v0:
             raise InputError(
-                f"{path}: is in Caffe's first format (V0); convert it with Caffe's upgrade_net_proto_binary"
+                "is in Caffe's first format (V0)", path=path, cure="convert it with Caffe's upgrade_net_proto_binary"
             )
         name = _clean(layer.name) or f"layer {k}"
         yield Layer(
@@ -123,7 +130,7 @@ def _settings(path: str, layer: Any) -> dict[str, Any]:
 
 
 def read_tensor(path: str) -> tuple[tuple[int, ...], np.ndarray]:
-    """Shape and values, still flat, of a file with one tensor: a .binaryproto."""
+    """Shape and values, still flat, of a file with one tensor: a .binaryproto. `InputError` as for `read_layers`."""
     return _blob(path, "the tensor", _read(path))
 
 
@@ -135,16 +142,16 @@ def _blob(path: str, name: str, data: bytes) -> tuple[tuple[int, ...], np.ndarra
     elif blob.HasField("shape") and len(blob.shape) <= 10 * MAX_AXES + 10:  # a number takes ten bytes at most
         shape = tuple(_parse(path, "Shape", blob.shape).dim)
     else:
-        raise InputError(f"{path}: {name} has no shape, or one of too many axes")
+        raise InputError(f"{name} has no shape, or one of too many axes", path=path)
     if len(shape) > MAX_AXES or any(axis < 1 for axis in shape):
-        raise InputError(f"{path}: {name} has the impossible shape {times(shape)}")
+        raise InputError(f"{name} has the impossible shape {shape_text(shape)}", path=path)
     if blob.data and blob.double_data:
-        raise InputError(f"{path}: {name} holds its numbers twice, as floats and as doubles")
+        raise InputError(f"{name} holds its numbers twice, as floats and as doubles", path=path)
     kind = np.dtype("<f8" if blob.double_data else "<f4")
     packed = b"".join(blob.double_data or blob.data)
     count, left = divmod(len(packed), kind.itemsize)
     if left or count != math.prod(shape):
-        raise InputError(f"{path}: {name} claims the shape {times(shape)}, but holds {count} (packed) numbers")
+        raise InputError(f"{name} claims the shape {shape_text(shape)}, but holds {count} (packed) numbers", path=path)
     with np.errstate(over="ignore"):  # a double beyond the floats becomes infinite and is refused
         return shape, np.frombuffer(packed, kind).astype(np.float32, copy=False)
 
@@ -158,17 +165,19 @@ def _clean(name: bytes) -> str:
 def _read(path: str) -> bytes:
     file = Path(path)
     if not file.is_file():
-        raise InputError(f"{path}: no such file")
+        raise InputError("no such file", path=path)
     if (size := file.stat().st_size) > LIMIT:
-        raise InputError(f"{path}: has {size} bytes; a Caffe file has 2 GiB at most")
+        raise InputError(f"has {size} bytes; a Caffe file has 2 GiB at most", path=path)
     if not size:
-        raise InputError(f"{path}: is empty")
+        raise InputError("is empty", path=path)
     try:
         data = file.read_bytes()
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+        raise InputError(f"cannot be read ({error.strerror})", path=path) from error
     if data.startswith(b"\x89HDF"):
-        raise InputError(f"{path}: is an HDF5 file, not a .caffemodel; for Keras: rankiqa import-weights keras")
+        raise InputError(
+            "is an HDF5 file, not a .caffemodel", path=path, cure="for Keras: rankiqa import-weights keras"
+        )
     return data
 
 
@@ -180,7 +189,7 @@ def _parse(path: str, kind: str, data: bytes) -> Any:
     try:
         return classes[kind].FromString(data)
     except (DecodeError, RecursionError) as error:
-        raise InputError(f"{path}: not a Caffe file, or a damaged or truncated one") from error
+        raise InputError("not a Caffe file, or a damaged or truncated one", path=path) from error
 
 
 def _check_entries(path: str, data: bytes) -> None:
@@ -210,18 +219,16 @@ def _check_entries(path: str, data: bytes) -> None:
         elif number and wire in (1, 5):
             at += 8 if wire == 1 else 4
         else:  # groups, which Caffe has none of, or nothing of protobuf's
-            raise InputError(f"{path}: not a Caffe file, or a damaged one")
+            raise InputError("not a Caffe file, or a damaged one", path=path)
     if at < len(data):
-        raise InputError(f"{path}: more than {MAX_ENTRIES} entries in a message: not a network that is read here")
+        raise InputError(f"more than {MAX_ENTRIES} entries in a message: not a network that is read here", path=path)
 
 
 @functools.cache
 def _classes() -> dict[str, Any]:
     """The messages above as protobuf's classes."""
-    try:
+    with extra("caffe"):
         from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-    except ImportError as error:
-        raise InputError('Caffe\'s files need protobuf: pip install "rankiqa[caffe]"') from error
     kinds = descriptor_pb2.FieldDescriptorProto
     file = descriptor_pb2.FileDescriptorProto(name="rankiqa_caffe.proto", package="rankiqa_caffe", syntax="proto2")
     for message, fields in _MESSAGES.items():

@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from torch import nn
 
-from rankiqa.compat.caffe_file import Layer, read_layers, read_tensor, times
-from rankiqa.compat.importing import Imported, Tensor, assign
+from rankiqa.compat.caffe_file import Layer, read_layers, read_tensor
+from rankiqa.compat.importing import Imported, ImportedTensor, assign, shape_text
 from rankiqa.errors import InputError
 from rankiqa.models.build import build_model
 from rankiqa.models.preprocessing import PREPROCESSING
@@ -24,8 +24,15 @@ from rankiqa.models.rank_model import RankModel
 _WITH_WEIGHTS = ("", "Convolution", "InnerProduct")  # kinds of layers; old files may not say it
 
 
-class Network(NamedTuple):
-    """A network of Caffe's: our name of it, the layers with weights → our modules, its norm and pool layers."""
+class CaffeNetwork(NamedTuple):
+    """A network of Caffe's.
+
+    Attributes:
+        name: ours, of `rankiqa.models.ARCHITECTURES`.
+        layers: Caffe's name of each layer with weights → our module.
+        order: the kinds of its norm and pool layers, as they follow each other.
+        head: Caffe's name of the last layer.
+    """
 
     name: str
     layers: dict[str, str]
@@ -41,16 +48,16 @@ _VGG16 = {
 } | {"fc6": "classifier.0", "fc7": "classifier.3", "fc8": "classifier.6"}
 _ALEXNET = {name: name for name in ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8")}
 _NETWORKS = {
-    "vgg16": Network("vgg16", _VGG16, ("Pooling",) * 5),
-    "alexnet": Network("alexnet_caffe", _ALEXNET, ("LRN", "Pooling", "LRN", "Pooling", "Pooling")),
-    "caffenet": Network("caffenet", _ALEXNET, ("Pooling", "LRN", "Pooling", "LRN", "Pooling")),
+    "vgg16": CaffeNetwork("vgg16", _VGG16, ("Pooling",) * 5),
+    "alexnet": CaffeNetwork("alexnet_caffe", _ALEXNET, ("LRN", "Pooling", "LRN", "Pooling", "Pooling")),
+    "caffenet": CaffeNetwork("caffenet", _ALEXNET, ("Pooling", "LRN", "Pooling", "LRN", "Pooling")),
 }
 CAFFE_MODELS = tuple(_NETWORKS)
 
 
 def import_caffe(
     path: str | Path, model: str, mean: Sequence[float] | str | Path | None = None, higher_is_better: bool = True
-) -> Imported:
+) -> Imported[RankModel]:
     """Read a .caffemodel of one of `CAFFE_MODELS` whose last layer has one output.
 
     Layers are found by Caffe's names for them (conv1_1, fc7, also with a suffix: fc8_m), others by their order. The
@@ -65,6 +72,7 @@ def import_caffe(
 
     Raises:
         InputError: no such model; a mean that is none; a file that is damaged, hostile, or of another network.
+        ImportError: protobuf is missing.
     """
     if model not in _NETWORKS:
         raise InputError(f"model: unknown Caffe network {model!r}; known: {', '.join(CAFFE_MODELS)}")
@@ -77,7 +85,9 @@ def import_caffe(
     del layers  # half a gigabyte in VGG16: a layer goes once its weights are in the network's shape
     _check_outputs(path, matched, network)
     if higher_is_better:
-        notes.append("a higher score is taken for better; for a network trained on DMOS say --lower-is-better")
+        notes.append(
+            "a higher score is taken for better; import a network that was trained on DMOS as one for which lower is"
+        )
     else:
         notes.append("the last layer is negated: lower was better in the file, higher is better here")
     ours = build_model(network.name, preprocessing=preprocessing)
@@ -85,8 +95,8 @@ def import_caffe(
 
 
 def _tensors(
-    path: str, model: RankModel, matched: dict[str, Layer], network: Network, higher_is_better: bool
-) -> Iterator[Tensor]:
+    path: str, model: RankModel, matched: dict[str, Layer], network: CaffeNetwork, higher_is_better: bool
+) -> Iterator[ImportedTensor]:
     """The weights in the network's shapes; `matched` is emptied on the way."""
     for name in list(matched):
         layer = matched.pop(name)
@@ -97,11 +107,11 @@ def _tensors(
         if name == network.head and not higher_is_better:
             sign, how = -1.0, [*how, "negated"]
         for (part, axes), (shape, values) in zip(
-            (("weight", module.weight.ndim), ("bias", 1)), layer.blobs, strict=True
+            (("weight", module.get_parameter("weight").ndim), ("bias", 1)), layer.blobs, strict=True
         ):
             value = np.multiply(values, sign, dtype=np.float32).reshape(_squeeze(shape, axes))
             target = f"{network.layers[name]}.{part}"
-            yield Tensor(target, value, f"{layer.name} {part}", shape, ", ".join(how))
+            yield ImportedTensor(target, value, f"{layer.name} {part}", shape, ", ".join(how))
 
 
 def _input(mean: Sequence[float] | str | Path | None) -> tuple[dict, list[str]]:
@@ -124,14 +134,14 @@ def _read_mean(path: str) -> tuple[str, tuple[float, ...]]:
     shape, values = read_tensor(path)
     shape = _squeeze(shape, 3)
     if len(shape) != 3 or shape[0] != 3:
-        raise InputError(f"{path}: a mean image has the shape 1×3×H×W, this one {times(shape)}")
+        raise InputError(f"a mean image has the shape 1×3×H×W, this one {shape_text(shape)}", path=path)
     average = values.reshape(3, -1).mean(axis=1, dtype=np.float64)
     if not np.isfinite(average).all() or average.min() < 0 or average.max() > 255:
-        raise InputError(f"{path}: the averages of a mean image are in 0–255, here {average.tolist()}")
+        raise InputError(f"the averages of a mean image are in 0–255, here {average.tolist()}", path=path)
     return f"{shape[1]}×{shape[2]}", tuple(average.tolist())
 
 
-def _match(path: str, layers: Sequence[Layer], network: Network) -> dict[str, Layer]:
+def _match(path: str, layers: Sequence[Layer], network: CaffeNetwork) -> dict[str, Layer]:
     """Caffe's name of a layer → the layer of the file: by its name, else by its order among those without."""
     matched: dict[str, Layer] = {}
     unnamed = []
@@ -140,29 +150,30 @@ def _match(path: str, layers: Sequence[Layer], network: Network) -> dict[str, La
             continue
         if layer.kind not in _WITH_WEIGHTS or len(layer.blobs) != 2:
             raise InputError(
-                f"{path}: {layer.name} ({layer.kind or 'of no kind'}) holds {len(layer.blobs)} tensors; {network.name} "
-                "has convolutions and inner products with a weight and a bias each"
+                f"{layer.name} ({layer.kind or 'of no kind'}) holds {len(layer.blobs)} tensors; {network.name} has "
+                "convolutions and inner products with a weight and a bias each",
+                path=path,
             )
         name = next((name for name in network.layers if _is_called(layer.name, name)), None)
         if name is None:
             unnamed.append(layer)
         elif name in matched:
-            raise InputError(f"{path}: two layers for {name}: {matched[name].name} and {layer.name}")
+            raise InputError(f"two layers for {name}: {matched[name].name} and {layer.name}", path=path)
         else:
             matched[name] = layer
     free = [name for name in network.layers if name not in matched]
     if len(unnamed) > len(free):
-        raise InputError(f"{path}: {network.name} has no place for {unnamed[len(free)].name}")
+        raise InputError(f"{network.name} has no place for {unnamed[len(free)].name}", path=path)
     return matched | dict(zip(free, unnamed, strict=False))
 
 
-def _check_outputs(path: str, matched: Mapping[str, Layer], network: Network) -> None:
+def _check_outputs(path: str, matched: Mapping[str, Layer], network: CaffeNetwork) -> None:
     if head := matched.get(network.head):
         shape = _squeeze(head.blobs[0][0], 2)
         if len(shape) == 2 and shape[0] != 1:
             raise InputError(
-                f"{path}: {head.name} has {shape[0]} outputs, but a score is one number: this network was not trained "
-                "to score"
+                f"{head.name} has {shape[0]} outputs, but a score is one number: this network was not trained to score",
+                path=path,
             )
 
 
@@ -181,24 +192,24 @@ def _check_order(path: str, layers: Sequence[Layer], model: str) -> list[str]:
         return [f"the file does not tell {model} from {other}: it lists no norm and pool layers"] if other else []
     for other, network in _NETWORKS.items():
         if order == network.order:
-            raise InputError(f"{path}: by its norm and pool layers this is {other}, not {model}: use --model {other}")
-    raise InputError(f"{path}: not {model}: its norm and pool layers are {', '.join(order[:8])}")
+            reason = f"by its norm and pool layers this is {other}, not {model}"
+            raise InputError(reason, path=path, cure="import it as that", options=(f"model={other}",))
+    raise InputError(f"not {model}: its norm and pool layers are {', '.join(order[:8])}", path=path)
 
 
 def _check_settings(path: str, layer: Layer, module: nn.Module) -> None:
-    is_convolution = isinstance(module, nn.Conv2d)
-    if layer.kind and (layer.kind == "Convolution") != is_convolution:
-        wanted = "a convolution" if is_convolution else "an inner product"
-        raise InputError(f"{path}: {layer.name} should be {wanted}, but is of the kind {layer.kind}")
-    ours = {"transpose": False}
-    if is_convolution:
+    ours: dict[str, Any] = {"transpose": False}
+    kind, called = "InnerProduct", "an inner product"
+    if isinstance(module, nn.Conv2d):
         ours = {"pad": module.padding[0], "stride": module.stride[0], "dilation": 1, "group": module.groups}
+        kind, called = "Convolution", "a convolution"
+    if layer.kind and (layer.kind == "Convolution") != (kind == "Convolution"):
+        raise InputError(f"{layer.name} should be {called}, but is of the kind {layer.kind}", path=path)
     for key, value in layer.settings.items():
         wanted, values = ours.get(key, "none"), value if isinstance(value, list) else [value]
         if any(v != wanted for v in values):
-            raise InputError(
-                f"{path}: {layer.name} has {key} {', '.join(map(str, values[:4]))}, but the network needs {wanted}"
-            )
+            found = ", ".join(map(str, values[:4]))
+            raise InputError(f"{layer.name} has {key} {found}, but the network needs {wanted}", path=path)
 
 
 def _squeeze(shape: tuple[int, ...], axes: int) -> tuple[int, ...]:

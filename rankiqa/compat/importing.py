@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 import torch
 
 from rankiqa.errors import InputError
 from rankiqa.models.rank_model import RankModel
+from rankiqa.text_table import text_table
+
+Network = TypeVar("Network", bound=RankModel)
 
 
-class Tensor(NamedTuple):
+class ImportedTensor(NamedTuple):
     """One tensor for the network.
 
-    target: its key in the backbone's state_dict. value: a float array of the target's shape. source: what the file
-    calls it ("" where the file has none). shape: as the file has it. how: what was done to it, for the table.
+    Attributes:
+        target: its key in the backbone's state_dict.
+        value: a float array of the target's shape.
+        source: what the file calls it ("" where the file has none).
+        shape: as the file has it.
+        how: what was done to it, for the table.
     """
 
     target: str
@@ -28,7 +36,14 @@ class Tensor(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A line of the table: what the file calls a tensor, its shape there, its key in the network, what was done."""
+    """A line of the table.
+
+    Attributes:
+        source: what the file calls a tensor.
+        shape: as the file has it.
+        target: its key in the backbone's state_dict.
+        how: what was done to it.
+    """
 
     source: str
     shape: tuple[int, ...]
@@ -37,54 +52,66 @@ class Row(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Imported:
-    """A model with weights from elsewhere, where each came from, and what a user should know."""
+class Imported(Generic[Network]):
+    """A model with weights from elsewhere, where each came from, and what a user should know.
 
-    model: RankModel
+    Attributes:
+        model: in evaluation mode.
+        rows: the table, a row for each tensor, in the order of the import.
+        notes: sentences for the user.
+    """
+
+    model: Network
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
 
 
-def assign(path: str, model: RankModel, tensors: Iterable[Tensor], notes: Sequence[str] = ()) -> Imported:
+def assign(
+    path: str | os.PathLike[str], model: Network, tensors: Iterable[ImportedTensor], notes: Sequence[str] = ()
+) -> Imported[Network]:
     """Put `tensors` into the backbone of `model`, strictly.
 
-    Raises `InputError` that names `path` for a target that is given twice, is unknown, missing or of another shape, and
-    for values that are not finite.
+    Args:
+        path: the file that they come from, for errors.
+        model: changed in place.
+        tensors: one for each of the backbone's; the step counters of batch norms may be missing.
+        notes: kept with the model.
+
+    Raises:
+        InputError: a target that is given twice, is unknown, missing or of another shape, and values that are not
+            finite.
     """
     own = model.backbone.state_dict()
     found: dict[str, torch.Tensor] = {}
     rows = []
     for tensor in tensors:
         if tensor.target in found:
-            raise InputError(f"{path}: two tensors for {tensor.target}, the second is {tensor.source}")
+            raise InputError(f"two tensors for {tensor.target}, the second is {tensor.source}", path=path)
         if tensor.target not in own:
-            raise InputError(f"{path}: {tensor.source}: {model.name} has no {tensor.target}")
+            raise InputError(f"{tensor.source}: {model.name} has no {tensor.target}", path=path)
         wanted = tuple(own[tensor.target].shape)
         if tuple(tensor.value.shape) != wanted:
             raise InputError(
-                f"{path}: {tensor.source} has the shape {tensor.shape}, but {model.name} needs {wanted} in "
-                f"{tensor.target}"
+                f"{tensor.source} has the shape {tensor.shape}, but {model.name} needs {wanted} in {tensor.target}",
+                path=path,
             )
         if not np.isfinite(tensor.value).all():
-            raise InputError(f"{path}: {tensor.source} holds values that are not finite")
+            raise InputError(f"{tensor.source} holds values that are not finite", path=path)
         found[tensor.target] = torch.from_numpy(np.ascontiguousarray(tensor.value, dtype=np.float32))
         rows.append(Row(tensor.source, tensor.shape, tensor.target, tensor.how))
     missing = [key for key in own if key not in found and not key.endswith("num_batches_tracked")]
     if missing:
-        raise InputError(f"{path}: {len(missing)} tensors of {model.name} are not in it, the first is {missing[0]}")
+        raise InputError(f"{len(missing)} tensors of {model.name} are not in it, the first is {missing[0]}", path=path)
     model.backbone.load_state_dict(found, strict=False)
     return Imported(model.eval(), tuple(rows), tuple(notes))
 
 
-def as_text(imported: Imported) -> str:
-    """The table, one line a tensor, in fixed columns."""
-    head = Row("in the file", (), "in the network", "")
-    lines = [
-        (row.source or "-", "×".join(map(str, row.shape)) or "scalar", row.target, row.how) for row in imported.rows
-    ]
-    lines.insert(0, (head.source, "shape", head.target, ""))
-    width = [max(len(line[k]) for line in lines) for k in range(3)]
-    text = [
-        "  ".join([*(cell.ljust(w) for cell, w in zip(line, width, strict=False)), line[3]]).rstrip() for line in lines
-    ]
-    return "\n".join(text)
+def shape_text(shape: Sequence[int]) -> str:
+    """A shape for people: 96×3×11×11; "scalar" without axes."""
+    return "×".join(map(str, shape)) or "scalar"
+
+
+def import_table(imported: Imported[Network]) -> str:
+    """What went where, one line a tensor, in fixed columns: its name and shape in the file, its key, what was done."""
+    rows = [(row.source or "-", shape_text(row.shape), row.target, row.how) for row in imported.rows]
+    return text_table([("in the file", "shape", "in the network", ""), *rows], "<<<<")

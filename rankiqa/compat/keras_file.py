@@ -10,6 +10,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, NamedTuple
 
 from rankiqa.errors import InputError
@@ -29,8 +30,12 @@ def show(name: str, most: int = 80) -> str:
 
 
 class Layers(NamedTuple):
-    """Weights by the layer's name and Keras's name of the weight, or its place in the list as "0", "1" …; all layers'
-    names, those without weights too; the version of Keras that wrote them, "" where it was not asked.
+    """The layers of a file.
+
+    Attributes:
+        weights: by the layer's name, then by Keras's name of the weight, or its place in the list as "0", "1" ….
+        names: of all layers, those without weights too.
+        version: of Keras that wrote them, "" where it was not asked.
     """
 
     weights: dict[str, dict[str, h5py.Dataset]]
@@ -39,24 +44,30 @@ class Layers(NamedTuple):
 
 
 class Reader:
-    """The layers of one open file. It follows no link, and reads no more than names and shapes."""
+    """The layers of one open file. It follows no link, and reads no more than names and shapes.
 
-    def __init__(self, path: Path, h5py) -> None:
-        self.path, self.h5py, self.objects = path, h5py, 0
+    Args:
+        path: the file, for errors.
+        library: h5py, which is imported only where a file is read.
+    """
+
+    def __init__(self, path: Path, library: ModuleType) -> None:
+        self.path, self.h5py, self.objects = path, library, 0
         self.weights: dict[str, dict[str, h5py.Dataset]] = {}
         self.notes: list[str] = []
 
     def layers(self, file: h5py.File) -> Layers:
+        """The layers of a file in any of the known layouts; `InputError` for anything that none of them has."""
         root = self.members(file)
         if "model_weights" in root or "layer_names" in file.attrs or "layer_names0" in file.attrs:
             if "optimizer_weights" in root:
                 self.notes.append("the tensors of the optimizer were left out")
             surplus = sorted(set(root) - {"model_weights", "optimizer_weights"})
             if "model_weights" in root and surplus:
-                raise InputError(f"{self.path}: {show(surplus[0])} is no part of a Keras file that is known here")
+                raise InputError(f"{show(surplus[0])} is no part of a Keras file that is known here", path=self.path)
             return self.legacy(root.get("model_weights", file))
         if "layers" not in root:
-            raise InputError(f"{self.path}: holds no Keras weights that are known here; {ADVICE}")
+            raise InputError("holds no Keras weights that are known here", path=self.path, cure=ADVICE)
         variables: dict[str, dict[str, h5py.Dataset]] = {}
         for name, item in root.items():
             if name == "optimizer":  # the network's own weights all lie in layers
@@ -66,11 +77,15 @@ class Reader:
             elif name == "layers":
                 self.keras3(item, name, variables)
             else:
-                raise InputError(f"{self.path}: {show(name)} is no part of a Keras file that is known here; {ADVICE}")
+                raise InputError(
+                    f"{show(name)} is no part of a Keras file that is known here", path=self.path, cure=ADVICE
+                )
         names = self.texts(list(variables), "name")
         for (where, tensors), name in zip(variables.items(), names, strict=True):
             if tensors and not name:
-                raise InputError(f"{self.path}: {show(where)} does not name its layer (an older Keras 3); {ADVICE}")
+                raise InputError(
+                    f"{show(where)} does not name its layer (an older Keras 3)", path=self.path, cure=ADVICE
+                )
             for key, dataset in tensors.items():
                 self.add(name, key, dataset)
         return Layers(self.weights, frozenset(names))
@@ -96,7 +111,7 @@ class Reader:
     def keras3(self, group: h5py.Group, where: str, variables: dict[str, dict[str, h5py.Dataset]]) -> None:
         """layers/GROUP/vars/0 …, where GROUP says little and vars has the layer's name; nested models lie deeper."""
         if where.count("/") > DEEPEST:
-            raise InputError(f"{self.path}: models lie more than {DEEPEST // 2} deep in each other")
+            raise InputError(f"models lie more than {DEEPEST // 2} deep in each other", path=self.path)
         for name, layer in self.members(group).items():
             for part, item in self.members(layer).items():
                 place = f"{where}/{name}/{part}"
@@ -107,35 +122,40 @@ class Reader:
                 elif part == "seed_generator":
                     self.notes.append("the state of a random generator was left out")
                 else:
-                    raise InputError(f"{self.path}: {show(place)} is no part of a network that is known here; {ADVICE}")
+                    raise InputError(
+                        f"{show(place)} is no part of a network that is known here", path=self.path, cure=ADVICE
+                    )
 
     def add(self, layer: str, weight: str, dataset: h5py.Dataset) -> None:
+        """Take a weight of a layer; `InputError` for a second one of that name."""
         if weight in self.weights.setdefault(layer, {}):
-            raise InputError(f"{self.path}: two tensors {show(layer)}/{show(weight)}")
+            raise InputError(f"two tensors {show(layer)}/{show(weight)}", path=self.path)
         self.weights[layer][weight] = dataset
 
     def members(self, group: h5py.Group) -> dict[str, h5py.Group | h5py.Dataset]:
         """What lies in a group, by name."""
         if not isinstance(group, self.h5py.Group):
-            raise InputError(f"{self.path}: {show(group.name or '')} is a tensor where Keras has a group")
+            raise InputError(f"{show(group.name or '')} is a tensor where Keras has a group", path=self.path)
         self.objects += len(group)
         if self.objects > MOST_OBJECTS:
-            raise InputError(f"{self.path}: more than {MOST_OBJECTS} groups and tensors; no network here has so many")
+            raise InputError(
+                f"more than {MOST_OBJECTS} groups and tensors; no network here has so many", path=self.path
+            )
         found = {}
         for name in group:
             # A slash would make HDF5 walk a path, over any link on it.
             if "/" in name or not isinstance(group.get(name, getlink=True), self.h5py.HardLink):
-                raise InputError(f"{self.path}: {show(name)} is a link to another place, which is not followed")
+                raise InputError(f"{show(name)} is a link to another place, which is not followed", path=self.path)
             found[name] = group[name]
             if not isinstance(found[name], self.h5py.Group | self.h5py.Dataset):
-                raise InputError(f"{self.path}: {show(name)} is neither a group nor a tensor")
+                raise InputError(f"{show(name)} is neither a group nor a tensor", path=self.path)
         return found
 
     def datasets(self, group: h5py.Group, depth: int = 0) -> dict[str, h5py.Dataset]:
         """All tensors in a group and those below it, by their path from it."""
         if depth > DEEPEST:
-            raise InputError(f"{self.path}: groups lie more than {DEEPEST} deep in each other")
-        found = {}
+            raise InputError(f"groups lie more than {DEEPEST} deep in each other", path=self.path)
+        found: dict[str, h5py.Dataset] = {}
         for name, item in self.members(group).items():
             if isinstance(item, self.h5py.Group):
                 found |= {f"{name}/{key}": value for key, value in self.datasets(item, depth + 1).items()}
@@ -149,10 +169,12 @@ class Reader:
         properties = dataset.id.get_create_plist()
         layout = properties.get_layout()
         if layout == self.h5py.h5d.VIRTUAL or properties.get_external_count():
-            raise InputError(f"{self.path}: the values of {show(name)} lie in another file, which is not read")
+            raise InputError(f"the values of {show(name)} lie in another file, which is not read", path=self.path)
         # A chunk or a filter can claim any amount of memory; Keras writes neither.
         if layout not in (self.h5py.h5d.CONTIGUOUS, self.h5py.h5d.COMPACT) or properties.get_nfilters():
-            raise InputError(f"{self.path}: {show(name)} is compressed or in chunks, as Keras does not write; {ADVICE}")
+            raise InputError(
+                f"{show(name)} is compressed or in chunks, as Keras does not write", path=self.path, cure=ADVICE
+            )
 
     def texts(self, groups: list[str], key: str) -> list[str]:
         """The attribute `key` of each group, "" where it has none.
@@ -169,7 +191,7 @@ class Reader:
         except (subprocess.TimeoutExpired, ValueError):
             texts = None
         if texts is None:
-            raise InputError(f"{self.path}: the names of its layers cannot be read; {ADVICE}")
+            raise InputError("the names of its layers cannot be read", path=self.path, cure=ADVICE)
         return texts
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,9 +10,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from rankiqa.compat.importing import Imported, Tensor, assign
-from rankiqa.compat.keras_file import Layers, Reader, show
+from rankiqa.compat.importing import Imported, ImportedTensor, assign
+from rankiqa.compat.keras_file import ADVICE, Layers, Reader, show
 from rankiqa.errors import InputError
+from rankiqa.extras import extra
 from rankiqa.models.mobilenet_keras import BLOCKS
 from rankiqa.models.nima import Nima, build_nima
 
@@ -19,8 +21,15 @@ if TYPE_CHECKING:
     import h5py
 
 
-class Part(NamedTuple):
-    """A tensor of a layer: what Keras has called it, its key in PyTorch's module, the order of its axes there."""
+class KerasWeight(NamedTuple):
+    """A tensor of a layer.
+
+    Attributes:
+        names: what Keras has called it.
+        key: its name in PyTorch's module.
+        axes: their order there; None: as it is.
+        how: what that does, for the table.
+    """
 
     names: tuple[str, ...]
     key: str
@@ -29,23 +38,29 @@ class Part(NamedTuple):
 
 
 # In the order in which Keras lists the weights of such a layer.
-CONV = (Part(("kernel",), "weight", (3, 2, 0, 1), "HWIO → OIHW"), Part(("bias",), "bias"))
-DEPTHWISE = (Part(("depthwise_kernel", "kernel"), "weight", (2, 3, 0, 1), "HWC1 → C1HW"),)
+CONV = (KerasWeight(("kernel",), "weight", (3, 2, 0, 1), "HWIO → OIHW"), KerasWeight(("bias",), "bias"))
+DEPTHWISE = (KerasWeight(("depthwise_kernel", "kernel"), "weight", (2, 3, 0, 1), "HWC1 → C1HW"),)
 NORM = (
-    Part(("gamma",), "weight"),
-    Part(("beta",), "bias"),
-    Part(("moving_mean",), "running_mean"),
-    Part(("moving_variance",), "running_var"),
+    KerasWeight(("gamma",), "weight"),
+    KerasWeight(("beta",), "bias"),
+    KerasWeight(("moving_mean",), "running_mean"),
+    KerasWeight(("moving_variance",), "running_var"),
 )
-DENSE = (Part(("kernel",), "weight", (1, 0), "IO → OI"), Part(("bias",), "bias"))
+DENSE = (KerasWeight(("kernel",), "weight", (1, 0), "IO → OI"), KerasWeight(("bias",), "bias"))
 
 
-class Place(NamedTuple):
-    """A layer of Keras's network by name ("conv2d" and "batch_normalization": the next by number), and its module."""
+class KerasLayer(NamedTuple):
+    """A layer of Keras's network, and its place in ours.
+
+    Attributes:
+        layer: its name in Keras; "conv2d" and "batch_normalization": the next one by number.
+        module: of the backbone.
+        parts: its tensors.
+    """
 
     layer: str
     module: str
-    parts: tuple[Part, ...]
+    parts: tuple[KerasWeight, ...]
 
 
 # The convolutions of timm's blocks in the order in which Keras makes them, which is that of its numbers.
@@ -55,17 +70,17 @@ _BLOCK17 = ("branch0", "branch1.0", "branch1.1", "branch1.2")  # mixed_6a and bl
 _MIXED_7A = ("branch0.0", "branch0.1", "branch1.0", "branch1.1", "branch2.0", "branch2.1", "branch2.2")
 
 
-def _inception_resnet_v2() -> list[Place]:
+def _inception_resnet_v2() -> list[KerasLayer]:
     places = []
 
     def numbered(*modules: str) -> None:
         for module in modules:
-            places.append(Place("conv2d", f"{module}.conv", CONV))
-            places.append(Place("batch_normalization", f"{module}.bn", NORM))
+            places.append(KerasLayer("conv2d", f"{module}.conv", CONV))
+            places.append(KerasLayer("batch_normalization", f"{module}.bn", NORM))
 
     def residual(module: str, convs: tuple[str, ...], name: str) -> None:
         numbered(*(f"{module}.{conv}" for conv in convs))
-        places.append(Place(f"{name}_conv", f"{module}.conv2d", CONV))
+        places.append(KerasLayer(f"{name}_conv", f"{module}.conv2d", CONV))
 
     numbered("conv2d_1a", "conv2d_2a", "conv2d_2b", "conv2d_3b", "conv2d_4a")
     numbered(*(f"mixed_5b.{conv}" for conv in _MIXED_5B))
@@ -78,24 +93,30 @@ def _inception_resnet_v2() -> list[Place]:
     for k in range(9):
         residual(f"repeat_2.{k}", _BLOCK17, f"block8_{k + 1}")
     residual("block8", _BLOCK17, "block8_10")
-    places += [Place("conv_7b", "conv2d_7b.conv", CONV), Place("conv_7b_bn", "conv2d_7b.bn", NORM)]
+    places += [KerasLayer("conv_7b", "conv2d_7b.conv", CONV), KerasLayer("conv_7b_bn", "conv2d_7b.bn", NORM)]
     return places
 
 
-def _mobilenet() -> list[Place]:
+def _mobilenet() -> list[KerasLayer]:
     names = ["conv1"] + [f"conv_{kind}_{k}" for k in range(1, len(BLOCKS) + 1) for kind in ("dw", "pw")]
     places = []
     for name in names:
-        places.append(Place(name, name, DEPTHWISE if "_dw_" in name else CONV))
-        places.append(Place(f"{name}_bn", f"{name}_bn", NORM))
+        places.append(KerasLayer(name, name, DEPTHWISE if "_dw_" in name else CONV))
+        places.append(KerasLayer(f"{name}_bn", f"{name}_bn", NORM))
     return places
 
 
 class Recipe(NamedTuple):
-    """A network of `build_nima`, where its layers go, and whether Keras makes its batch norms without gamma."""
+    """A network of Keras's.
+
+    Attributes:
+        network: its name, for `build_nima`.
+        places: makes the list of where its layers go.
+        gamma_absent: Keras makes its batch norms without gamma.
+    """
 
     network: str
-    places: Callable[[], list[Place]]
+    places: Callable[[], list[KerasLayer]]
     gamma_absent: bool
 
 
@@ -105,7 +126,7 @@ KERAS_MODELS: dict[str, Recipe] = {
 }
 
 
-def import_keras(path: str | Path, model: str) -> Imported:
+def import_keras(path: str | os.PathLike[str], model: str) -> Imported[Nima]:
     """NIMA with the weights of a Keras .h5 file: the base network, average pool, dropout 0.75, a dense layer of ten.
 
     The base may be a layer of its own, as in `Sequential([base, Dropout(0.75), Dense(10)])`. Numbered layers, as
@@ -116,24 +137,23 @@ def import_keras(path: str | Path, model: str) -> Imported:
         model: one of `KERAS_MODELS`.
 
     Raises:
-        InputError: one line that names the file, for a file that is damaged, of another network, or that holds
-            anything but plain tensors of the shapes that are needed.
+        InputError: no such model; a file that is damaged, of another network, or that holds anything but plain tensors
+            of the shapes that are needed.
+        ImportError: h5py is missing.
     """
     if model not in KERAS_MODELS:
         raise InputError(f"unknown Keras model {model!r}; known: {', '.join(KERAS_MODELS)}")
-    try:
+    with extra("keras"):
         import h5py
-    except ImportError as error:
-        raise InputError(f'{path}: reading Keras files needs h5py: pip install "rankiqa[keras]"') from error
     path = Path(path)
     if not path.is_file():
-        raise InputError(f"{path}: no such weights file")
+        raise InputError("no such weights file", path=path)
     recipe = KERAS_MODELS[model]
     nima = build_nima(recipe.network, preprocessing="inception")
     try:
         with path.open("rb") as stream:
             if stream.read(4) == b"PK\x03\x04":
-                raise InputError(f'{path}: a .keras archive; load it in Keras and save it with model.save("x.h5")')
+                raise InputError("a .keras archive", path=path, cure=ADVICE)
         with h5py.File(path, "r") as file:
             reader = Reader(path, h5py)
             layers = reader.layers(file)
@@ -141,16 +161,25 @@ def import_keras(path: str | Path, model: str) -> Imported:
             notes = list(dict.fromkeys(reader.notes))
             if recipe.network == "mobilenet_keras":
                 notes += _padding_notes(layers)
-            return assign(str(path), nima, _tensors(path, plan), notes)
+            return assign(path, nima, _tensors(path, plan), notes)
     except InputError:
         raise
     except (OSError, RuntimeError, KeyError, TypeError, ValueError, OverflowError) as error:  # what h5py raises
         reason = show((str(error).strip().splitlines() or [type(error).__name__])[0], 160)
-        raise InputError(f"{path}: not a readable HDF5 file ({reason})") from error
+        raise InputError(f"not a readable HDF5 file ({reason})", path=path) from error
 
 
 class Step(NamedTuple):
-    """One tensor to come: its key, Keras's dataset (None: ones), its source, the order of axes, the remark."""
+    """One tensor to come.
+
+    Attributes:
+        target: its key in the backbone's state_dict.
+        dataset: Keras's; None: ones.
+        source: what the file calls it.
+        axes: their order in the target; None: as it is.
+        how: what that does, for the table.
+        shape: as the file has it, or should.
+    """
 
     target: str
     dataset: h5py.Dataset | None
@@ -177,25 +206,28 @@ def _plan(path: Path, model: str, recipe: Recipe, nima: Nima, layers: Layers) ->
         names = _numbered(layers, family) if wanted else []
         if len(names) != wanted:
             raise InputError(
-                f"{path}: not {model}: it has {len(names)} layers {family}_…, but the network has {wanted}"
+                f"not {model}: it has {len(names)} layers {family}_…, but the network has {wanted}", path=path
             )
         numbered[family] = iter(names)
     steps = []
     for place in places:
         name = next(numbered[place.layer]) if place.layer in numbered else place.layer
         if name not in left:
-            raise InputError(f"{path}: not {model}: it has no layer {name}")
+            raise InputError(f"not {model}: it has no layer {name}", path=path)
         steps += _layer(path, model, recipe, own, place, name, left.pop(name))
     if len(left) != 1:
         what = f"besides the network it has the layers {', '.join(map(show, sorted(left)[:4]))}"
         raise InputError(
-            f"{path}: not {model}: {what if left else 'it has no dense layer'}; a NIMA has one dense layer of ten votes"
+            f"not {model}: {what if left else 'it has no dense layer'}; a NIMA has one dense layer of ten votes",
+            path=path,
         )
     name, weights = left.popitem()
-    return steps + _layer(path, model, recipe, own, Place(name, nima.head, DENSE), name, weights)
+    return steps + _layer(path, model, recipe, own, KerasLayer(name, nima.head, DENSE), name, weights)
 
 
-def _layer(path: Path, model: str, recipe: Recipe, own: dict, place: Place, name: str, weights: dict) -> list[Step]:
+def _layer(
+    path: Path, model: str, recipe: Recipe, own: dict, place: KerasLayer, name: str, weights: dict
+) -> list[Step]:
     parts = [part for part in place.parts if f"{place.module}.{part.key}" in own]
     steps, weights = [], dict(weights)
     if place.parts is NORM and recipe.gamma_absent and "gamma" not in weights and len(weights) == 3:
@@ -205,33 +237,35 @@ def _layer(path: Path, model: str, recipe: Recipe, own: dict, place: Place, name
     for index, part in enumerate(parts):
         names = [key for key in (*part.names, str(index)) if key in weights]
         if len(names) != 1:
-            raise InputError(f"{path}: not {model}: its layer {show(name)} has no {part.names[0]}")
+            raise InputError(f"not {model}: its layer {show(name)} has no {part.names[0]}", path=path)
         dataset, target, axes = weights.pop(names[0]), f"{place.module}.{part.key}", part.axes
         source = f"{show(name)}/{part.names[0] if names[0].isdigit() else names[0]}"
         shape = own[target] if axes is None else tuple(own[target][axes.index(k)] for k in range(len(axes)))
         if dataset.dtype.kind != "f" or dataset.dtype.itemsize > 8:
-            raise InputError(f"{path}: {source} holds {show(str(dataset.dtype))}, but weights are float32")
+            raise InputError(f"{source} holds {show(str(dataset.dtype))}, but weights are float32", path=path)
         if dataset.shape != shape:
-            raise InputError(f"{path}: {source} has the shape {dataset.shape}, but {model} needs {shape} for {target}")
+            raise InputError(
+                f"{source} has the shape {dataset.shape}, but {model} needs {shape} for {target}", path=path
+            )
         if dataset.id.get_storage_size() != int(np.prod(shape)) * dataset.dtype.itemsize:
-            raise InputError(f"{path}: the values of {source} were never written")
+            raise InputError(f"the values of {source} were never written", path=path)
         steps.append(Step(target, dataset, source, axes, part.how, shape))
     if weights:
-        raise InputError(f"{path}: not {model}: its layer {show(name)} has {show(sorted(weights)[0])} too")
+        raise InputError(f"not {model}: its layer {show(name)} has {show(sorted(weights)[0])} too", path=path)
     return steps
 
 
-def _tensors(path: Path, plan: list[Step]) -> Iterator[Tensor]:
+def _tensors(path: Path, plan: list[Step]) -> Iterator[ImportedTensor]:
     """The values, one tensor at a time."""
     for step in plan:
         if step.dataset is None:
-            yield Tensor(step.target, np.ones(step.shape, np.float32), step.source, (), step.how)
+            yield ImportedTensor(step.target, np.ones(step.shape, np.float32), step.source, (), step.how)
             continue
         with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite, which `assign` refuses
             value = step.dataset[()].astype(np.float32)
         if step.target.endswith("running_var") and (value < 0).any():
-            raise InputError(f"{path}: {step.source} holds negative variances")
-        yield Tensor(
+            raise InputError(f"{step.source} holds negative variances", path=path)
+        yield ImportedTensor(
             step.target, value if step.axes is None else value.transpose(step.axes), step.source, step.shape, step.how
         )
 

@@ -27,8 +27,14 @@ ORDERS = (LOWER, HIGHER)
 _PRISTINE_FOLDERS = (PRISTINE, "pristine_images")
 
 
-class Entry(NamedTuple):
-    """A line of a list file: path, number, and the line it stands in (0 where it has not been read)."""
+class ListLine(NamedTuple):
+    """A line of a list file.
+
+    Attributes:
+        path: of the image, as it stands there.
+        value: the number beside it.
+        line: where it stands, from 1; 0 where it has not been read.
+    """
 
     path: str
     value: float
@@ -36,22 +42,29 @@ class Entry(NamedTuple):
 
 
 class Place(NamedTuple):
-    """What the folders of a path say: type, level (0 for pristine) and photo."""
+    """What the folders of a path say.
+
+    Attributes:
+        distortion: the type, or "pristine".
+        level: from 1, worse the higher; 0: pristine.
+        photo: the name, without its ending.
+    """
 
     distortion: str
     level: int
     photo: str
 
 
-def read_list(file: str | os.PathLike[str]) -> list[Entry]:
+def read_list(file: str | os.PathLike[str]) -> list[ListLine]:
     """The lines of a list file, in its order; the last field of a line is the number, so that paths may hold blanks.
 
-    Raises `InputError`, naming file and line, for a line without a path or a finite number, and for an empty file.
+    Raises:
+        InputError: the file cannot be read, or is empty; a line is without a path or a finite number.
     """
     try:
         lines = Path(file).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{file}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+        raise InputError(f"cannot be read: {getattr(error, 'strerror', None) or error}", path=file) from error
     entries = []
     for number, line in enumerate(lines, start=1):
         if not line.strip():
@@ -59,14 +72,14 @@ def read_list(file: str | os.PathLike[str]) -> list[Entry]:
         path, *last = line.strip().rsplit(None, 1)
         value = to_number(last[0]) if last else None
         if value is None:
-            raise InputError(f"{file}, line {number}: must be a path and a number, not {line.strip()[:80]!r}")
-        entries.append(Entry(path, value, number))
+            raise InputError(f"must be a path and a number, not {line.strip()[:80]!r}", path=file, line=number)
+        entries.append(ListLine(path, value, number))
     if not entries:
-        raise InputError(f"{file}: holds no line with a path and a number")
+        raise InputError("holds no line with a path and a number", path=file)
     return entries
 
 
-def write_list(file: str | os.PathLike[str], entries: Iterable[Entry]) -> None:
+def write_list(file: str | os.PathLike[str], entries: Iterable[ListLine]) -> None:
     """Write a list file as the original's scripts do: `path value`, the number with two decimals and six wide."""
     text = "".join(f"{entry.path} {entry.value:6.2f}\n" for entry in entries)
     try:
@@ -106,7 +119,7 @@ def _photo(parts: Sequence[str]) -> str:
     return "/".join(parts).rpartition(".")[0] or "/".join(parts)
 
 
-def check_ranks(file: str | os.PathLike[str], entries: Sequence[Entry], order: str) -> dict[Place, Entry]:
+def check_ranks(file: str | os.PathLike[str], entries: Sequence[ListLine], order: str) -> dict[Place, ListLine]:
     """The images of a rank list by place, after a check that numbers, folders and `order` tell the same order.
 
     A pristine image may stand in the list once for each type, with the same number.
@@ -118,55 +131,69 @@ def check_ranks(file: str | os.PathLike[str], entries: Sequence[Entry], order: s
     """
     if order not in ORDERS:
         raise InputError(f"unknown order {order!r}; known: {', '.join(ORDERS)}")
-    found: dict[Place, Entry] = {}
+    found: dict[Place, ListLine] = {}
     for entry in entries:
-        where = f"{file}, line {entry.line}"
         place = parse_path(entry.path)
         if place is None:
-            raise InputError(f"{where}: {entry.path} is neither in TYPE/LEVEL/ nor in pristine_images/")
+            raise InputError(
+                f"{entry.path} is neither in TYPE/LEVEL/ nor in pristine_images/", path=file, line=entry.line
+            )
         before = found.setdefault(place, entry)
         if before is entry:
             continue
         if place.level:
-            raise InputError(f"{where}: {entry.path} is there twice, first in line {before.line}; keep one")
+            raise InputError(
+                f"{entry.path} is there twice, first in line {before.line}", path=file, line=entry.line, cure="keep one"
+            )
         if before.value != entry.value:
             raise InputError(
-                f"{where}: the pristine image {entry.path} is {entry.value:g}, "
-                f"but {before.value:g} in line {before.line}"
+                f"the pristine image {entry.path} is {entry.value:g}, but {before.value:g} in line {before.line}",
+                path=file,
+                line=entry.line,
             )
     levels: dict[str, set[int]] = defaultdict(set)
-    ladders: dict[tuple[str, str], dict[int, Entry]] = defaultdict(dict)
+    ladders: dict[tuple[str, str], dict[int, ListLine]] = defaultdict(dict)
     for place, entry in found.items():
         if place.level:
             levels[place.distortion].add(place.level)
             ladders[place.distortion, place.photo][place.level] = entry
     if not ladders:
-        raise InputError(f"{file}: holds pristine images only; there is nothing to rank")
+        raise InputError("holds pristine images only; there is nothing to rank", path=file)
     for (distortion, photo), ladder in ladders.items():
         pristine = found.get(Place(PRISTINE, 0, photo))
         if pristine is None:
-            raise InputError(f"{file}: {photo} of {distortion} has no pristine image in the list")
+            raise InputError(f"{photo} of {distortion} has no pristine image in the list", path=file)
         if missing := levels[distortion] - set(ladder):
-            raise InputError(f"{file}: {photo} has no {distortion} level {min(missing)}, which other photos have")
+            raise InputError(f"{photo} has no {distortion} level {min(missing)}, which other photos have", path=file)
         _check_ladder(file, [pristine, *(ladder[level] for level in sorted(ladder))], order)
     return found
 
 
-def _check_ladder(file: str | os.PathLike[str], ladder: Sequence[Entry], order: str) -> None:
+def _check_ladder(file: str | os.PathLike[str], ladder: Sequence[ListLine], order: str) -> None:
     sign = 1 if order == LOWER else -1
     for better, worse in pairwise(ladder):
         if (worse.value - better.value) * sign <= 0:
             raise InputError(
-                f"{file}, line {worse.line}: {worse.path} is {worse.value:g} and should be worse than {better.path}, "
-                f"which is {better.value:g} in line {better.line}; with --order {order} that contradicts the folders"
+                f"{worse.path} is {worse.value:g} and should be worse than {better.path}, which is {better.value:g} in "
+                f"line {better.line}; read as {order} that contradicts the folders",
+                path=file,
+                line=worse.line,
+                cure="give the other order, or correct the list",
+                options=("order",),
             )
 
 
-def list_of_ranks(ranks: RankedSet, references: Sequence[str], order: str, root: str = "") -> list[Entry]:
+def list_of_ranks(ranks: RankedSet, references: Sequence[str], order: str, root: str = "") -> list[ListLine]:
     """The rank list of some photos, laid out as the original's: type by type, level by level, photo by photo.
 
     With lower-is-better (TID2013's lists) the pristine images are 0 and head each type; with higher-is-better (LIVE's)
-    the worst images are 0 and the pristine ones end each type. `root` is put in front of each path.
+    the worst images are 0 and the pristine ones end each type.
+
+    Args:
+        ranks: the ranked set.
+        references: the photos.
+        order: one of `ORDERS`.
+        root: put in front of each path.
     """
     entries = []
     for distortion in ranks.distortions:
@@ -175,15 +202,22 @@ def list_of_ranks(ranks: RankedSet, references: Sequence[str], order: str, root:
             value = levels.index(level) if order == LOWER else len(levels) - 1 - levels.index(level)
             for reference in sorted(references):
                 path = ranks.row_path(reference, distortion, level).relative_to(ranks.folder).as_posix()
-                entries.append(Entry(f"{root.rstrip('/')}/{path}" if root else path, float(value)))
+                entries.append(ListLine(f"{root.rstrip('/')}/{path}" if root else path, float(value)))
     return entries
 
 
-def write_manifest(root: str | os.PathLike[str], found: dict[Place, Entry]) -> Path:
+def write_manifest(root: str | os.PathLike[str], found: dict[Place, ListLine], file: str | os.PathLike[str]) -> Path:
     """Make a ranked set of images that are there already: write manifest.csv into the folder `root` they lie in.
 
-    `found` comes from `check_ranks`; paths that do not lead into `root` themselves are looked up in it. Strength and
-    seed stay empty: the images can be trained on and verified, not made again.
+    Strength and seed stay empty: the images can be trained on and verified, not made again.
+
+    Args:
+        root: the folder. Paths that do not lead into it themselves are looked up in it.
+        found: of `check_ranks`.
+        file: the list that it comes from, for errors.
+
+    Returns:
+        The path of the manifest.
 
     Raises:
         InputError: there is a manifest, or an image is missing or lies outside `root`.
@@ -191,18 +225,26 @@ def write_manifest(root: str | os.PathLike[str], found: dict[Place, Entry]) -> P
     root = Path(root)
     manifest = root / MANIFEST
     if not root.is_dir():
-        raise InputError(f"{root}: no such folder")
+        raise InputError("no such folder", path=root)
     if manifest.exists():
-        raise InputError(f"{manifest}: is there already; move it away, or choose another --root")
+        raise InputError(
+            "is there already", path=manifest, cure="move it away, or choose another folder", options=("root",)
+        )
     rows = []
     for place, entry in sorted(found.items(), key=lambda item: (item[0].photo, item[0].distortion, item[0].level)):
-        file = root / entry.path
+        image = root / entry.path
         try:
-            inside = file.resolve().relative_to(root.resolve())
-            sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+            inside = image.resolve().relative_to(root.resolve())
+            sha256 = hashlib.sha256(image.read_bytes()).hexdigest()
         except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: links in a circle
             why = "leads out of the folder" if isinstance(error, ValueError) else getattr(error, "strerror", error)
-            raise InputError(f"line {entry.line}: {entry.path} in {root}: {why}; paths start from --root") from error
+            raise InputError(
+                f"{entry.path} in {root}: {why}",
+                path=file,
+                line=entry.line,
+                cure="give the folder that the paths start from",
+                options=("root",),
+            ) from error
         values = (inside.as_posix(), place.photo, place.distortion, place.level, None, None, sha256)
         rows.append(dict(zip(COLUMNS, values, strict=True)))
     try:

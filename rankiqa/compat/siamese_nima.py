@@ -8,25 +8,30 @@ image is resized with smoothing, where Keras takes the nearest pixels.
 
 from __future__ import annotations
 
+import csv
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 
+from rankiqa.compat.rank_list import to_number
 from rankiqa.config import NimaModelConfig, OptimConfig, PairBatchConfig, PairLossConfig, SiameseNimaConfig
+from rankiqa.datasets.label_file import read_csv_rows, read_lines
 from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.datasets.splits import Split
 from rankiqa.errors import InputError
 from rankiqa.images.crops import squeeze
+from rankiqa.images.photos import Photo
 from rankiqa.images.reading import read_image
 from rankiqa.models import Nima, build_nima
 from rankiqa.models.nima import DEFAULT
 from rankiqa.parallel import ahead
 from rankiqa.scoring.device import pick_device
-from rankiqa.scoring.patches import score_files, score_inputs
+from rankiqa.scoring.patches import PatchScores, score_files, score_inputs
 from rankiqa.scoring.view import View
 from rankiqa.seeding import derive_seed
 from rankiqa.training.nima import open_nima
@@ -35,7 +40,7 @@ from rankiqa.training.siamese_nima import SiameseNimaTrainer
 from rankiqa.votes import mean_of, std_of
 
 KERAS_SUFFIXES = (".h5", ".hdf5")
-COLUMNS = ("file_name", "label")
+TABLE_COLUMNS = ("file_name", "label")  # of the original's tables
 
 Raw = tuple[np.ndarray, ...]  # of `load_data`: paths, and labels where the file has them
 
@@ -60,7 +65,9 @@ class SiameseNIMA:
     def model_nima(self) -> Nima:
         """The network alone, as `train`, `build` or `predict` left it."""
         if self._model is None:
-            raise InputError("there is no model yet: call train() or build(), or give nima_weight_path")
+            raise InputError(
+                "there is no model yet", cure="call train() or build(), or give one", options=("nima_weight_path",)
+            )
         return self._model
 
     def build(self, nima_weight_path: str | os.PathLike[str] | None = None) -> Nima:
@@ -82,49 +89,49 @@ class SiameseNIMA:
         image_dir: str | os.PathLike[str],
         data_path: str | os.PathLike[str],
         sep: str = " ",
-        columns: Sequence[str] = COLUMNS,
+        columns: Sequence[str] = TABLE_COLUMNS,
     ) -> Raw:
         """Read a table of images: (paths,) or (paths, labels), each (n,).
 
         Args:
             image_dir: folder of the images.
             data_path: the table, with a header.
-            sep: between its columns; a header with a comma and without `sep` is taken for CSV.
+            sep: one character, between its columns; a header with a comma and without `sep` is taken for CSV.
             columns: name of the column of file names, and of the labels where there are any (a score, or the number of
                 a bucket; higher is better).
+
+        Raises:
+            InputError: no such folder or file, a table without a row or without these columns, an image that is not in
+                the folder, or a label that is no finite number.
         """
         folder, file = Path(image_dir), Path(data_path)
         if not folder.is_dir():
-            raise InputError(f"{folder}: no such folder of images")
+            raise InputError("no such folder of images", path=folder)
         if not 1 <= len(columns) <= 2:
             raise InputError(f"columns must be one, to predict, or two, to train, not {list(columns)}")
-        try:
-            with file.open(encoding="utf-8-sig") as lines:
-                head = lines.readline()
-            sep = "," if "," in head and sep not in head.strip() else sep
-            table = pd.read_csv(file, sep=sep, dtype={columns[0]: str}, skipinitialspace=True, encoding="utf-8-sig")
-        except (OSError, ValueError) as error:
-            why = error.strerror if isinstance(error, OSError) else error
-            raise InputError(f"{file}: cannot be read as a table with {sep!r} between the columns: {why}") from error
+        header, rows = _read_table(file, sep)
         for column in columns:
-            if column not in table:
-                raise InputError(f"{file}: no column {column}, only {', '.join(map(str, table.columns))}")
-        if not len(table):
-            raise InputError(f"{file}: no rows below the header")
-        names = table[columns[0]].fillna("").tolist()
+            if column not in header:
+                raise InputError(f"no column {column}, only {', '.join(header)}", path=file)
+        if not rows:
+            raise InputError("no rows below the header", path=file)
+        name_at, *label_at = map(header.index, columns)
+        names = [cells[name_at] for _, cells in rows]
         paths = [os.fspath(folder / name) for name in names]
         absent = [name for name, path in zip(names, paths, strict=True) if not os.path.isfile(path)]
         if absent:
             raise InputError(
-                f"{file}: {len(absent)} of {len(paths)} images are not in {folder}, the first is {absent[0]!r}"
+                f"{len(absent)} of {len(paths)} images are not in {folder}, the first is {absent[0]!r}", path=file
             )
-        if len(columns) == 1:
+        if not label_at:
             return (np.array(paths),)
-        labels = pd.to_numeric(table[columns[1]], errors="coerce").to_numpy(np.float64)
-        if not np.isfinite(labels).all():
-            row = int(np.flatnonzero(~np.isfinite(labels))[0])
-            raise InputError(f"{file}: the {columns[1]} of {names[row]} is not a finite number")
-        return np.array(paths), labels
+        labels = []
+        for (line, cells), name in zip(rows, names, strict=True):
+            label = to_number(cells[label_at[0]])
+            if label is None:
+                raise InputError(f"the {columns[1]} of {name} is not a finite number", path=file, line=line)
+            labels.append(label)
+        return np.array(paths), np.array(labels)
 
     def train(
         self,
@@ -144,7 +151,8 @@ class SiameseNIMA:
         """Train, and keep the NIMA alone; returns the folder of its model.
 
         Args:
-            train_raw, val_raw: paths and labels of `load_data`.
+            train_raw: paths and labels of `load_data`.
+            val_raw: those that are validated on. None: nothing is.
             nima_weight_path: as for `build`. None: from random weights, and no layer is frozen.
             layer_to_freeze: how many of Keras's layers are kept, or the name of the first one that learns; None: all
                 learn. Other networks than inception_resnet_v2 know names only, and learn whole by default.
@@ -156,6 +164,10 @@ class SiameseNIMA:
             seed: of weights and pairs.
             workers: processes that read images beside this one.
             overwrite: move an earlier training in `output_dir` aside.
+
+        Raises:
+            InputError: an argument that cannot be, an image twice, labels without an order, or a training that is
+                there.
         """
         if len(train_raw) != 2 or (val_raw is not None and len(val_raw) != 2):
             raise InputError("train needs paths and labels: load_data with two columns")
@@ -197,6 +209,7 @@ class SiameseNIMA:
         config.scores.convert = True  # as Keras's loader
         trainer = SiameseNimaTrainer(config, _scored_set(train_raw, val_raw), (model, origin))
         trainer.run()
+        assert isinstance(trainer.model, Nima)  # what it started from
         self._model = trainer.model.eval()
         return self.output_dir / "model"
 
@@ -225,11 +238,12 @@ class SiameseNIMA:
             self.build(nima_weight_path)
         device = pick_device(self.device)
         model = self.model_nima.to(device)
+        given: Iterable[Any] = predict_raw
         if isinstance(predict_raw, str | os.PathLike):
-            predict_raw = [predict_raw]
+            given = [predict_raw]
         elif isinstance(predict_raw, tuple) and predict_raw and isinstance(predict_raw[0], np.ndarray):
-            predict_raw = predict_raw[0]
-        paths = [os.fspath(path) for path in predict_raw]
+            given = predict_raw[0]
+        paths = [os.fspath(path) for path in given]
         if batch_size < 1:
             raise InputError(f"batch_size must be at least 1, not {batch_size}")
         if target_size is not None and (len(target_size) != 2 or min(target_size) < 1):
@@ -249,27 +263,46 @@ class SiameseNIMA:
             found = []
             for start in range(0, len(paths), batch_size):
                 batch = torch.stack([next(images) for _ in paths[start : start + batch_size]])
-                found.append(score_inputs(model, batch, device, View(mode="resize")).votes)
+                found.append(_votes(score_inputs(model, batch, device, View(mode="resize"))))
         votes = np.concatenate(found) if found else np.empty((0, 10))
         if not to_df:
             return votes
         return pd.DataFrame({"source": paths, "mean": mean_of(votes), "std": std_of(votes), "scores": list(votes)})
 
 
-def _votes(result) -> np.ndarray:
+def _read_table(file: Path, sep: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """The header of a table, and (line, cells) of its rows."""
+    if sep in (" ", ","):
+        return read_csv_rows(file, spaces=True)
+    if len(sep) != 1:
+        raise InputError(f"sep must be one character, not {sep!r}")
+    lines = read_lines(file)
+    head = lines[0][1]
+    sep = "," if "," in head and sep not in head else sep
+    table = [(line, [cell.strip() for cell in next(csv.reader([text], delimiter=sep))]) for line, text in lines]
+    (_, header), *rows = table
+    for line, cells in rows:
+        if len(cells) != len(header):
+            raise InputError(f"{len(cells)} cells, but the header has {len(header)}", path=file, line=line)
+    return header, rows
+
+
+def _votes(result: PatchScores | InputError) -> np.ndarray:
+    """(n, 10) shares of the votes that a NIMA gave; an image that could not be read raises here."""
     if isinstance(result, InputError):
         raise result
+    assert result.votes is not None  # a NIMA gives some
     return result.votes
 
 
-def _scored_set(train: Raw, val: Raw | None) -> tuple:
+def _scored_set(train: Raw, val: Raw | None) -> tuple[ScoredSet, Split, dict[str, Photo]]:
     """The `ScoredSet`, `Split` and photos of a training; each image is a group of its own."""
     parts = {"train": train} | ({"val": val} if val is not None else {})
     paths = [Path(path) for raw in parts.values() for path in raw[0]]
     root = Path(os.path.commonpath([path.parent.absolute() for path in paths]))
     table = pd.DataFrame({"path": [path.absolute().relative_to(root).as_posix() for path in paths], "file": paths})
     if twice := table["path"][table["path"].duplicated()].tolist():
-        raise InputError(f"{twice[0]} is there twice; give each image once, to train on or to validate on")
+        raise InputError(f"{twice[0]} is there twice", cure="give each image once, to train on or to validate on")
     table[["reference", "group", "distortion"]] = ""
     table["level"] = pd.array([pd.NA] * len(table), dtype="Int64")
     table["score"] = np.concatenate([np.asarray(raw[1], dtype=np.float64) for raw in parts.values()])

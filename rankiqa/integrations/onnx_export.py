@@ -7,7 +7,6 @@ also written into it, as the graph's doc string and as metadata.
 from __future__ import annotations
 
 import contextlib
-import copy
 import io
 import logging
 import os
@@ -18,38 +17,30 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
+from torch.onnx import ONNXProgram
 
 from rankiqa.errors import InputError
+from rankiqa.extras import extra
+from rankiqa.integrations.onnx_graphs import CropGraph, DenseGraph
 from rankiqa.models.build import ARCHITECTURES
 from rankiqa.models.parts import parts_of, window_of
-from rankiqa.models.rank_model import RankModel
 from rankiqa.scoring.dense import window_scores
 from rankiqa.scoring.patches import evaluating
 from rankiqa.scoring.scorer import Scorer
 from rankiqa.version import __version__
 
-try:
+with extra("onnx"):
     import onnx_ir
     import onnxruntime
     import onnxscript  # noqa: F401 - torch.onnx needs it
-except ImportError as error:
-    raise InputError(f'ONNX export needs the package {error.name}: pip install "rankiqa[onnx]"') from error
 
 KINDS = ("crop", "dense")
 OPSET = 18
 # Most that a file may differ from PyTorch: of the largest score, or of 1 where that is smaller.
 TOLERANCE = 1e-4
 MOST_BYTES = 2_000_000_000  # that one ONNX file can hold
-# The linear layers of a top that sees its window as one vector, with what lies between them.
-_VECTOR_TOPS: dict[str, Callable[[nn.Module], list[nn.Module]]] = {
-    "alexnet": lambda net: list(net.classifier),
-    "vgg16": lambda net: list(net.classifier),
-    "alexnet_caffe": lambda net: [net.fc6, nn.ReLU(), net.fc7, nn.ReLU(), net.fc8],
-    "caffenet": lambda net: [net.fc6, nn.ReLU(), net.fc7, nn.ReLU(), net.fc8],
-}
-
 
 # From uint8 images to what a file should give for them.
 Expected = Callable[[Tensor], list[Tensor]]
@@ -57,115 +48,19 @@ Expected = Callable[[Tensor], list[Tensor]]
 
 @dataclass(frozen=True)
 class Exported:
-    """A file that was written: where, its size, and how far it is from PyTorch over `inputs` test inputs."""
+    """A file that was written.
+
+    Attributes:
+        path: where.
+        bytes: its size.
+        difference: the largest between it and PyTorch, in the unit of the outputs.
+        inputs: how many test inputs that was taken over.
+    """
 
     path: Path
     bytes: int
     difference: float
     inputs: int
-
-
-class CropGraph(nn.Module):
-    """crops (N, 3, H, W) uint8 → scores (N,); of a NIMA also votes (N, 10)."""
-
-    def __init__(self, network: RankModel) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, crops: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        scores, votes = self.network.predict(crops.float() / 255)
-        return scores if votes is None else (scores, votes)
-
-
-class DenseGraph(nn.Module):
-    """image (N, 3, H, W) uint8 → score (N,) and map (N, rows, columns), those of `rankiqa.scoring.dense.window_scores`.
-
-    There the windows pass the top in a loop; here they are one tensor, so that any size goes through one graph.
-
-    Raises:
-        InputError: a network that does not allow it.
-    """
-
-    def __init__(self, network: RankModel) -> None:
-        super().__init__()
-        self.network = network = _with_plain_pools(network)
-        self.parts, self.window = parts_of(network), window_of(network)
-        with evaluating(network):
-            place = torch.zeros(1, 3, network.crop, network.crop, device=next(network.parameters()).device)
-            channels = self.parts.features(place).shape[1]
-            self.pools = self.parts.averages or _sees_the_mean(self.parts.top, channels, self.window, place.device)
-        self.convolutions = _convolutions(network, channels, self.window)
-
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        images = image.float() / 255
-        scores = window_scores(self.parts, self.window, images) if self.parts.averages else self.slide(images)
-        return scores.mean((1, 2)), scores
-
-    def slide(self, images: Tensor) -> Tensor:
-        maps = self.parts.features(images)
-        if self.convolutions is not None:
-            return self.convolutions(maps)[:, 0]
-        down, across = self.window
-        if self.pools:  # a window's mean is all that the top sees of it
-            places = F.avg_pool2d(maps, self.window, stride=1)[..., None, None]
-        else:
-            places = maps.unfold(2, down, 1).unfold(3, across, 1)
-        count, channels, rows, columns = places.shape[:4]
-        tops = places.permute(0, 2, 3, 1, 4, 5).reshape(-1, channels, *places.shape[4:])
-        return self.parts.top(tops).view(count, rows, columns)
-
-
-def _with_plain_pools(network: RankModel) -> RankModel:
-    """The network with pools that do not round up: the exporter cannot follow these for any size.
-
-    The weights are shared, not copied.
-    """
-    found = copy.deepcopy(network, {id(tensor): tensor for tensor in (*network.parameters(), *network.buffers())})
-    for module in list(found.modules()):
-        for name, pool in list(module.named_children()):
-            if isinstance(pool, nn.MaxPool2d) and pool.ceil_mode:
-                setattr(module, name, _PaddedPool(pool))
-    return found
-
-
-class _PaddedPool(nn.Module):
-    """A pool that rounds up, as one that rounds down on an input that is continued by a stride less one."""
-
-    def __init__(self, pool: nn.MaxPool2d) -> None:
-        super().__init__()
-        self.size, self.stride, self.padding = pool.kernel_size, pool.stride, pool.padding
-
-    def forward(self, maps: Tensor) -> Tensor:
-        more = self.stride - 1
-        return F.max_pool2d(F.pad(maps, (0, more, 0, more), value=-torch.inf), self.size, self.stride, self.padding)
-
-
-def _sees_the_mean(top: Callable[[Tensor], Tensor], channels: int, window: tuple[int, int], device) -> bool:
-    """Whether a top gives a window of features the score of their mean, whatever it makes of that."""
-    maps = torch.rand(4, channels, *window, generator=torch.Generator().manual_seed(0)).to(device)
-    try:
-        return torch.allclose(top(maps), top(maps.mean((2, 3), keepdim=True)), rtol=1e-4, atol=1e-5)
-    except RuntimeError:  # made for windows of one size
-        return False
-
-
-def _convolutions(network: RankModel, channels: int, window: tuple[int, int]) -> nn.Sequential | None:
-    """The linear layers of a top as convolutions; None where it is of another kind."""
-    layers = _VECTOR_TOPS[network.name](network.backbone) if network.name in _VECTOR_TOPS else []
-    linear = [layer for layer in layers if isinstance(layer, nn.Linear)]
-    if not linear or linear[0].in_features != channels * window[0] * window[1]:  # a crop of another size is pooled
-        return None
-    return nn.Sequential(*(_convolution(layer, layer is linear[0] and window) for layer in layers))
-
-
-def _convolution(layer: nn.Module, window: tuple[int, int] | bool) -> nn.Module:
-    if not isinstance(layer, nn.Linear):
-        return layer
-    side = window or (1, 1)
-    found = nn.Conv2d(layer.in_features // (side[0] * side[1]), layer.out_features, side, device="meta")
-    found.weight = nn.Parameter(layer.weight.detach().view_as(found.weight), requires_grad=False)
-    found.bias = nn.Parameter(layer.bias.detach(), requires_grad=False)
-    return found
 
 
 def export_onnx(
@@ -198,16 +93,21 @@ def export_onnx(
         raise InputError(f"what: unknown {unknown.pop()!r}; known: {', '.join(KINDS)}")
     out = Path(out)
     if out.exists() and not out.is_dir():
-        raise InputError(f"{out}: a file is in the way; choose another folder")
+        raise InputError("a file is in the way", path=out, cure="choose another folder", options=("out",))
     present = [out / f"{kind}.onnx" for kind in what if (out / f"{kind}.onnx").exists()]
     if present and not overwrite:
-        raise InputError(f"{present[0]} exists already; choose another folder, or replace it with --overwrite")
+        raise InputError(
+            "exists already",
+            path=present[0],
+            cure="choose another folder, or replace it",
+            options=("out", "overwrite=True"),
+        )
     network = scorer.network
     size = sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values())
     if size > MOST_BYTES:
         raise InputError(f"{network.name}: {size / 1e9:.1f} GB of weights are more than one ONNX file can hold")
     if scorer.device.type != "cpu":
-        raise InputError("a model is exported on the CPU; load it with device cpu")
+        raise InputError("a model is exported on the CPU", cure="load it there", options=("device=cpu",))
     makers = {"crop": _export_crop, "dense": _export_dense}
     with evaluating(network):
         return [makers[kind](scorer, out / f"{kind}.onnx") for kind in KINDS if kind in what]
@@ -250,7 +150,9 @@ def _export_dense(scorer: Scorer, path: Path) -> Exported:
     return _write(program, path, expected, sizes)
 
 
-def _program(graph: nn.Module, name: str, outputs: dict[str, tuple], crop: int, any_size: bool):
+def _program(
+    graph: CropGraph | DenseGraph, name: str, outputs: dict[str, tuple], crop: int, any_size: bool
+) -> ONNXProgram:
     """The graph as torch.onnx.export gives it, its sizes by their names."""
     from torch.export import Dim
 
@@ -276,6 +178,7 @@ def _program(graph: nn.Module, name: str, outputs: dict[str, tuple], crop: int, 
         raise InputError(
             f"{network}: PyTorch's exporter does not take it ({type(error).__name__}: {reason})"
         ) from error
+    assert program is not None  # as it is with dynamo=True
     for value, shape in zip(program.model.graph.outputs, outputs.values(), strict=True):
         value.shape = onnx_ir.Shape([int(side) if side.isdigit() else side for side in shape])
     return program
@@ -301,7 +204,7 @@ def _quiet() -> Iterator[None]:
                 logger.setLevel(level)
 
 
-def _describe(program, scorer: Scorer, text: str) -> None:
+def _describe(program: ONNXProgram, scorer: Scorer, text: str) -> None:
     """Tell in the file what it is."""
     network, settings = scorer.network, scorer.settings
     source = Path(scorer.source)
@@ -325,7 +228,7 @@ def _describe(program, scorer: Scorer, text: str) -> None:
     model.producer_name, model.producer_version = "rankiqa", __version__
 
 
-def _write(program, path: Path, expected: Expected, sizes: Sequence[tuple[int, int, int]]) -> Exported:
+def _write(program: ONNXProgram, path: Path, expected: Expected, sizes: Sequence[tuple[int, int, int]]) -> Exported:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.new")
     try:
@@ -339,7 +242,12 @@ def _write(program, path: Path, expected: Expected, sizes: Sequence[tuple[int, i
 
 
 def compare(path: str | Path, expected: Expected, sizes: Sequence[tuple[int, int, int]]) -> float:
-    """The largest difference of a file's outputs from the expected ones, over images of these (N, H, W).
+    """The largest difference of a file's outputs from the expected ones.
+
+    Args:
+        path: the file.
+        expected: makes what it should give.
+        sizes: (N, H, W) of the images that it is tried on.
 
     Raises:
         InputError: it is above `TOLERANCE`.
@@ -356,13 +264,14 @@ def compare(path: str | Path, expected: Expected, sizes: Sequence[tuple[int, int
             found = session.run(None, {session.get_inputs()[0].name: images.numpy()})
         except Exception as error:  # a shape that was taken for fixed, an operation that ONNX runtime lacks
             reason = " ".join(str(error).split())[:160]
-            raise InputError(f"{Path(path).name}: onnxruntime does not run it on {size} ({reason})") from error
+            raise InputError(f"onnxruntime does not run it on {size} ({reason})", path=Path(path).name) from error
         for one, other in zip(found, wanted, strict=True):
             difference = np.abs(one - other).max() if one.shape == other.shape else np.inf
             if not difference <= TOLERANCE * max(1.0, np.abs(other).max()):
                 raise InputError(
                     f"the ONNX file differs from PyTorch by {difference:.2g} on images of {size[2]}×{size[1]} and is "
-                    "not kept; report it with what rankiqa doctor --json tells"
+                    "not kept",
+                    cure="report it with what rankiqa doctor tells",
                 )
             largest = max(largest, float(difference))
     return largest

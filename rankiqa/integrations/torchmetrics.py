@@ -62,7 +62,12 @@ class RankIQA(Metric):
             raise InputError(f"scale must be {' or '.join(SCALES)}, not {scale!r}")
         self.scorer = model if isinstance(model, Scorer) else Scorer.load(model, "cpu")
         if scale == "unit" and self.scorer.low is None:
-            raise InputError(f"{self.scorer.source}: the model has no scale from 0 to 1; take its raw scores")
+            raise InputError(
+                "the model has no scale from 0 to 1",
+                path=self.scorer.source,
+                cure="take its raw scores",
+                options=("scale=raw",),
+            )
         self.network = self.scorer.network  # a module of the metric's own, so that `to` moves it
         self.scale, self.view = scale, view or View()
         mode = self.view.of(self.network).mode or ""
@@ -75,7 +80,7 @@ class RankIQA(Metric):
         self.add_state("looks", looks, dist_reduce_fx="max")
 
     def update(self, images: Tensor) -> None:
-        """Score (N, 3, H, W) images, RGB, uint8 or floating point in [0, 1]."""
+        """Score (N, 3, H, W) images, RGB, uint8 or floating point in [0, 1]; `InputError` for others."""
         if not isinstance(images, Tensor) or images.ndim != 4 or images.shape[1] != 3:
             what = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
             raise InputError(f"images must be a tensor (N, 3, H, W), not {what}")
@@ -88,12 +93,15 @@ class RankIQA(Metric):
         """The mean score, float64; NaN without images."""
         return (self.raw if self.scale == "raw" else self.unit) / self.count
 
+    # torchmetrics declares the bounds as attributes, and refuses to set them on an instance.
     @property
-    def plot_lower_bound(self) -> float | None:
+    def plot_lower_bound(self) -> float | None:  # type: ignore[override]
+        """Where the axis begins: 0 on the scale "unit"; None: where the values do."""
         return 0.0 if self.scale == "unit" else None
 
     @property
-    def plot_upper_bound(self) -> float | None:
+    def plot_upper_bound(self) -> float | None:  # type: ignore[override]
+        """Where the axis ends: 1 on the scale "unit"; None: where the values do."""
         return 1.0 if self.scale == "unit" else None
 
     def plot(self, val: Any = None, ax: Any = None) -> Any:

@@ -76,8 +76,21 @@ def close_pairs_difference(
 ) -> list[dict]:
     """The share of the first model less that of the second on the same images, a bin each.
 
-    As `close_pairs`, with `difference` in place of `share`. The interval is that of a paired comparison: a group that
-    is hard for both widens it less than the two intervals of `close_pairs` suggest.
+    The interval is that of a paired comparison: a group that is hard for both widens it less than the two intervals of
+    `close_pairs` suggest.
+
+    Args:
+        first: (n,) scores of the first model, higher is better.
+        second: (n,) scores of the second.
+        truth: (n,), higher is better.
+        group: (n,) what belongs together, as for `close_pairs`.
+        edges: of the bins, in the unit of the truth, rising.
+
+    Returns:
+        A dict a bin as of `close_pairs`, with `difference`, [−1, 1], in place of `share`.
+
+    Raises:
+        InputError: arrays of several lengths, edges that do not rise.
     """
     found = _Counts([first, second], truth, group, edges)
     share, influence = found.share, found.influence
@@ -92,30 +105,30 @@ class _Counts:
     ) -> None:
         self.edges = check_edges(edges)
         self.bins = len(self.edges) + 1
-        truth = np.asarray(truth, dtype=np.float64)
-        models = [np.asarray(scores, dtype=np.float64) for scores in models]
-        if truth.ndim != 1 or any(scores.shape != truth.shape for scores in models):
-            shapes = ", ".join(str(array.shape) for array in (*models, truth))
+        target = np.asarray(truth, dtype=np.float64)
+        predictions = [np.asarray(scores, dtype=np.float64) for scores in models]
+        if target.ndim != 1 or any(scores.shape != target.shape for scores in predictions):
+            shapes = ", ".join(str(array.shape) for array in (*predictions, target))
             raise InputError(f"scores and truth must be (n,) and of one length, not {shapes}")
-        codes = group_codes(group, len(truth))
+        codes = group_codes(group, len(target))
         groups = int(codes.max()) + 1 if len(codes) else 0
         self.reason = ""
-        for values, name in (*((scores, "predicted score") for scores in models), (truth, "target value")):
+        for values, name in (*((scores, "predicted score") for scores in predictions), (target, "target value")):
             if not np.isfinite(values).all():
                 self.reason = f"a {name} is NaN or infinite"
         few = f"{groups} group{'' if groups == 1 else 's'}, at least {LEAST_GROUPS} are needed"
         self.few = few if groups < LEAST_GROUPS else ""
-        self.share = np.full((len(models), self.bins), np.nan)
-        self.influence = np.full((len(models), groups, self.bins), np.nan)
+        self.share = np.full((len(predictions), self.bins), np.nan)
+        self.influence = np.full((len(predictions), groups, self.bins), np.nan)
         self.pairs = np.zeros(self.bins, dtype=np.int64)
         if self.reason:
             return
-        order = np.argsort(truth, kind="stable")
-        codes, reach = codes[order], _reach(truth[order], self.edges)
+        order = np.argsort(target, kind="stable")
+        codes, reach = codes[order], _reach(target[order], self.edges)
         every = np.abs(np.diff(reach, axis=1)).sum(0)  # the bins of an image: later images, and earlier ones
         self.pairs = every.sum(1) // 2
         of_group = _by_group(every, codes, groups)
-        for m, scores in enumerate(models):
+        for m, scores in enumerate(predictions):
             ordered = _ordered(scores[order], reach)
             with np.errstate(invalid="ignore"):
                 self.share[m] = ordered.sum(1) / 2 / self.pairs
@@ -137,8 +150,10 @@ class _Counts:
 
 
 def _reach(truth: np.ndarray, edges: Sequence[float]) -> np.ndarray:
-    """(2, bins + 1, n) positions in the sorted truth, for each step from 0 over the edges to infinity: [0] where the
-    images begin that are better by more than the step; [1] where those begin that are worse by at most the step.
+    """(2, bins + 1, n) positions in the sorted truth, for each step from 0 over the edges to infinity.
+
+    [0]: where the images begin that are better by more than the step; [1]: where those begin that are worse by at most
+    the step.
     """
     steps = np.array([0.0, *edges]) + SLACK * edges[0]
     better = [np.searchsorted(truth, truth + step, "right") for step in steps]

@@ -58,10 +58,17 @@ def linear_fit(prediction: ArrayLike, target: ArrayLike) -> np.ndarray:
 def agreement(prediction: ArrayLike, target: ArrayLike) -> dict[str, float | int | str]:
     """All numbers at once: n, srocc, lcc, krocc, rmse, reason.
 
-    `prediction`, `target`: (n,), higher is better in both. The RMSE is that of `linear_fit`: what is left
-    after the least-squares line, in the unit of the target. `reason` is empty, or says why the numbers are
-    NaN: fewer than three values, values that are not finite, or a side that is constant.
-    Different lengths are an `InputError`.
+    Args:
+        prediction: (n,), higher is better.
+        target: (n,), higher is better.
+
+    Returns:
+        The numbers by name. The RMSE is that of `linear_fit`: what is left after the least-squares line, in the unit
+        of the target. `reason` is empty, or says why the numbers are NaN: fewer than three values, values that are not
+        finite, or a side that is constant.
+
+    Raises:
+        InputError: different lengths.
 
     >>> agreement([0.5, 0.5, 0.5], [1, 2, 3])["reason"]
     'every predicted score is the same'

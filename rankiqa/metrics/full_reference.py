@@ -13,7 +13,7 @@ __all__ = ["gmsd", "psnr", "ssim"]
 _WINDOW = cv2.getGaussianKernel(11, 1.5, cv2.CV_32F)
 _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 # Xue et al., "Gradient magnitude similarity deviation", IEEE TIP 23(2), 2014.
-_GRADIENT = np.float32([[1, 0, -1]] * 3) / 3
+_GRADIENT = np.array([[1, 0, -1]] * 3, dtype=np.float32) / 3
 _T = 170.0
 
 

@@ -51,8 +51,19 @@ class Difference:
 def resamples(group: ArrayLike | None, n: int, repeats: int, seed: int) -> Iterator[np.ndarray]:
     """Draw as many groups as there are, with replacement, `repeats` times: indices of the images of each draw.
 
-    `group`: (n,) names or numbers; an empty name is a group of its own; None makes every image one. Groups
-    of several sizes make resamples of several lengths. The same arguments give the same indices.
+    Groups of several sizes make resamples of several lengths. The same arguments give the same indices.
+
+    Args:
+        group: (n,) names or numbers; an empty name is a group of its own; None makes every image one.
+        n: how many images there are.
+        repeats: how many draws.
+        seed: of the draws.
+
+    Yields:
+        (m,) indices of images, in [0, n).
+
+    Raises:
+        InputError: a `group` of another shape.
     """
     codes = group_codes(group, n)
     sizes = np.bincount(codes)
@@ -78,9 +89,11 @@ def bootstrap(
     """Percentile intervals of statistics of agreement: name → `Interval`.
 
     Args:
-        prediction, target: (n,), higher is better in both.
+        prediction: (n,), higher is better.
+        target: (n,), higher is better.
         group: (n,) what is drawn as a whole, see `resamples`.
-        repeats: resamples; one seed draws the same ones for all statistics.
+        repeats: how many resamples.
+        seed: of the draws; one seed draws the same resamples for all statistics.
         level: of the interval, in (0, 1): 0.95 cuts off 2.5 % of the resamples on each side.
         statistics: srocc, krocc, lcc as in `metrics`; lcc_fitted as in `logistic`, with 4 parameters, fitted
             anew to every resample, from the fit to all.
@@ -120,17 +133,33 @@ def paired_difference(
     """How much better the first model agrees with the target than the second, on the same images.
 
     Both are computed on the same resamples, so that a hard draw of images is hard for both: the interval
-    of the difference is narrower than the two intervals of `bootstrap` suggest. Arguments, reasons and errors as there.
+    of the difference is narrower than the two intervals of `bootstrap` suggest.
+
+    Args:
+        first: (n,) scores of the first model, higher is better.
+        second: (n,) scores of the second.
+        target: (n,), higher is better.
+        group: (n,) what is drawn as a whole, see `resamples`.
+        repeats: how many resamples.
+        seed: of the draws.
+        level: of the interval, in (0, 1).
+        statistic: one of those of `bootstrap`.
+
+    Returns:
+        The difference, NaN with a reason where `bootstrap` has none.
+
+    Raises:
+        InputError: different lengths, an unknown statistic, no repeats, or a level outside (0, 1).
     """
-    (first, y), (second, _) = vectors(first, target), vectors(second, target)
+    (a, y), (b, _) = vectors(first, target), vectors(second, target)
     _check([statistic], repeats, level)
     nan = float("nan")
-    reason = why_undefined(first, y) or why_undefined(second, y) or _too_few_groups(group, len(y))
+    reason = why_undefined(a, y) or why_undefined(b, y) or _too_few_groups(group, len(y))
     if reason:
         return Difference(nan, nan, nan, nan, reason)
-    one, two = _whole(statistic, first, y), _whole(statistic, second, y)
+    one, two = _whole(statistic, a, y), _whole(statistic, b, y)
     draws = resamples(group, len(y), repeats, seed)
-    values = np.array([one.function(first[k], y[k]) - two.function(second[k], y[k]) for k in draws])
+    values = np.array([one.function(a[k], y[k]) - two.function(b[k], y[k]) for k in draws])
     interval = _interval(values, level, one.reason or two.reason)
     above = nan if interval.reason else float(np.mean(values[np.isfinite(values)] > 0))
     return Difference(one.value - two.value, interval.low, interval.high, above, interval.reason)
@@ -145,15 +174,15 @@ def over_splits(values: Sequence[float]) -> dict[str, float | int]:
     >>> over_splits([0.9, 0.8, float("nan")])["n"]
     2
     """
-    values = np.asarray(values, dtype=np.float64).reshape(-1)
-    used = values[~np.isnan(values)]
+    each = np.asarray(values, dtype=np.float64).reshape(-1)
+    used = each[~np.isnan(each)]
     nan = float("nan")
     return {
         "mean": float(used.mean()) if len(used) else nan,
         "median": float(np.median(used)) if len(used) else nan,
         "std": float(used.std(ddof=1)) if len(used) > 1 else nan,
         "n": len(used),
-        "nan": len(values) - len(used),
+        "nan": len(each) - len(used),
     }
 
 
@@ -185,7 +214,7 @@ def _interval(values: np.ndarray, level: float, reason: str = "") -> Interval:
 
 
 def group_codes(group: ArrayLike | None, n: int) -> np.ndarray:
-    """(n,) integers from 0: the number of each image's group."""
+    """(n,) integers from 0: the number of each image's group. `InputError` for a `group` of another shape."""
     if group is None:
         return np.arange(n)
     names = np.asarray(group)

@@ -48,20 +48,14 @@ class LogisticFit:
     """A fitted curve, and how well it agrees with the target.
 
     Attributes:
-    ----------
-    parameters
-        β1, β2, … of the formula above, in the units of prediction and target. Different parameters can mean the
-        same curve: where the data are straight, β1 and β2 are far beyond them. NaN where there is no fit.
-    fitted
-        (n,) the curve at each prediction: predictions in the unit of the target.
-    lcc
-        [−1, 1]: Pearson's correlation of `fitted` and target, times −1 if the curve falls, that is if `fitted`
-        and prediction correlate negatively. So a model that is upside down shows a negative number, though its
-        curve, being free to fall, fits as well as any.
-    rmse
-        Of `fitted`, in the unit of the target.
-    reason
-        Empty, or why the numbers are NaN.
+        parameters: β1, β2, … of the formula above, in the units of prediction and target. Different parameters can
+            mean the same curve: where the data are straight, β1 and β2 are far beyond them. NaN where there is no fit.
+        fitted: (n,) the curve at each prediction: predictions in the unit of the target.
+        lcc: [−1, 1], Pearson's correlation of `fitted` and target, times −1 if the curve falls, that is if `fitted`
+            and prediction correlate negatively. So a model that is upside down shows a negative number, though its
+            curve, being free to fall, fits as well as any.
+        rmse: of `fitted`, in the unit of the target.
+        reason: empty, or why the numbers are NaN.
     """
 
     parameters: tuple[float, ...]
@@ -86,8 +80,9 @@ def logistic_fit(
     """The logistic curve from prediction to target with the least squares.
 
     Args:
-        prediction, target: (n,), higher is better in both. A linear change of the prediction changes no fitted
-            value, and turns the sign of `lcc` if it turns the direction.
+        prediction: (n,), higher is better. A linear change of it changes no fitted value, and turns the sign of `lcc`
+            if it turns the direction.
+        target: (n,), higher is better.
         parameters: 4 (monotonic) or 5 (a logistic plus a line: never worse than the least-squares line).
         start: a fit of similar data, such as of the set that these were resampled from. The search starts there
             alone, and ends at six digits: quicker, but it can miss a better curve elsewhere.
@@ -122,8 +117,8 @@ def logistic_fit(
     starts, tolerance = _grid_starts(u, v, parameters), FINE
     if start is not None and np.isfinite(start.parameters).all():
         starts, tolerance = [_place(start, x_mean, x_unit)], ROUGH
-    found = [problem.descend(place, tolerance) for place in starts]
-    found = [(cost, place) for cost, place, converged in found if converged]
+    searches = [problem.descend(place, tolerance) for place in starts]
+    found = [(cost, place) for cost, place, converged in searches if converged]
     if not found:
         return _no_fit(len(x), parameters, f"the fit did not converge in {EVALUATIONS} evaluations of the curve")
     _, (centre, width) = min(found, key=lambda one: one[0])
@@ -133,11 +128,12 @@ def logistic_fit(
     centre, width = x_mean + x_unit * centre, x_unit * width
     height, slope = y_unit * height, y_unit * slope / x_unit
     offset = y_mean + y_unit * offset - slope * x_mean  # curve: offset + slope · x + height · expit(…)
+    of_curve: tuple[float, ...]
     if parameters == 4:
-        betas = offset + height, offset, centre, width
+        of_curve = offset + height, offset, centre, width
     else:
-        betas = height, 1 / width, centre, slope, offset + height / 2
-    betas = tuple(float(beta) for beta in betas)
+        of_curve = height, 1 / width, centre, slope, offset + height / 2
+    betas = tuple(float(beta) for beta in of_curve)
     error = y_unit * float(np.sqrt(np.mean((standard - v) ** 2)))
     if np.ptp(standard) <= FLAT:
         return LogisticFit(betas, fitted, float("nan"), error, "the fitted curve is flat")
@@ -193,7 +189,7 @@ class _Projection:
         # the centre of a narrow curve is a place, that of a wide one counts in widths: so neither pulls the other
         return float(inner * (1 + width)), float(width)
 
-    def _residual(self, angle: np.ndarray) -> tuple[np.ndarray, ...]:
+    def _residual(self, angle: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
         centre, width = self._place(angle)
         logistic = expit((self.u - centre) / width)
         direction, length = self._direction(logistic)

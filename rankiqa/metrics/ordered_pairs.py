@@ -11,8 +11,15 @@ from rankiqa.errors import InputError
 def ordered_within(scores: ArrayLike, level: ArrayLike, photo: ArrayLike) -> tuple[int, int]:
     """Count the pairs of one photo at two levels whose lower level got the higher score: (ordered, pairs).
 
-    `scores`: (n,), higher is better. `level`: (n,) integers, higher is worse. `photo`: (n,) names or numbers.
     Equal scores are not ordered, neither is a pair with a NaN. O(n log n) for each pair of distinct levels.
+
+    Args:
+        scores: (n,), higher is better.
+        level: (n,) integers, higher is worse.
+        photo: (n,) names or numbers.
+
+    Raises:
+        InputError: arrays of several lengths.
 
     >>> ordered_within([0.9, 0.5, 0.4, 0.6], [0, 1, 0, 1], ["a", "a", "b", "b"])
     (1, 2)
@@ -22,7 +29,7 @@ def ordered_within(scores: ArrayLike, level: ArrayLike, photo: ArrayLike) -> tup
 
 
 def ordered_across(scores: ArrayLike, level: ArrayLike, photo: ArrayLike) -> tuple[int, int]:
-    """The same count over the pairs of two *different* photos at two levels."""
+    """As `ordered_within`, (ordered, pairs), over the pairs of two *different* photos at two levels."""
     scores, level, photo = _items(scores, level, photo)
     every = _count_ordered(scores, level, np.zeros(len(scores), dtype=np.int64))
     within = ordered_within(scores, level, photo)

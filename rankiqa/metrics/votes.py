@@ -34,19 +34,19 @@ def vote_numbers(predicted: ArrayLike, votes: ArrayLike) -> dict[str, float | in
 
     Source: Talebi, Milanfar, "NIMA: Neural Image Assessment", IEEE TIP 2018.
     """
-    predicted, votes = np.asarray(predicted, dtype=np.float64), normalise(votes)
-    if predicted.shape != votes.shape:
-        raise InputError(f"predicted and votes must both be (n, 10), not {predicted.shape} and {votes.shape}")
+    ours, theirs = np.asarray(predicted, dtype=np.float64), normalise(np.asarray(votes, dtype=np.float64))
+    if ours.shape != theirs.shape:
+        raise InputError(f"predicted and votes must both be (n, 10), not {ours.shape} and {theirs.shape}")
     # of counts whose means are equal, the means of the shares differ by a rounding
-    means, stds = ([of(shares).round(DECIMALS) for shares in (predicted, votes)] for of in (mean_of, std_of))
+    means, stds = ([of(shares).round(DECIMALS) for shares in (ours, theirs)] for of in (mean_of, std_of))
     of_means, of_stds = agreement(*means), agreement(*stds)
-    known = len(votes) > 0 and bool(np.isfinite(predicted).all())
+    known = len(theirs) > 0 and bool(np.isfinite(ours).all())
     accuracy = distance = float("nan")
     if known:
         accuracy = float(np.mean((means[0] > BOUNDARY) == (means[1] > BOUNDARY)))
-        distance = float(emd(torch.tensor(predicted), torch.tensor(votes), r=1).mean())
+        distance = float(emd(torch.tensor(ours), torch.tensor(theirs), r=1).mean())
     return {
-        "n": len(votes),
+        "n": len(theirs),
         "accuracy": accuracy,
         "lcc": of_means["lcc"],
         "srocc": of_means["srocc"],

@@ -49,12 +49,14 @@ class AlexNetCaffe(nn.Module):
         return self._normalize(self.pool(maps)) if self.pool_first else self.pool(self._normalize(maps))
 
     def features(self, images: Tensor) -> Tensor:
+        """The convolutional part: (N, 3, H, W) → (N, 256, h, w), 6×6 of 227×227."""
         maps = self._shrink(F.relu(self.conv1(images)))
         maps = self._shrink(F.relu(self.conv2(maps)))
         maps = F.relu(self.conv4(F.relu(self.conv3(maps))))
         return self.pool(F.relu(self.conv5(maps)))
 
     def forward(self, images: Tensor) -> Tensor:
+        """(N, 3, 227, 227) BGR → (N, 1) scores; `InputError` for inputs whose maps do not end in 6×6."""
         maps = self.features(images)
         if tuple(maps.shape[2:]) != (SIDE, SIDE):
             height, width = images.shape[2:]
@@ -62,5 +64,6 @@ class AlexNetCaffe(nn.Module):
         return self.top(maps)
 
     def top(self, maps: Tensor) -> Tensor:
+        """The fully connected part: (N, 256, 6, 6) features → (N, 1) scores."""
         features = self.dropout(F.relu(self.fc6(maps.flatten(1))))
         return self.fc8(self.dropout(F.relu(self.fc7(features))))

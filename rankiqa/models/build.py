@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -22,24 +23,15 @@ class Architecture:
     """How a network is made, what its last layer is called, and the crop that the paper feeds it.
 
     Attributes:
-    ----------
-    make
-        From dropout (None: the architecture's own) to the backbone with a single output. Its `features` are its
-        convolutional part.
-    head
-        Name of its last layer.
-    crop
-        Side of its input in pixels.
-    preprocessing
-        A name of `PREPROCESSING`.
-    torchvision
-        Name of torchvision's ImageNet weights, if there are any.
-    stride
-        Pixels from one place of the features to the next.
-    top
-        From backbone and features to the score (N, 1); None: its method of this name. See `rankiqa.models.parts`.
-    averages
-        The top is linear in the mean over the places.
+        make: from dropout (None: the architecture's own) to the backbone with a single output. Its `features` are its
+            convolutional part.
+        head: name of its last layer.
+        crop: side of its input in pixels.
+        preprocessing: a name of `PREPROCESSING`.
+        torchvision: name of torchvision's ImageNet weights, if there are any.
+        stride: pixels from one place of the features to the next.
+        top: from backbone and features to the score (N, 1); None: its method of this name. See `rankiqa.models.parts`.
+        averages: the top is linear in the mean over the places.
     """
 
     make: Callable[[float | None], nn.Module]
@@ -97,11 +89,11 @@ def _caffenet(dropout: float | None) -> nn.Module:
 
 
 def _torchvision_top(net: nn.Module, maps: torch.Tensor) -> torch.Tensor:
-    return net.classifier(net.avgpool(maps).flatten(1))
+    return net.get_submodule("classifier")(net.get_submodule("avgpool")(maps).flatten(1))
 
 
 def _squeezenet_top(net: nn.Module, maps: torch.Tensor) -> torch.Tensor:
-    return net.classifier(maps).flatten(1)
+    return net.get_submodule("classifier")(maps).flatten(1)
 
 
 ARCHITECTURES: dict[str, Architecture] = {
@@ -117,6 +109,8 @@ ARCHITECTURES: dict[str, Architecture] = {
 }
 
 
+# Ways out where weights cannot be had, as an `InputError` names them.
+NO_WEIGHTS, WEIGHTS_OF_FILE = "model.weights=none", "model.weights=FILE.safetensors"
 _TIMM_NAME = re.compile(r"[A-Za-z0-9_]{1,100}(\.[A-Za-z0-9_]{1,100})?")  # network, maybe a dot and a kind of weights
 
 
@@ -131,33 +125,48 @@ def timm_backbone(name: str, dropout: float | None, outputs: int = 1) -> tuple[n
         raise InputError(
             f"model.name: unknown network {name!r:.80}; known: {', '.join(ARCHITECTURES)}, and any of timm's{hint}"
         )
-    extra = {} if dropout is None else {"drop_rate": dropout}
+    options: dict[str, Any] = {} if dropout is None else {"drop_rate": dropout}
     try:
-        net = timm.create_model(name, pretrained=False, num_classes=outputs, **extra)
+        net = timm.create_model(name, pretrained=False, num_classes=outputs, **options)
     except Exception as error:  # each of its networks refuses in its own way what it cannot be
         raise InputError(f"model.name: timm cannot make {name!r} ({' '.join(str(error).split())[:160]})") from error
-    cfg = net.pretrained_cfg
+    cfg = _pretrained_cfg(net)
     head = cfg.get("classifier")
     if not isinstance(head, str) or head not in dict(net.named_modules()):
         raise InputError(f"model.name: timm's {name!r} has no single last layer to make a score of")
     return net, head, Preprocessing("rgb", 1.0, cfg["mean"], cfg["std"])
 
 
+def _pretrained_cfg(net: nn.Module) -> dict[str, Any]:
+    """What timm tells with a network of its own: a plain dict, which the types of modules know nothing of."""
+    cfg: Any = net.pretrained_cfg
+    return cfg
+
+
 def _no_download(name: str, error: Exception) -> InputError:
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return InputError(
-        f"model.weights: the ImageNet weights of {name} cannot be downloaded ({reason[:120]}); connect to "
-        "the network, or give --model.weights FILE.safetensors, or --model.weights none to start from scratch"
+        f"model.weights: the ImageNet weights of {name} cannot be downloaded ({reason[:120]})",
+        cure="connect to the network, or give a file, or none to start from scratch",
+        options=(WEIGHTS_OF_FILE, NO_WEIGHTS),
     )
 
 
 def download(name: str, backbone: nn.Module) -> dict[str, torch.Tensor]:
-    """ImageNet weights, from torchvision or from timm's place on the Hugging Face hub."""
+    """ImageNet weights, from torchvision or from timm's place on the Hugging Face hub: name → tensor.
+
+    Args:
+        name: one of `ARCHITECTURES`, or a network of timm.
+        backbone: the network of this name.
+
+    Raises:
+        InputError: there are none, or they cannot be downloaded.
+    """
     if name not in ARCHITECTURES:
-        return _download_timm(name, backbone.pretrained_cfg)
+        return _download_timm(name, _pretrained_cfg(backbone))
     entry = ARCHITECTURES[name].torchvision
     if entry is None:
-        raise InputError(f"model.weights: there are no ImageNet weights of {name}; use --model.weights none, or a file")
+        raise _no_weights(f"there are no ImageNet weights of {name}")
     import torchvision
 
     weights = getattr(torchvision.models, entry).IMAGENET1K_V1
@@ -168,14 +177,20 @@ def download(name: str, backbone: nn.Module) -> dict[str, torch.Tensor]:
         raise _no_download(name, error) from error
 
 
-def _download_timm(name: str, cfg: dict) -> dict[str, torch.Tensor]:
+def _no_weights(reason: str) -> InputError:
+    return InputError(
+        f"model.weights: {reason}", cure="use none, or those of a file", options=(NO_WEIGHTS, WEIGHTS_OF_FILE)
+    )
+
+
+def _download_timm(name: str, cfg: dict[str, Any]) -> dict[str, torch.Tensor]:
     # timm's own loader falls back to pickles; the hub's safetensors file is fetched here, or none.
     import logging
 
     import huggingface_hub
 
     if not cfg.get("hf_hub_id"):
-        raise InputError(f"model.weights: timm publishes no weights of {name}; use --model.weights none, or a file")
+        raise _no_weights(f"timm publishes no weights of {name}")
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its retries; one line says it all
     try:
         path = huggingface_hub.hf_hub_download(cfg["hf_hub_id"], "model.safetensors")
@@ -185,19 +200,23 @@ def _download_timm(name: str, cfg: dict) -> dict[str, torch.Tensor]:
 
 
 def read_weights(path: str | Path) -> dict[str, torch.Tensor]:
-    """The tensors of a safetensors file; `InputError` that names it if it is none. No pickle is read."""
+    """The tensors of a safetensors file, by name. No pickle is read.
+
+    Raises:
+        InputError: there is no such file, it has another ending, or it is no safetensors file.
+    """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     path = Path(path)
     if not path.is_file():
-        raise InputError(f"{path}: no such weights file")
+        raise InputError("no such weights file", path=path)
     if path.suffix != ".safetensors":
-        raise InputError(f"{path}: weights are read from .safetensors files only (a pickle can run code)")
+        raise InputError("weights are read from .safetensors files only (a pickle can run code)", path=path)
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
-        raise InputError(f"{path}: not a readable safetensors file ({error})") from error
+        raise InputError(f"not a readable safetensors file ({error})", path=path) from error
 
 
 def layout(tensors: Mapping[str, torch.Tensor]) -> dict[str, tuple[torch.Size, bool]]:
@@ -205,10 +224,22 @@ def layout(tensors: Mapping[str, torch.Tensor]) -> dict[str, tuple[torch.Size, b
     return {name: (value.shape, value.is_floating_point()) for name, value in tensors.items()}
 
 
-def load_backbone(backbone: nn.Module, head: str, tensors: dict[str, torch.Tensor], source: str) -> bool:
+def load_backbone(
+    backbone: nn.Module, head: str, tensors: dict[str, torch.Tensor], path: str | Path | None = None
+) -> bool:
     """Load `tensors` into `backbone`; only the last layer may have another shape, and is then left new.
 
-    Returns whether the last layer came along. Raises `InputError` that says what does not fit.
+    Args:
+        backbone: changed in place.
+        head: name of its last layer.
+        tensors: by their names in the backbone.
+        path: the file that they come from; None: a download.
+
+    Returns:
+        Whether the last layer came along.
+
+    Raises:
+        InputError: tensors that are missing, unknown, or of another shape or kind.
     """
     own, of_file = layout(backbone.state_dict()), layout(tensors)
     prefix = f"{head}."
@@ -225,7 +256,8 @@ def load_backbone(backbone: nn.Module, head: str, tensors: dict[str, torch.Tenso
             for what, names in (("missing", missing), ("unknown", surplus), ("of another shape or kind", wrong))
             if names
         ]
-        raise InputError(f"{source}: the weights are of another network: {'; '.join(parts)}")
+        where = "model.weights imagenet: " if path is None else ""
+        raise InputError(f"{where}the weights are of another network: {'; '.join(parts)}", path=path)
     keep = {k: v for k, v in tensors.items() if k in body or (head_fits and k in own)}
     backbone.load_state_dict(keep, strict=False)
     return head_fits
@@ -234,17 +266,18 @@ def load_backbone(backbone: nn.Module, head: str, tensors: dict[str, torch.Tenso
 def initialise_head(backbone: nn.Module, head: str) -> None:
     """The original's new last layer: small Gaussian weights, no bias."""
     layer = backbone.get_submodule(head)
-    nn.init.normal_(layer.weight, std=0.01)
-    nn.init.zeros_(layer.bias)
+    nn.init.normal_(layer.get_parameter("weight"), std=0.01)
+    nn.init.zeros_(layer.get_parameter("bias"))
 
 
 def check_dropout(dropout: float | None) -> None:
+    """`InputError` unless `dropout` is None or a probability below 1."""
     if dropout is not None and not 0 <= dropout < 1:
         raise InputError(f"model.dropout must be in [0, 1), got {dropout}")
 
 
 def choose_preprocessing(asked: str | dict | None, default: Preprocessing) -> Preprocessing:
-    """A preprocessing by its name in `PREPROCESSING`, from its fields, or the default."""
+    """A preprocessing by its name in `PREPROCESSING`, from its fields, or the default; `InputError` for others."""
     if asked is None:
         return default
     if isinstance(asked, dict):
@@ -286,7 +319,7 @@ def build_model(
     steps = choose_preprocessing(preprocessing, default)
     initialise_head(backbone, head)
     if weights == "imagenet":
-        load_backbone(backbone, head, download(name, backbone), "model.weights imagenet")
+        load_backbone(backbone, head, download(name, backbone))
     elif weights != "none":
         load_backbone(backbone, head, read_weights(weights), weights)
     return RankModel(name, backbone, head, steps, crop, dropout)

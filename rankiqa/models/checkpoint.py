@@ -71,7 +71,7 @@ def write_model_files(
     provenance: dict | None = None,
     reference: dict | None = None,
 ) -> None:
-    """The two files, in a folder that nobody reads yet."""
+    """Write the two files of `save_model`, whose arguments these are, into a folder that nobody reads yet."""
     from safetensors.torch import save
 
     # Contiguous copies in float32: the memory layout of the training is no business of the file.
@@ -94,22 +94,39 @@ def write_model_files(
 
 
 def find_model(folder: str | Path) -> Path:
-    """The folder that holds config.json: `folder` itself, or the `model` in a training run."""
+    """The folder that holds config.json: `folder` itself, or the `model` in a training run.
+
+    Raises:
+        InputError: there is no such folder, or no model in it.
+    """
     folder = Path(folder)
     for place in (folder, folder / "model"):
         if (place / CONFIG).is_file():
             return place
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such model folder; train one with train/train_rank.sh, or give --model")
+        raise InputError(
+            "no such model folder",
+            path=folder,
+            cure="train one with train/train_rank.sh, or give one",
+            options=("model",),
+        )
     checkpoints = sorted((folder / "checkpoints").glob(f"step-*/{CONFIG}"))
-    hint = f"; the run is not finished: resume it, or give {checkpoints[-1].parent}" if checkpoints else ""
-    raise InputError(f"{folder}: no {CONFIG} in it, so it is not a model{hint}")
+    cure = f"the run is not finished: resume it, or give {checkpoints[-1].parent}" if checkpoints else ""
+    raise InputError(f"no {CONFIG} in it, so it is not a model", path=folder, cure=cure)
 
 
 def load_model(folder: str | Path, device: str | torch.device = "cpu") -> tuple[RankModel, dict]:
-    """Read a model that `save_model` wrote, in evaluation mode, and its config.
+    """Read a model that `save_model` wrote.
 
-    Raises `InputError` that names the file when something is missing, damaged or of another format.
+    Args:
+        folder: of the model, or of a training run.
+        device: where it shall be.
+
+    Returns:
+        The model, in evaluation mode, and the content of its config.json.
+
+    Raises:
+        InputError: something is missing, damaged or of another format; the file is named.
     """
     folder = find_model(folder)
     config = read_config(folder / CONFIG)
@@ -118,9 +135,11 @@ def load_model(folder: str | Path, device: str | torch.device = "cpu") -> tuple[
     crop, resize = preprocessing.pop("crop"), preprocessing.pop("resize", None)
     weights = folder / WEIGHTS
     if not weights.is_file():
-        raise InputError(f"{weights}: missing; copy the model folder whole")
+        raise InputError("missing", path=weights, cure="copy the model folder whole")
     if hashlib.sha256(weights.read_bytes()).hexdigest() != config["weights_sha256"]:
-        raise InputError(f"{weights}: is not the file that {CONFIG} describes (SHA-256 differs); copy both again")
+        raise InputError(
+            f"is not the file that {CONFIG} describes (SHA-256 differs)", path=weights, cure="copy both again"
+        )
 
     def build() -> RankModel:
         if architecture.get("votes"):

@@ -41,20 +41,23 @@ class Compact(nn.Module):
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
 
     def forward(self, images: Tensor) -> Tensor:
+        """(N, 3, H, W) preprocessed → (N, 1) scores."""
         return self.top(self.features(images))
 
     def top(self, maps: Tensor) -> Tensor:
+        """(N, 160, h, w) features → (N, 1) scores, of the mean over the places."""
         return self.head(self.dropout(maps.mean((2, 3))))
 
 
 class LocalContrast(nn.Module):
-    """(N, 3, H, W) → (N, 4, H − 6, W − 6): the input, and its mean over the channels less the local mean, divided by
-    the local standard deviation.
+    """(N, 3, H, W) → (N, 4, H − 6, W − 6): the input, and the local contrast of its mean over the channels.
 
-    The "mean subtracted contrast normalised" luminance of BRISQUE (Mittal et al. 2012), with a flat window.
+    The contrast is that mean less the local mean, divided by the local standard deviation: the "mean subtracted
+    contrast normalised" luminance of BRISQUE (Mittal et al. 2012), with a flat window.
     """
 
     def forward(self, images: Tensor) -> Tensor:
+        """(N, 3, H, W) → (N, 4, H − 6, W − 6), of the type of the input."""
         grey = images.mean(1, keepdim=True, dtype=torch.promote_types(images.dtype, torch.float32))
         mean = _local_mean(grey)
         variance = (_local_mean(grey * grey) - mean * mean).clamp(min=0)
@@ -72,6 +75,7 @@ class Blocks(nn.Module):
     """(N, C, H, W) → (N, 4C, H // 2, W // 2): the pixels of each 2×2 block side by side."""
 
     def forward(self, images: Tensor) -> Tensor:
+        """(N, C, H, W) → (N, 4C, H // 2, W // 2)."""
         height, width = images.shape[2] // 2 * 2, images.shape[3] // 2 * 2  # without those beyond the last whole block
         return nn.functional.pixel_unshuffle(images[:, :, :height, :width], 2)
 
@@ -85,6 +89,7 @@ class Residual(nn.Module):
         self.body = nn.Sequential(*first, *second)
 
     def forward(self, maps: Tensor) -> Tensor:
+        """(N, C, H, W) → (N, C, H − 4, W − 4)."""
         return torch.relu(self.body(maps) + maps[:, :, 2:-2, 2:-2])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,14 @@ MOST_NUMBER = 1e6  # of scales, means and standard deviations, far above those o
 def read_config(path: Path) -> dict[str, Any]:
     """The content of a config.json, as `rankiqa.models.save_model` writes it.
 
-    Raises `InputError` that names the file, and the key, for what is damaged, too large, of another format or out of
-    range. The architecture may still be unknown.
+    The architecture may still be unknown.
+
+    Raises:
+        InputError: it is damaged, too large, of another format or out of range; file and key are named.
     """
     try:
         if path.stat().st_size > MOST_BYTES:
-            raise InputError(f"{path}: has more than {MOST_BYTES >> 20} MiB; this is no model's config")
+            raise InputError(f"has more than {MOST_BYTES >> 20} MiB; this is no model's config", path=path)
         config = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_unique)
     except InputError:
         raise
@@ -36,12 +38,12 @@ def read_config(path: Path) -> dict[str, Any]:
     except (KeyError, TypeError) as error:
         raise _no_config(path, error) from error
     except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+        raise error.at(path) from None
     return config
 
 
 def _no_config(path: Path, error: Exception) -> InputError:
-    return InputError(f"{path}: not a model's config ({type(error).__name__}: {str(error)[:200]})")
+    return InputError(f"not a model's config ({type(error).__name__}: {str(error)[:200]})", path=path)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -54,11 +56,11 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _check(config: dict[str, Any]) -> None:
     if config["format"] != FORMAT:
-        raise InputError(f"format {_short(config['format'])}, but this version reads {FORMAT}; update rankiqa")
+        raise InputError(f"format {_short(config['format'])}, but this version reads {FORMAT}", cure="update rankiqa")
     if config.get("higher_is_better", True) is not True:
         raise InputError(
-            f"its scores run the other way (higher_is_better is {_short(config['higher_is_better'])}); "
-            "negate its last layer and say true, as everything here takes a higher score for better"
+            f"its scores run the other way (higher_is_better is {_short(config['higher_is_better'])})",
+            cure="negate its last layer and say true, as everything here takes a higher score for better",
         )
     architecture, preprocessing = config["architecture"], config["preprocessing"]
     votes = architecture.get("votes") if isinstance(architecture, dict) else None
@@ -82,8 +84,8 @@ def _check(config: dict[str, Any]) -> None:
 def _fields(
     name: str,
     values: Any,
-    needed: dict[str, Callable[[Any], bool]],
-    optional: dict[str, Callable[[Any], bool]],
+    needed: Mapping[str, Callable[[Any], bool]],
+    optional: Mapping[str, Callable[[Any], bool]],
     others: bool = False,
 ) -> None:
     """Raise `InputError` unless `values` has the `needed` fields, maybe `optional` ones, and with `others` any more."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -16,7 +19,7 @@ def execution_order(model: RankModel) -> list[str]:
     """
     order: dict[str, None] = {}
 
-    def note(name: str):
+    def note(name: str) -> Callable[[nn.Module, Any], None]:
         return lambda module, inputs: order.setdefault(name)
 
     hooks = [module.register_forward_pre_hook(note(name)) for name, module in model.backbone.named_modules()]
@@ -35,7 +38,7 @@ def execution_order(model: RankModel) -> list[str]:
 
 
 def freeze_until(model: RankModel, layer: str) -> list[str]:
-    """Freeze what a forward pass enters before `layer`; it and what follows learns. Returns the frozen modules' names.
+    """Freeze what a forward pass enters before `layer`; it and what follows learns.
 
     Frozen parameters take no gradient, and frozen modules stay in evaluation mode: batch norm keeps its statistics and
     dropout does nothing. Parameters that a container of `layer` holds itself are frozen too.
@@ -46,6 +49,9 @@ def freeze_until(model: RankModel, layer: str) -> list[str]:
             inception_resnet_v2, how many of the layers of Keras's network are frozen, counted as Keras does in
             `model.layers[:618]`.
 
+    Returns:
+        The names of the frozen modules.
+
     Raises:
         InputError: no such layer, one that the network does not use, or a count for another network or inside a block.
     """
@@ -54,15 +60,17 @@ def freeze_until(model: RankModel, layer: str) -> list[str]:
 
         if model.name != "inception_resnet_v2":
             raise InputError(
-                f"freeze_until: {layer} counts Keras's layers of inception_resnet_v2; name a layer of {model.name}, "
-                f"such as {_some(model)}"
+                f"freeze_until: {layer} counts Keras's layers of inception_resnet_v2",
+                cure=f"name a layer of {model.name}, such as {_some(model)}",
             )
         layer = layer_at(int(layer))
     modules = dict(model.backbone.named_modules())
     order = execution_order(model)
     if not layer or layer not in order:
         what = "is not used by" if layer in modules and layer else "is no layer of"
-        raise InputError(f"freeze_until: {layer!r} {what} {model.name}; give one of its layers, such as {_some(model)}")
+        raise InputError(
+            f"freeze_until: {layer!r} {what} {model.name}", cure=f"give one of its layers, such as {_some(model)}"
+        )
     before = order[: order.index(layer)]
     for name in before:
         for parameter in modules[name].parameters(recurse=False):

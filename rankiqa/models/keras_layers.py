@@ -50,15 +50,15 @@ def layer_at(count: int) -> str:
     Raises:
         InputError: a count inside a block, or one that leaves nothing to learn.
 
-    Example:
-        >>> layer_at(618)
-        'repeat_2'
+    >>> layer_at(618)
+    'repeat_2'
     """
     known = boundaries()
     top = known["global_pool"]
     if not 1 <= count < LAYERS:
         raise InputError(
-            f"freeze_until: {count} of Keras's layers; give 1 to {LAYERS - 1}, which leaves the last of {LAYERS}"
+            f"freeze_until: {count} of Keras's layers",
+            cure=f"give 1 to {LAYERS - 1}, which leaves the last of {LAYERS}",
         )
     if count >= top:
         # The pool and the dropout have no weights; a frozen dropout would do nothing here, and still work in Keras.
@@ -67,9 +67,9 @@ def layer_at(count: int) -> str:
         if layers == count:
             # The whole row of blocks where its first one begins: the same place, and the shorter name.
             return name.removesuffix(".0")
-    inside = max((name for name in known if known[name] < count), key=known.get)
+    inside = max((name for name in known if known[name] < count), key=known.__getitem__)
     below, above = known[inside], min(layers for layers in known.values() if layers > count)
     raise InputError(
-        f"freeze_until: {count} of Keras's layers end inside {inside}; give {below}, and it learns, or {above}, and it "
-        "is frozen"
+        f"freeze_until: {count} of Keras's layers end inside {inside}",
+        cure=f"give {below}, and it learns, or {above}, and it is frozen",
     )

@@ -58,8 +58,9 @@ def _download(name: str, hub: dict[str, Any]) -> Path:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
         reason = next((_WHY[kind.__name__] for kind in type(error).__mro__ if kind.__name__ in _WHY), first)
         raise InputError(
-            f"{name}: no such model folder, and the Hugging Face hub does not give a model of that name "
-            f"({reason}); give a folder, a run, or OWNER/NAME of the hub"
+            f"no such model folder, and the Hugging Face hub does not give a model of that name ({reason})",
+            path=name,
+            cure="give a folder, a run, or OWNER/NAME of the hub",
         ) from error
     return paths[0].parent
 

@@ -49,6 +49,7 @@ class MobileNetKeras(nn.Module):
         self.classifier = nn.Linear(width, VOTES)
 
     def forward(self, images: Tensor) -> Tensor:
+        """(N, 3, H, W) in [−1, 1] → (N, 10) logits."""
         height, width = images.shape[2:]
         x = self._layer("conv1", F.pad(images, (width % 2, 1, height % 2, 1)))
         for k, (_, stride) in enumerate(BLOCKS, start=1):

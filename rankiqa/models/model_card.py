@@ -36,7 +36,9 @@ def model_card(
         settings: the content of the model's config.json. What it does not tell is left out.
         reference: the scores of known images that are kept with the model.
         repo_id: OWNER/NAME on the Hugging Face hub, for the lines that show how to use it.
-        license, license_name, license_link: as the hub takes them, such as "mit"; without, none is named.
+        license: as the hub takes it, such as "mit"; None: none is named.
+        license_name: of a license that the hub does not know, whose `license` is "other".
+        license_link: where its text stands.
         tags: further ones.
 
     >>> print(model_card({"architecture": {"name": "compact"}, "preprocessing": {"crop": 224}})[:25])

@@ -27,13 +27,21 @@ class Nima(RankModel):
     """(N, 3, H, W) RGB in [0, 1] → (N,) mean votes in [1, 10], higher is better; `distribution=True`: (N, 10).
 
     Args:
-        name, backbone, head, preprocessing, dropout: as for `RankModel`; the backbone gives (N, 10) logits.
+        name: the architecture, as `build_nima` takes it.
+        backbone: (N, 3, H, W) preprocessed → (N, 10) logits.
+        head: name of the backbone's last layer.
+        preprocessing: from [0, 1] RGB to what the backbone expects.
         crop: side of the square input in pixels.
+        dropout: probability, before the last layer.
         resize: side of the square that an image becomes before a crop is drawn from it for training.
+
+    Raises:
+        InputError: a `resize` below the crop.
     """
 
     view: ClassVar[str] = "resize"
     votes: ClassVar[int | None] = VOTES
+    scale: Tensor  # the votes 1 … 10
 
     def __init__(
         self,
@@ -84,6 +92,7 @@ class Pooled(nn.Module):
         self.head = nn.Linear(width, VOTES)
 
     def forward(self, images: Tensor) -> Tensor:
+        """(N, 3, H, W) preprocessed → (N, 10) logits."""
         return self.head(self.dropout(self.features(images).mean((2, 3))))
 
 
@@ -124,16 +133,15 @@ def build_nima(
         architecture = build.ARCHITECTURES[name]
         if name not in WIDTHS:
             raise InputError(f"model.name: {name} has no convolutional part to pool; known: {', '.join(WIDTHS)}")
-        backbone, head = Pooled(architecture.make(None).features, WIDTHS[name], dropout), "head"
+        backbone, head = Pooled(architecture.make(None).get_submodule("features"), WIDTHS[name], dropout), "head"
         default = Preprocessing(**build.PREPROCESSING[architecture.preprocessing])
     else:
         backbone, head, default = build.timm_backbone(name, dropout, VOTES)
     steps = build.choose_preprocessing(preprocessing, default)
     build.initialise_head(backbone, head)
     if weights != "none":
-        source = "model.weights imagenet" if weights == "imagenet" else weights
         tensors = build.download(name, backbone) if weights == "imagenet" else build.read_weights(weights)
         if isinstance(backbone, Pooled):  # the rest of the file is the top that is left away
             tensors = {key: value for key, value in tensors.items() if key.startswith(("features.", "head."))}
-        build.load_backbone(backbone, head, tensors, source)
+        build.load_backbone(backbone, head, tensors, None if weights == "imagenet" else weights)
     return Nima(name, backbone, head, steps, crop, dropout, resize or round(crop * 256 / 224))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
@@ -24,15 +25,11 @@ class Parts:
     """The two parts of a `RankModel`; `top(features(crops))[:, 0]` are its scores.
 
     Attributes:
-    ----------
-    features
-        (N, 3, H, W) RGB in [0, 1] → (N, C, h, w).
-    top
-        (N, C, h, w) → (N, 1).
-    stride
-        Pixels from one place of the features to the next.
-    averages
-        The top is linear in the mean over the places, so that the score of a window is the mean of its places' own.
+        features: (N, 3, H, W) RGB in [0, 1] → (N, C, h, w).
+        top: (N, C, h, w) → (N, 1).
+        stride: pixels from one place of the features to the next.
+        averages: the top is linear in the mean over the places, so that the score of a window is the mean of its
+            places' own.
     """
 
     features: Callable[[Tensor], Tensor]
@@ -53,7 +50,7 @@ def parts_of(model: nn.Module) -> Parts:
         raise InputError(f"{type(model).__name__}: dense mode needs a network of rankiqa.models")
     if model.view in WHOLE:
         raise InputError(f"{model.name}: a NIMA sees the whole image at once; dense mode is for ranking networks")
-    net = model.backbone
+    net: Any = model.backbone  # its features and its top may be modules or methods
     if model.name in ARCHITECTURES:
         entry = ARCHITECTURES[model.name]
         top = net.top if entry.top is None else partial(entry.top, net)
@@ -66,8 +63,9 @@ def parts_of(model: nn.Module) -> Parts:
 
 
 def _maps(model: RankModel, images: Tensor) -> Tensor:
-    maps = model.backbone.forward_features(model.preprocessing(images))
-    if maps.ndim != 4 or maps.shape[1] != model.backbone.num_features:
+    net: Any = model.backbone  # of timm
+    maps = net.forward_features(model.preprocessing(images))
+    if maps.ndim != 4 or maps.shape[1] != net.num_features:
         raise InputError(f"{model.name}: dense mode needs maps of features, and those here are {tuple(maps.shape)}")
     return maps
 
@@ -76,7 +74,7 @@ _windows: WeakKeyDictionary[nn.Module, tuple[int, int, int]] = WeakKeyDictionary
 
 
 def window_of(model: RankModel) -> tuple[int, int]:
-    """Height and width of the features of one crop, in places."""
+    """Height and width of the features of one crop, in places; `InputError` as for `parts_of`."""
     known = _windows.get(model)
     if known is None or known[0] != model.crop:
         place = next(model.parameters())

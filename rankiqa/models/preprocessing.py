@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from rankiqa.errors import InputError
 
 # Channel order, scale of the values, then mean and standard deviation per channel in that order and scale.
-PREPROCESSING: dict[str, dict] = {
+PREPROCESSING: dict[str, dict[str, Any]] = {
     # torchvision's ImageNet weights.
     "imagenet": {
         "channels": "rgb",
@@ -33,8 +34,15 @@ class Preprocessing(nn.Module):
     Args:
         channels: "rgb" or "bgr", the order that the network expects.
         scale: 1 for values in [0, 1], 255 for 0–255.
-        mean, std: one value a channel, in that order and scale.
+        mean: one value a channel, in that order and scale.
+        std: likewise, above zero.
+
+    Raises:
+        InputError: another order of channels, or no three means and three positive stds.
     """
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, channels: str, scale: float, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
@@ -47,6 +55,7 @@ class Preprocessing(nn.Module):
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
+        """(N, 3, H, W) RGB in [0, 1] → the same shape, as the network expects it."""
         if self.channels == "bgr":
             images = images.flip(1)
         return (images * self.scale - self.mean) / self.std

@@ -25,15 +25,11 @@ class Reference:
     """The distribution of a model's scores over known images.
 
     Attributes:
-    ----------
-    what
-        The images, in words.
-    images
-        How many.
-    quantiles
-        (101,) raw scores, of 0, 1, … 100 % of the images.
-    low, high
-        The raw scores that are 0 and 1 on the scale of `unit`; None where the model has a scale of its own.
+        what: the images, in words.
+        images: how many.
+        quantiles: (101,) raw scores, of 0, 1, … 100 % of the images.
+        low: the raw score that is 0 on the scale of `unit`; None where the model has a scale of its own.
+        high: the raw score that is 1 there; None likewise.
     """
 
     what: str
@@ -101,7 +97,7 @@ class Reference:
         numbers = [*quantiles, *(value for value in (low, high) if value is not None)]
         if len(quantiles) != POINTS or not np.isfinite(numbers).all() or (np.diff(quantiles) < 0).any():
             raise InputError(f"reference: quantiles must be {POINTS} finite numbers that do not fall")
-        if (low is None) != (high is None) or (low is not None and not low < high):
+        if (low is None) != (high is None) or (low is not None and high is not None and not low < high):
             raise InputError(f"reference: low must be below high, got {low} and {high}")
         return found
 
@@ -119,7 +115,7 @@ def read_reference(path: str | Path, what: str) -> Reference:
     try:
         table = pd.read_csv(path, dtype={"reference": str, "distortion": str}, keep_default_na=False, na_values=[""])
     except (OSError, ValueError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
+        raise InputError(f"cannot be read: {' '.join(str(error).split())}", path=path) from error
     scores = pd.to_numeric(table.get("score", pd.Series(dtype=float)), errors="coerce")
     table = table[np.isfinite(scores.to_numpy())] if len(scores) == len(table) else table[:0]
     scores = scores.loc[table.index].to_numpy(np.float64)
@@ -132,7 +128,7 @@ def read_reference(path: str | Path, what: str) -> Reference:
             found = Reference.of_ranks(items, scores, what)
     found = found or Reference.of_scores(scores, what)
     if found is None:
-        raise InputError(f"{path}: needs a column score with at least two numbers")
+        raise InputError("needs a column score with at least two numbers", path=path)
     return found
 
 

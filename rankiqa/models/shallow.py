@@ -31,12 +31,14 @@ class Shallow(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(32, 1)
         for layer in self.modules():
-            if isinstance(layer, nn.Conv2d):
+            if isinstance(layer, nn.Conv2d) and layer.bias is not None:
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
                 nn.init.zeros_(layer.bias)
 
     def forward(self, images: Tensor) -> Tensor:
+        """(N, 3, H, W) preprocessed → (N, 1) scores, H and W at least 227."""
         return self.top(self.features(images))
 
     def top(self, maps: Tensor) -> Tensor:
+        """(N, 32, h, w) features → (N, 1) scores, of the mean over the places."""
         return self.head(self.dropout(maps.mean((2, 3))))

@@ -6,7 +6,7 @@ from PIL import Image
 
 from rankiqa.cli.make_rank_list import main
 from rankiqa.cli.make_ranks import main as make_ranks
-from rankiqa.compat.rank_list import HIGHER, LOWER, Entry, check_ranks, list_of_ranks, read_list, write_list
+from rankiqa.compat.rank_list import HIGHER, LOWER, ListLine, check_ranks, list_of_ranks, read_list, write_list
 from rankiqa.errors import InputError
 from rankiqa.ranks.ranked_set import RankedSet, regenerate, verify
 
@@ -68,7 +68,7 @@ def test_the_originals_lists_are_read_in_either_direction(listed):
 
 
 def test_a_list_is_written_as_the_originals_scripts_do(tmp_path):
-    write_list(tmp_path / "l.txt", [Entry("a/GB1/x y.bmp", 1.0), Entry("b.bmp", 5.578), Entry("c.bmp", -0.5)])
+    write_list(tmp_path / "l.txt", [ListLine("a/GB1/x y.bmp", 1.0), ListLine("b.bmp", 5.578), ListLine("c.bmp", -0.5)])
     assert (tmp_path / "l.txt").read_text() == "a/GB1/x y.bmp   1.00\nb.bmp   5.58\nc.bmp  -0.50\n"
     assert [e.path for e in read_list(tmp_path / "l.txt")] == ["a/GB1/x y.bmp", "b.bmp", "c.bmp"]
 
@@ -102,8 +102,12 @@ def test_lists_of_a_ranked_set_have_the_originals_layout_and_are_read_again(orde
         (TID2013 + "rank_tid2013/GN/GN1/00003.bmp 2\n", LOWER, "00003 of GN has no pristine image"),
         (TID2013.replace("JPEG2/00001.jpg   2", "JPEG2/00001.jpg   1"), LOWER, "line 5: rank_tid2013/JPEG/JPEG2/00001"),
         (TID2013.replace("GN1/00002.bmp   1", "GN1/00002.bmp   0"), LOWER, "contradicts the folders"),
-        (TID2013, HIGHER, "with --order higher-is-better that contradicts the folders"),
-        (LIVE, LOWER, "with --order lower-is-better that contradicts the folders"),
+        (
+            TID2013,
+            HIGHER,
+            "read as higher-is-better that contradicts the folders; give the other order, or correct the list (order)",
+        ),
+        (LIVE, LOWER, "read as lower-is-better that contradicts the folders"),
         ("a/pristine_images/x.bmp 0\n", LOWER, "holds pristine images only"),
     ],
 )
@@ -122,7 +126,7 @@ def test_the_command_writes_both_lists_and_splits_by_photo(ranks, tmp_path, caps
     train, test = (read_list(f"{prefix}_{part}.txt") for part in ("train", "test"))
     assert (len(train), len(test)) == (2 * 12, 12)
     assert all(entry.path.endswith("/x.png") and "/a/" not in entry.path and "/b/" not in entry.path for entry in test)
-    assert train[0] == Entry("./ranks/pristine/a/x.png", 0.0, 1)
+    assert train[0] == ListLine("./ranks/pristine/a/x.png", 0.0, 1)
     assert main([*flags, "--train-fraction", "2"]) == 2
     assert "--train-fraction must be 0 to 1" in capsys.readouterr().err
 
@@ -148,12 +152,12 @@ def test_an_original_list_becomes_a_ranked_set_to_train_on(tmp_path, capsys, pho
         regenerate(ranks, ranks.table[ranks.table["level"] == 1].iloc[0])
     before = (root / "manifest.csv").read_bytes()
     assert main([*flags, "--order", "higher-is-better"]) == 2
-    assert "manifest.csv: is there already" in capsys.readouterr().err
+    assert "manifest.csv: is there already; move it away, or choose another folder (--root)" in capsys.readouterr().err
     assert (root / "manifest.csv").read_bytes() == before
     shutil.move(root / "manifest.csv", root / "kept")
     (root / "rank/GB/GB2/00001.bmp").unlink()
     assert main([*flags, "--order", "higher-is-better"]) == 2
-    assert "line 3: rank/GB/GB2/00001.bmp in" in capsys.readouterr().err
+    assert "live_train.txt, line 3: rank/GB/GB2/00001.bmp in" in capsys.readouterr().err
     assert not (root / "manifest.csv").exists()
     with pytest.raises(SystemExit):
         main(flags)

@@ -89,7 +89,11 @@ def test_the_split_is_the_seeds_and_never_divides_a_reference(images, mos_with_n
         ("", (), "holds no line"),
         ("5.1 i01_07_1.bmp\n5.2 i02_07_1.bmp\n", ("--test-references", "I07"), "no image of 'I07'; there are I01, I02"),
         ("5.1 i01_07_1.bmp\n5.2 i02_07_1.bmp\n", ("--test-references", "I01,I02"), "of 2 references 2 would be"),
-        ("5.1 i01_07_1.bmp\n5.2 i02_07_1.bmp\n", ("--test-fraction", "1.5"), "--test-fraction must be above 0"),
+        (
+            "5.1 i01_07_1.bmp\n5.2 i02_07_1.bmp\n",
+            ("--test-fraction", "1.5"),
+            "must be above 0 and below 1, not 1.5 (--test-fraction)",
+        ),
     ],
 )
 def test_what_cannot_be_read_is_told_in_one_line_and_nothing_is_written(text, flags, words, images, tmp_path, capsys):
@@ -110,5 +114,5 @@ def test_a_bare_name_that_two_folders_have_is_not_guessed(images, mos_with_names
 
 
 def test_a_list_must_be_told_what_its_scores_are(images, mos_with_names):
-    with pytest.raises(InputError, match="--scores mos or --scores dmos"):
+    with pytest.raises(InputError, match=r"does not say which scores are better; say it \(scores=mos, scores=dmos\)"):
         read_scores(mos_with_names, images)

@@ -135,11 +135,12 @@ def test_paths_are_taken_as_they_come(demo, small):
 
 def test_csv_is_read_as_well(demo, tmp_path):
     (tmp_path / "data.csv").write_text(DEMO.replace(" ", ","))
-    plain, spaced = (
-        SiameseNIMA.load_data(demo / "images", file) for file in (tmp_path / "data.csv", demo / "train_data.csv")
-    )
-    assert plain[0].tolist() == spaced[0].tolist()
-    assert plain[1].tolist() == spaced[1].tolist()
+    (tmp_path / "data.tsv").write_text(DEMO.replace(" ", "\t"))
+    spaced = SiameseNIMA.load_data(demo / "images", demo / "train_data.csv")
+    for name, sep in (("data.csv", " "), ("data.csv", ","), ("data.csv", "\t"), ("data.tsv", "\t")):
+        plain = SiameseNIMA.load_data(demo / "images", tmp_path / name, sep)
+        assert plain[0].tolist() == spaced[0].tolist()
+        assert plain[1].tolist() == spaced[1].tolist()
 
 
 @pytest.mark.parametrize(
@@ -149,7 +150,11 @@ def test_csv_is_read_as_well(demo, tmp_path):
         ("file_name label\nnone.jpg 1\n", {}, "1 of 1 images are not in .*, the first is 'none.jpg'"),
         ("name label\n267683.jpg 1\n", {}, "no column file_name, only name, label"),
         ("file_name label\n", {}, "no rows below the header"),
-        ("", {}, "cannot be read as a table"),
+        ("", {}, "data.csv: empty; a header"),
+        ("file_name label\n267683.jpg\n", {}, "line 2: 1 cells, but the header has 2"),
+        ("file_name;label\n267683.jpg;nan\n", {"sep": ";"}, "line 2: the label of 267683.jpg is not a finite number"),
+        ("file_name;label\n267683.jpg\n", {"sep": ";"}, "line 2: 1 cells, but the header has 2"),
+        ("file_name label\n267683.jpg 1\n", {"sep": "; "}, "sep must be one character"),
         ("file_name label\n267683.jpg 1\n", {"columns": ["a", "b", "c"]}, "columns must be one, to predict, or two"),
     ],
 )
@@ -162,7 +167,7 @@ def test_tables_that_cannot_be_read_are_refused(demo, tmp_path, text, options, m
 def test_what_is_not_there_is_named(demo, small, tmp_path):
     with pytest.raises(InputError, match="no such folder of images"):
         SiameseNIMA.load_data(tmp_path / "none", demo / "train_data.csv")
-    with pytest.raises(InputError, match=r"none.csv: cannot be read"):
+    with pytest.raises(InputError, match=r"none.csv: no such file"):
         SiameseNIMA.load_data(demo / "images", tmp_path / "none.csv")
     with pytest.raises(InputError, match="there is no model yet"):
         SiameseNIMA().predict([demo / "images" / "267683.jpg"])

@@ -80,7 +80,7 @@ RANKS += [RANKS[0].replace("GB/", "root/GB/GB"), RANKS[0].replace("GB/1/a.png", 
 def adopt(file: Path, order: str, root: Path) -> Path:
     """What `make_rank_list --read` does."""
     (root / MANIFEST).unlink(missing_ok=True)
-    written = write_manifest(root, check_ranks(file, read_list(file), order))
+    written = write_manifest(root, check_ranks(file, read_list(file), order), file)
     use(root)
     return written
 

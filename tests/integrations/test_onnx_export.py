@@ -18,7 +18,8 @@ import rankiqa
 from rankiqa.cli import export as command
 from rankiqa.errors import InputError
 from rankiqa.integrations import onnx_export
-from rankiqa.integrations.onnx_export import DenseGraph, compare, export_onnx
+from rankiqa.integrations.onnx_export import compare, export_onnx
+from rankiqa.integrations.onnx_graphs import DenseGraph
 from rankiqa.models import build_model, build_nima, save_model
 from rankiqa.models.parts import parts_of, window_of
 from rankiqa.scoring.dense import window_scores
@@ -211,7 +212,10 @@ def test_the_command(tmp_path, capfd):
     assert text.startswith(f"{tmp_path / 'out' / 'crop.onnx'}: 0.7 MB; the largest difference from PyTorch is ")
     assert text.count("\n") == 1 and noise == ""
     assert command.main(arguments) == 2
-    assert "crop.onnx exists already; choose another" in capfd.readouterr().err
+    assert (
+        "crop.onnx: exists already; choose another folder, or replace it (--out, --overwrite)\n"
+        in capfd.readouterr().err
+    )
     assert command.main([*arguments, "--overwrite"]) == 0
 
 
@@ -227,7 +231,7 @@ def test_both_of_a_network_without_dense(tmp_path, capfd, monkeypatch):
 def test_a_missing_package_is_one_line(monkeypatch, capfd, tmp_path):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     monkeypatch.delitem(sys.modules, "rankiqa.integrations.onnx_export")
-    with pytest.raises(InputError, match=r'needs the package onnxruntime: pip install "rankiqa\[onnx\]"'):
+    with pytest.raises(ImportError, match=r'the package onnxruntime is needed for this: pip install "rankiqa\[onnx\]"'):
         importlib.import_module("rankiqa.integrations.onnx_export")
     assert command.main(["onnx", "--out", str(tmp_path)]) == 2
     assert capfd.readouterr().err.count("\n") == 1

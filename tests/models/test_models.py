@@ -178,7 +178,7 @@ def test_without_a_network_imagenet_weights_say_what_to_do(monkeypatch):
 
     monkeypatch.setattr(torch.hub, "download_url_to_file", offline)
     monkeypatch.setattr("os.path.exists", lambda path: False)
-    with pytest.raises(InputError, match=r"squeezenet1_1 cannot be downloaded .*--model.weights none"):
+    with pytest.raises(InputError, match=r"squeezenet1_1 cannot be downloaded .*model\.weights=none\)"):
         build_model("squeezenet1_1", "imagenet")
 
 
@@ -205,7 +205,7 @@ def test_timm_s_imagenet_weights_come_as_safetensors_from_its_hub(monkeypatch, t
         raise ConnectionError("no route to host")
 
     monkeypatch.setattr("huggingface_hub.hf_hub_download", offline)
-    with pytest.raises(InputError, match=r"resnet10t cannot be downloaded .*--model.weights none"):
+    with pytest.raises(InputError, match=r"resnet10t cannot be downloaded .*model\.weights=none\)"):
         build_model("resnet10t", "imagenet")
 
 

@@ -78,7 +78,7 @@ def test_a_rank_list_adopts_nothing_outside_of_its_folder(ranks, path):
     file = ranks.parent / "list.txt"
     file.write_text(f"pristine/{photo} 0\n{path} 1\n")
     with pytest.raises(InputError, match="line"):
-        write_manifest(ranks, check_ranks(file, read_list(file), LOWER))
+        write_manifest(ranks, check_ranks(file, read_list(file), LOWER), file)
     assert not (ranks / MANIFEST).exists()
 
 
