@@ -1,4 +1,3 @@
-import time
 import warnings
 
 import numpy as np
@@ -219,16 +218,3 @@ def test_mistakes_are_named():
         logistic_fit(range(9), range(9), 3)
     with pytest.raises(InputError, match="one length"):
         logistic_fit(range(9), range(8))
-
-
-def test_it_is_quick():
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=3000)
-    y = curve_4(x, 1, 0, 0.2, 0.5) + 0.3 * rng.normal(size=3000)
-    for n, limit in ((120, 0.010), (3000, 0.030)):
-        times = []
-        for _ in range(5):
-            start = time.perf_counter()
-            logistic_fit(x[:n], y[:n])
-            times.append(time.perf_counter() - start)
-        assert min(times) < limit
