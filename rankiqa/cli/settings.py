@@ -53,9 +53,18 @@ def _arguments(argv: Sequence[str]) -> list[str]:
                 if a == "--out" and i + 1 < len(args)
                 else None
             )
-            if out and (Path(out) / "config.yaml").is_file():
-                return ["--config", str(Path(out) / "config.yaml"), *args]
+            if out:
+                return ["--config", str(_settings_of(Path(out))), *args]
     return args
+
+
+def _settings_of(run: Path) -> Path:
+    """The settings of a run that is to go on."""
+    from rankiqa.errors import InputError
+
+    if not (run / "config.yaml").is_file():
+        raise InputError("holds no run to go on with", path=run, cure="give the folder of one", options=("out",))
+    return run / "config.yaml"
 
 
 def _underscored(argument: str) -> str:
@@ -77,6 +86,10 @@ def parse_settings(argv: Sequence[str], config: type, program: str, description:
     files = [b for a, b in pairwise(args) if a == "--config"]
     files += [a.split("=", 1)[1] for a in args if a.startswith("--config=")]
     for file in files:
+        if not Path(file).exists():
+            raise InputError(
+                "no such file", path=file, cure="give a YAML file of settings, such as those in train/configs"
+            )
         if Path(file).is_file():
             _check_values(file, read_yaml(file), config)
     try:
@@ -126,7 +139,7 @@ def _check_filled(settings: Any, prefix: str = "") -> None:
 
 
 def _keys(config: type, prefix: str = "") -> Iterator[str]:
-    """The settings of `config` that take a value, as keys: out, data.ranks, …"""
+    """Each setting of `config` that takes a value, as its key: data.ranks."""
     kinds = typing.get_type_hints(config)
     for field in fields(config):
         if is_dataclass(kinds[field.name]):

@@ -41,12 +41,7 @@ def open_branch(config: FinetuneConfig) -> tuple[RankModel, dict[str, Any]]:
         return build_model(m.name, m.weights, m.preprocessing, m.crop, m.dropout), {}
     model, origin = load_start(config.init)
     if model.votes is not None:
-        raise InputError(
-            "is a NIMA, with ten votes",
-            path=config.init,
-            cure="train it on with train/train_nima.sh",
-            options=("init",),
-        )
+        raise InputError("is a NIMA, with ten votes", path=config.init, cure="train it on with train/train_nima.sh")
     given = build_model(m.name or model.name, "none", m.preprocessing, m.crop, m.dropout)
     for key, wanted, found in (
         ("name", m.name, model.name),
@@ -82,7 +77,14 @@ def fit_head(model: RankModel, scores: np.ndarray, target: np.ndarray) -> None:
 
 
 class FineTuner(ScoredTrainer):
-    """The fine-tuning stage; see `rankiqa.training.scored.ScoredTrainer`."""
+    """The fine-tuning stage: `run()` trains one branch by the squared error to human scores.
+
+    Args:
+        config: the run's settings.
+
+    Raises:
+        InputError: as every `ScoredTrainer` does; an image is smaller than the crop, or the model runs the other way.
+    """
 
     stage = "finetune"
     train_columns = ()

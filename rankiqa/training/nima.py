@@ -38,7 +38,7 @@ def open_nima(config: NimaModelConfig, init: str | None) -> tuple[Nima, dict[str
         return build_nima(new, config.weights, config.preprocessing, config.crop, config.dropout, config.resize), {}
     if Path(init).suffix.lower() in (".h5", ".hdf5"):
         raise InputError(
-            "a Keras file",
+            "is a Keras file",
             path=init,
             cure="make a model of it first, with rankiqa import-weights keras, and give that",
             options=("init",),
@@ -86,7 +86,14 @@ def votes_of(dataset: ScoredSet, std: float | None = None) -> np.ndarray:
 
 
 class NimaTrainer(ScoredTrainer):
-    """The training of NIMA; see `rankiqa.training.scored.ScoredTrainer`."""
+    """The training of NIMA: `run()` trains ten outputs by the earth mover's distance to people's votes.
+
+    Args:
+        config: the run's settings; `steps` is set where it is 0.
+
+    Raises:
+        InputError: as every `ScoredTrainer` does.
+    """
 
     stage = "nima"
     train_columns = ()

@@ -38,7 +38,11 @@ def open_ranks(config: RankConfig) -> Ranks:
 
 
 def split_ranks(config: RankConfig) -> tuple[Ranks, Ranks | None]:
-    """The sets to train on and to validate on; disjoint in photos. `InputError` if one has none."""
+    """The sets to train on and to validate on, disjoint in photos; None: nothing is held out.
+
+    Raises:
+        InputError: the sets share a photo, no photo is left to train on, or one to hold out is not there.
+    """
     ranks = open_ranks(config)
     data = config.data
     if data.val:
@@ -76,7 +80,14 @@ def _hashes(ranks: Ranks) -> set[str]:
 
 
 class RankTrainer(Trainer):
-    """The ranking stage; see `rankiqa.training.loop.Trainer`."""
+    """The ranking stage: `run()` trains on ranked images, and validates on those of other photos.
+
+    Args:
+        config: the run's settings.
+
+    Raises:
+        InputError: settings that no run can have, or images that do not suit them; the run's folder is not touched.
+    """
 
     stage = "rank"
     train_columns = ("ordered", "active", "pairs")
@@ -135,7 +146,10 @@ class RankTrainer(Trainer):
         return View(patches=self.config.val_patches, seed=self.config.seed)
 
     def validate(self) -> Rows:
-        """See `rankiqa.training.validation.summarize`; the images are shared out to the processes."""
+        """Of each type and of ALL on average: SROCC and the shares of ordered pairs, of the held-out photos.
+
+        The images are shared out to the processes. Higher is better; see `rankiqa.training.rank_validation.summarize`.
+        """
         accelerator, ranks = self.accelerator, self.val_set
         assert ranks is not None  # `validates` says so
         items = validation_items(ranks)

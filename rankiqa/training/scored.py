@@ -37,10 +37,17 @@ def load_start(init: str) -> tuple[RankModel, dict[str, Any]]:
 
 
 class ScoredTrainer(Trainer):
-    """A stage that learns from human scores; see `rankiqa.training.loop.Trainer`.
+    """A stage that learns from human scores.
 
-    A stage reads its settings with `open_model` and `open_data`, makes what it needs of the data in `prepare`, and may
-    look at the network before the first step in `start`.
+    It reads its settings with `open_model` and `open_data`, makes what it needs of the data in `prepare`, and may look
+    at the network before the first step in `start`.
+
+    Args:
+        config: the run's settings.
+
+    Raises:
+        InputError: settings that no run can have, data that does not suit them, or a split whose test part is not new
+            to the network; the run's folder is not touched. And as every `Trainer` does.
     """
 
     score_range: tuple[float, float]  # of the network's scores, lowest and highest

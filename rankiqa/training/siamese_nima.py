@@ -83,13 +83,16 @@ class PairBatches:
 
 
 class SiameseNimaTrainer(ScoredTrainer):
-    """The Siamese stage; see `rankiqa.training.scored.ScoredTrainer`.
+    """The Siamese stage: `run()` trains a NIMA on pairs of images from buckets of scores.
 
     Args:
-        config: the run's settings.
+        config: the run's settings; `steps` is set where it is 0.
         scored: the images with their scores, their parts, and the size and hash of each image, for whoever has them at
             hand; None: the settings say where.
         start: the NIMA to start from and the config of the model that it is from; None: as the settings say.
+
+    Raises:
+        InputError: as every `ScoredTrainer` does; the scores make no pairs.
     """
 
     stage = "siamese_nima"

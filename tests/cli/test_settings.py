@@ -102,6 +102,14 @@ def test_an_option_becomes_the_flag_of_the_command_or_nothing(command, option, f
     assert COMMANDS[command].word(option) == flag
 
 
+def test_a_file_of_settings_or_a_run_that_is_not_there_is_named(tmp_path, capsys):
+    assert main(["--config", str(tmp_path / "mine.yaml")]) == 2
+    assert capsys.readouterr().err.startswith(f"error: {tmp_path / 'mine.yaml'}: no such file; give a YAML file")
+    assert main(["--out", str(tmp_path / "run"), "--resume"]) == 2
+    line = f"error: {tmp_path / 'run'}: holds no run to go on with; give the folder of one (--out)\n"
+    assert capsys.readouterr().err == line
+
+
 def test_a_config_s_unknown_key_and_broken_yaml_name_the_file(tmp_path, capsys):
     for text in ("model:\n  nme: x\n", "model: [\n", "optim:\n  lr: fast\n"):
         path = tmp_path / "mine.yaml"
