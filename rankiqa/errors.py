@@ -17,7 +17,7 @@ _word: Callable[[str], str] = str
 
 @contextmanager
 def options_worded(word: Callable[[str], str]) -> Iterator[None]:
-    """Call options by what `word` makes of them, in all messages of this process, for a while."""
+    """Call options by what `word` makes of them, in all messages of this process, for a while; "" is left out."""
     global _word
     before, _word = _word, word
     try:
@@ -67,7 +67,7 @@ class InputError(ValueError):
     def text(self, *, path: bool = True) -> str:
         """The error in one line; without `path` it does not begin with the path, for who names the file already."""
         where = f"{self.path}{f', line {self.line}' if self.line else ''}: " if path and self.path is not None else ""
-        options = ", ".join(map(_word, self.options))
+        options = ", ".join(filter(None, map(_word, self.options)))
         cure = f"; {self.cure}" if self.cure else ""
         text = f"{where}{self.reason}{cure}{f' ({options})' if options else ''}"
         text = text if len(text) <= MOST else f"{text[:MOST]} …"

@@ -53,9 +53,18 @@ def _arguments(argv: Sequence[str]) -> list[str]:
                 if a == "--out" and i + 1 < len(args)
                 else None
             )
-            if out and (Path(out) / "config.yaml").is_file():
-                return ["--config", str(Path(out) / "config.yaml"), *args]
+            if out:
+                return ["--config", str(_settings_of(Path(out))), *args]
     return args
+
+
+def _settings_of(run: Path) -> Path:
+    """The settings of a run that is to go on."""
+    from rankiqa.errors import InputError
+
+    if not (run / "config.yaml").is_file():
+        raise InputError("holds no run to go on with", path=run, cure="give the folder of one", options=("out",))
+    return run / "config.yaml"
 
 
 def _underscored(argument: str) -> str:
@@ -77,6 +86,10 @@ def parse_settings(argv: Sequence[str], config: type, program: str, description:
     files = [b for a, b in pairwise(args) if a == "--config"]
     files += [a.split("=", 1)[1] for a in args if a.startswith("--config=")]
     for file in files:
+        if not Path(file).exists():
+            raise InputError(
+                "no such file", path=file, cure="give a YAML file of settings, such as those in train/configs"
+            )
         if Path(file).is_file():
             _check_values(file, read_yaml(file), config)
     try:
@@ -98,18 +111,18 @@ def _check_values(file: str, values: Any, config: type, prefix: str = "") -> Non
     from rankiqa.errors import InputError
 
     if not isinstance(values, dict):
-        raise InputError(f"{file}: {prefix.rstrip('.') or 'it'} must hold settings, a key and a value each")
+        raise InputError(f"{prefix.rstrip('.') or 'it'} must hold settings, a key and a value each", path=file)
     kinds = {field.name: typing.get_type_hints(config)[field.name] for field in fields(config)}
     for key, value in values.items():
         name, _, rest = str(key).partition(".")  # data.ranks is as good as ranks in data
         if name not in kinds:
-            raise InputError(f"{file}: unknown setting {f'{prefix}{key}'!r:.80}; known: {', '.join(kinds)}")
+            raise InputError(f"unknown setting {f'{prefix}{key}'!r:.80}; known: {', '.join(kinds)}", path=file)
         if rest and name in values:  # jsonargparse would forget the one that comes first
-            raise InputError(f"{file}: {prefix}{key} stands beside {prefix}{name}; put it in there")
+            raise InputError(f"{prefix}{key} stands beside {prefix}{name}", path=file, cure="put it in there")
         if is_dataclass(kinds[name]):
             _check_values(file, {rest: value} if rest else value, kinds[name], f"{prefix}{name}.")
         elif rest or any(isinstance(v, (dict, list, set, bytes)) for v in (value if type(value) is list else [value])):
-            raise InputError(f"{file}: {prefix}{name} must be a value or a list of values, no more")
+            raise InputError(f"{prefix}{name} must be a value or a list of values, no more", path=file)
 
 
 def _check_filled(settings: Any, prefix: str = "") -> None:
@@ -126,20 +139,25 @@ def _check_filled(settings: Any, prefix: str = "") -> None:
 
 
 def _keys(config: type, prefix: str = "") -> Iterator[str]:
-    """The settings of `config` as keys, groups before what is in them: out, data, data.ranks, …"""
+    """Each setting of `config` that takes a value, as its key: data.ranks."""
     kinds = typing.get_type_hints(config)
     for field in fields(config):
-        yield prefix + field.name
         if is_dataclass(kinds[field.name]):
             yield from _keys(kinds[field.name], f"{prefix}{field.name}.")
+        else:
+            yield prefix + field.name
 
 
 @dataclass(frozen=True)
 class TrainingCommand:
     """A command that trains: its settings from the command line, then its stage.
 
-    `config` is a class of `rankiqa.config`, `trainer` a module and the `rankiqa.training.loop.Trainer` in it; both are
-    imported when they are needed. `examples` end the help.
+    Attributes:
+        program: the command, as its help calls it.
+        description: what it does.
+        config: a class of `rankiqa.config`; imported when it is needed.
+        trainer: a module and the `rankiqa.training.loop.Trainer` in it, with a colon between; imported when needed.
+        examples: the end of the help.
     """
 
     program: str
@@ -148,17 +166,19 @@ class TrainingCommand:
     trainer: str
     examples: str = ""
 
+    def _settings(self) -> type:
+        return getattr(importlib.import_module("rankiqa.config"), self.config)
+
     def parser(self) -> Any:
         """What tells the options."""
-        config = getattr(importlib.import_module("rankiqa.config"), self.config)
-        return _parser(config, self.program, self.description, self.examples)
+        return _parser(self._settings(), self.program, self.description, self.examples)
 
     def parse(self, argv: Sequence[str]) -> Any:
         """The settings of a command line."""
-        config = getattr(importlib.import_module("rankiqa.config"), self.config)
-        return parse_settings(argv, config, self.program, self.description, self.examples)
+        return parse_settings(argv, self._settings(), self.program, self.description, self.examples)
 
     def main(self, argv: Sequence[str] | None = None) -> int:
+        """Train, and say what came of it; returns the exit status."""
         from rankiqa.cli import guarded
 
         return guarded(self._train, argv, word=self.word)
@@ -166,15 +186,17 @@ class TrainingCommand:
     def word(self, option: str) -> str:
         """The flag of an option that an error names: --data.convert true, where the reader of images calls it convert.
 
-        It is looked for among the settings by its last part; of several, the first one counts.
+        It is looked for among the settings by its whole key, then by its last part; of several, the first one counts.
+        "" for what this command has no setting for.
         """
         name, equals, value = option.partition("=")
-        config = getattr(importlib.import_module("rankiqa.config"), self.config)
-        keys = list(_keys(config))
-        key = name if name in keys else next((key for key in keys if key.rpartition(".")[2] == name), name)
-        if key in ("resume", "overwrite"):  # they need no value
+        keys = list(_keys(self._settings()))
+        key = name if name in keys else next((key for key in keys if key.rpartition(".")[2] == name), None)
+        if key is None:
+            return ""
+        if not equals or f"--{key}" in SWITCHES:  # they need no value
             return f"--{key}"
-        return f"--{key} {value.lower() if value in ('True', 'False') else value}" if equals else f"--{key}"
+        return f"--{key} {value.lower() if value in ('True', 'False') else value}"
 
     def _train(self, argv: Sequence[str]) -> int:
         config = self.parse(argv)

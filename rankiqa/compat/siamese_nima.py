@@ -35,7 +35,7 @@ from rankiqa.scoring.patches import PatchScores, score_files, score_inputs
 from rankiqa.scoring.view import View
 from rankiqa.seeding import derive_seed
 from rankiqa.training.nima import open_nima
-from rankiqa.training.scored import decodable
+from rankiqa.training.scored_data import decodable
 from rankiqa.training.siamese_nima import SiameseNimaTrainer
 from rankiqa.votes import mean_of, std_of
 

@@ -11,27 +11,31 @@ from rankiqa.config.nima import (
     SiameseNimaConfig,
     VotesConfig,
 )
-from rankiqa.config.ranking import BatchConfig, DataConfig, LossConfig, ModelConfig, RankConfig
+from rankiqa.config.ranking import HingeConfig, RankBatchConfig, RankConfig, RankDataConfig, RankModelConfig
 from rankiqa.config.scores import ScoredBatchConfig, ScoredDataConfig, ScoresConfig
 
+# The settings of the stages that learn from human scores.
+ScoredRunConfig = FinetuneConfig | NimaConfig | SiameseNimaConfig
+
 __all__ = [
-    "BatchConfig",
     "BranchConfig",
-    "DataConfig",
     "EmdConfig",
     "FinetuneConfig",
-    "LossConfig",
-    "ModelConfig",
+    "HingeConfig",
     "NimaConfig",
     "NimaModelConfig",
     "OptimConfig",
     "PairBatchConfig",
     "PairLossConfig",
+    "RankBatchConfig",
     "RankConfig",
+    "RankDataConfig",
+    "RankModelConfig",
     "RegressionConfig",
     "RunConfig",
     "ScoredBatchConfig",
     "ScoredDataConfig",
+    "ScoredRunConfig",
     "ScoresConfig",
     "SiameseNimaConfig",
     "VotesConfig",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 from rankiqa.errors import InputError
 
 
-def one_of(key: str, value: str | None, allowed: tuple) -> None:
+def one_of(key: str, value: str | None, allowed: tuple[str | None, ...]) -> None:
     """Raise `InputError`, naming the key, for a value that is not `allowed`."""
     if value not in allowed:
         names = ", ".join("none" if a is None else a for a in allowed)
@@ -55,8 +56,8 @@ class OptimConfig:
 
 
 @dataclass
-class RunConfig:
-    """What the runs of all stages have in common. A stage adds at least `model`, with channels_last.
+class RunConfig(ABC):
+    """What the runs of all stages have in common.
 
     The help of a command has the lines below from here: a stage's own tell what is its own.
 
@@ -90,11 +91,17 @@ class RunConfig:
     overwrite: bool = False
 
     workers_key: ClassVar[str] = "data.workers"
+    least_steps: ClassVar[int] = 1
 
     @property
+    @abstractmethod
     def loader_workers(self) -> int:
         """Processes that read beside each training process; 0: the process does it itself."""
-        return self.data.workers
+
+    @property
+    @abstractmethod
+    def channels_last(self) -> bool:
+        """Whether the network's memory has the channels last: faster for most convolutional networks."""
 
     def check(self) -> None:
         """Raise `InputError`, naming the key, for a value that no run can have; before anything is read."""
@@ -102,7 +109,7 @@ class RunConfig:
         one_of("optim.schedule", self.optim.schedule, ("step", "cosine", "constant"))
         one_of("precision", self.precision, (None, "no", "bf16", "fp16"))
         for key, value, least in (
-            ("steps", self.steps, 0 if hasattr(self, "epochs") else 1),
+            ("steps", self.steps, self.least_steps),
             ("log_every", self.log_every, 1),
             ("val_every", self.val_every, 1),
             ("checkpoint_every", self.checkpoint_every, 1),
@@ -119,4 +126,4 @@ class RunConfig:
         if self.optim.clip is not None and not self.optim.clip > 0:
             raise InputError(f"optim.clip must be above 0, got {self.optim.clip}")
         if self.resume and self.overwrite:
-            raise InputError("resume and overwrite exclude each other: give the one or the other")
+            raise InputError("resume and overwrite exclude each other", cure="give the one or the other")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from rankiqa.config.common import RunConfig, at_least, one_of
-from rankiqa.config.scores import ScoredBatchConfig, ScoredDataConfig, check_named, check_scores
+from rankiqa.config.scores import ScoredBatchConfig, ScoredDataConfig, check_scores, named
 from rankiqa.errors import InputError
 
 
@@ -77,9 +77,21 @@ class FinetuneConfig(RunConfig):
     val_first: bool = True
     val_patches: int = 3
 
+    @property
+    def loader_workers(self) -> int:
+        """Processes that read and crop: `data.workers`."""
+        return self.data.workers
+
+    @property
+    def channels_last(self) -> bool:
+        """As `model.channels_last` says."""
+        return self.model.channels_last
+
     def check(self) -> None:
-        check_named(self)
-        check_scores(self)
+        """Raise `InputError`, naming the key, for a value that no fine-tuning run can have."""
+        named(self.dataset, self.root)
+        check_scores(self.data)
+        at_least("batch.images", self.batch.images, 1)
         one_of("data.small", self.data.small, ("error", "reflect", "resize"))
         one_of("loss.kind", self.loss.kind, ("mse", "euclidean"))
         one_of("loss.head", self.loss.head, ("fit", "keep"))
@@ -88,4 +100,8 @@ class FinetuneConfig(RunConfig):
         if not self.loss.low < self.loss.high:
             raise InputError(f"loss.low must be below loss.high, got {self.loss.low} and {self.loss.high}")
         if not self.init and not self.model.name:
-            raise InputError("give --init RUN, a ranking run to take the branch from, or --model.name for the baseline")
+            raise InputError(
+                "init is missing",
+                cure="give a ranking run to take the branch from, or the network of the baseline",
+                options=("init=RUN", "model.name=NAME"),
+            )

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import ClassVar
 
 from rankiqa.config.common import OptimConfig, RunConfig, at_least, one_of
-from rankiqa.config.scores import ScoredBatchConfig, ScoresConfig, check_named, check_scores
+from rankiqa.config.scores import ScoredBatchConfig, ScoresConfig, check_scores, named
 from rankiqa.errors import InputError
 
 LOSSES = ("ranking", "contrastive")
@@ -96,9 +96,23 @@ class NimaConfig(RunConfig):
     epochs: int = 10
     out: str = "runs/nima"
 
+    least_steps: ClassVar[int] = 0
+
+    @property
+    def loader_workers(self) -> int:
+        """Processes that read and crop: `data.workers`."""
+        return self.data.workers
+
+    @property
+    def channels_last(self) -> bool:
+        """As `model.channels_last` says."""
+        return self.model.channels_last
+
     def check(self) -> None:
-        check_named(self)
-        check_scores(self)
+        """Raise `InputError`, naming the key, for a value that no training of NIMA can have."""
+        named(self.dataset, self.root)
+        check_scores(self.data)
+        at_least("batch.images", self.batch.images, 1)
         super().check()
         if not 1 <= self.loss.r < float("inf"):
             raise InputError(f"loss.r must be at least 1 and finite, got {self.loss.r}")
@@ -186,21 +200,36 @@ class SiameseNimaConfig(RunConfig):
     val_first: bool = True
 
     workers_key: ClassVar[str] = "workers"
+    least_steps: ClassVar[int] = 0
 
     @property
     def loader_workers(self) -> int:
+        """Processes that read: `workers`."""
         return self.workers
 
+    @property
+    def channels_last(self) -> bool:
+        """As `model.channels_last` says."""
+        return self.model.channels_last
+
     def check(self) -> None:
+        """Raise `InputError`, naming the key, for a value that no Siamese stage can have."""
+        of_file, of_set = ("data=FILE", "images=DIR"), ("dataset=NAME", "root=DIR")
         if (self.data is None) != (self.images is None):
-            raise InputError("data and images go together: give --data FILE and --images DIR")
+            raise InputError("data and images go together", cure="give both", options=of_file)
         if (self.data is None) == (self.dataset is None):
-            raise InputError("give either --data FILE and --images DIR, or --dataset NAME and --root DIR")
+            what = "data and dataset exclude each other" if self.data is not None else "there is nothing to train on"
+            cure = "give either a file of scores and the folder of its images, or a data set and its folder"
+            raise InputError(what, cure=cure, options=of_file + of_set)
         if self.data is not None and self.root is not None:
-            raise InputError("root is the folder of a --dataset; with --data FILE give --images DIR alone")
+            raise InputError(
+                "root is the folder of a dataset, and data is given",
+                cure="give the folder of the images alone",
+                options=("images=DIR",),
+            )
         if self.dataset is not None:
-            check_named(self)
-        check_scores(self, "scores")
+            named(self.dataset, self.root)
+        check_scores(self.scores, "scores")
         one_of("loss.kind", self.loss.kind, LOSSES)
         super().check()
         at_least("batch.pairs", self.batch.pairs, 1)

@@ -12,7 +12,7 @@ SAMPLERS = ("efficient", "random_pairs", "hard_negatives")
 
 
 @dataclass
-class DataConfig:
+class RankDataConfig:
     """Where the ranked images come from.
 
     Args:
@@ -42,7 +42,7 @@ class DataConfig:
 
 
 @dataclass
-class ModelConfig:
+class RankModelConfig:
     """The network.
 
     Args:
@@ -63,7 +63,7 @@ class ModelConfig:
 
 
 @dataclass
-class BatchConfig:
+class RankBatchConfig:
     """Which images make a batch, over all devices together.
 
     Args:
@@ -90,7 +90,7 @@ class BatchConfig:
 
 
 @dataclass
-class LossConfig:
+class HingeConfig:
     """The pairwise hinge.
 
     Args:
@@ -114,13 +114,24 @@ class RankConfig(RunConfig):
         val_patches: crops of each image in a validation.
     """
 
-    data: DataConfig = field(default_factory=DataConfig)
-    model: ModelConfig = field(default_factory=ModelConfig)
-    batch: BatchConfig = field(default_factory=BatchConfig)
-    loss: LossConfig = field(default_factory=LossConfig)
+    data: RankDataConfig = field(default_factory=RankDataConfig)
+    model: RankModelConfig = field(default_factory=RankModelConfig)
+    batch: RankBatchConfig = field(default_factory=RankBatchConfig)
+    loss: HingeConfig = field(default_factory=HingeConfig)
     val_patches: int = 3
 
+    @property
+    def loader_workers(self) -> int:
+        """Processes that read, distort and crop: `data.workers`."""
+        return self.data.workers
+
+    @property
+    def channels_last(self) -> bool:
+        """As `model.channels_last` says."""
+        return self.model.channels_last
+
     def check(self) -> None:
+        """Raise `InputError`, naming the key, for a value that no ranking run can have."""
         one_of("data.source", self.data.source, SOURCES)
         one_of("batch.sampler", self.batch.sampler, SAMPLERS)
         one_of("loss.reduction", self.loss.reduction, ("pairs", "images"))
@@ -133,4 +144,4 @@ class RankConfig(RunConfig):
         at_least("batch.pairs", self.batch.pairs, 1)
         at_least("loss.margin", self.loss.margin, 0)
         if self.data.val and (self.data.holdout or self.data.holdout_names):
-            raise InputError("data.val and data.holdout exclude each other: give the one or the other")
+            raise InputError("data.val and data.holdout exclude each other", cure="give the one or the other")

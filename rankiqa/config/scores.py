@@ -68,18 +68,20 @@ class ScoredBatchConfig:
     flip: bool = True
 
 
-def check_named(config) -> None:
-    """Raise `InputError` for a data set that is not named, or whose folder is not."""
-    for name, value in (("dataset", config.dataset), ("root", config.root)):
-        if not value:
-            raise InputError(f"{name} is missing: give --dataset NAME and --root DIR, the folder of the data set")
+def named(dataset: str | None, root: str | None) -> tuple[str, str]:
+    """The name of a data set and its folder; `InputError` for one that is not given."""
+    if not dataset or not root:
+        raise InputError(
+            f"{'root' if dataset else 'dataset'} is missing",
+            cure="give the name of the data set and its folder",
+            options=("dataset=NAME", "root=DIR"),
+        )
+    return dataset, root
 
 
-def check_scores(config, key: str = "data") -> None:
-    """Raise `InputError` for values in the group `key` that no run can have."""
-    data: ScoresConfig = getattr(config, key)
+def check_scores(data: ScoresConfig, key: str = "data") -> None:
+    """Raise `InputError` for values in the group `key` of the settings that no run can have."""
     one_of(f"{key}.missing", data.missing, ("error", "record"))
-    at_least("batch.images", getattr(config.batch, "images", 1), 1)
     at_least(f"{key}.repeat", data.repeat, 0)
     if not 0 <= data.val_fraction < 1:
         raise InputError(f"{key}.val_fraction must be in [0, 1), got {data.val_fraction}")

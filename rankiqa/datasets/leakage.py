@@ -27,6 +27,24 @@ def learned_from(finetuned_on: Mapping[str, Any] | None, dataset: ScoredSet) -> 
     ]
 
 
+def seen_in_test(
+    finetuned_on: Mapping[str, Any] | None, dataset: ScoredSet, split: Split, *, groups: bool = False
+) -> list[str]:
+    """The paths of the test images whose human scores a model learned from, in the order of the table.
+
+    Args:
+        finetuned_on: of the model's config.json; None: it learned from none.
+        dataset: the images.
+        split: their parts.
+        groups: also take an image of a group that the model learned from: another view of the same scene.
+    """
+    learned = learned_from(finetuned_on, dataset)
+    paths = {path for entry in learned for path in entry.get("paths") or ()}
+    names = {group for entry in learned for group in entry.get("groups") or ()} if groups else set()
+    rows = zip(dataset.table["path"], split.groups, split.parts, strict=True)
+    return [path for path, group, part in rows if part == "test" and (path in paths or group in names)]
+
+
 def check_leakage(
     dataset: ScoredSet,
     split: Split,

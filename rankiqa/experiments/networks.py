@@ -57,6 +57,7 @@ def run(
         out: folder of networks.csv, networks.md, networks.png and the runs.
         repeats: splits, if `config.split` is random; a published split is one.
         patches: crops of each test image.
+        command: the command line, for the table.
 
     Returns:
         A row a network, stage and repeat: n, srocc, lcc, lcc_fitted on the test part.

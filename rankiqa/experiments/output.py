@@ -34,6 +34,7 @@ def figure_of(rows: int, columns: int, width: float, height: float):
 
 
 def save_figure(figure, path: Path) -> None:
+    """Write a figure as a PNG, whole or not at all."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     write_atomically(path, buffer.getvalue())

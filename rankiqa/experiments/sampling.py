@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from rankiqa.config import BatchConfig, RankConfig
+from rankiqa.config import RankBatchConfig, RankConfig
 from rankiqa.errors import InputError
 from rankiqa.experiments.output import figure_of, markdown_table, save_figure
 from rankiqa.files import write_atomically
@@ -23,17 +23,18 @@ from rankiqa.images.crops import crop_at, random_place
 from rankiqa.losses import pair_statistics, pairwise_hinge
 from rankiqa.ranks.ranked_set import RankedSet
 from rankiqa.seeding import generator
-from rankiqa.training.batches import make_loader, make_sampler
+from rankiqa.training.batches import load_batches
 from rankiqa.training.ranking import RankTrainer
+from rankiqa.training.samplers import make_sampler
 
 LABELS = {"efficient": "efficient Siamese", "random_pairs": "random pairs", "hard_negatives": "hard negatives"}
 JOINT = "all types"
 
 
-def batch_settings(sampler: str, photos: int, types: int, levels: int) -> BatchConfig:
+def batch_settings(sampler: str, photos: int, types: int, levels: int) -> RankBatchConfig:
     """A batch of photos × types × levels images, whichever way it is drawn; a third of the hard candidates are kept."""
     pairs = photos * types * levels // 2
-    return BatchConfig(sampler=sampler, images=photos, pairs=pairs, keep=max(1, pairs // 3))
+    return RankBatchConfig(sampler=sampler, images=photos, pairs=pairs, keep=max(1, pairs // 3))
 
 
 def fixed_crops(ranks: RankedSet, crop: int, seed: int) -> dict[str, torch.Tensor]:
@@ -75,13 +76,14 @@ def curve(config: RankConfig, distortion: str, test_set: RankedSet, every: int) 
     """Train for `config.steps`; the numbers of `held_out_loss` before the first step and after each `every`."""
     trainer = RankTrainer(config)
     if distortion != JOINT:
+        assert isinstance(trainer.train_set, RankedSet)  # of the source "ranks"
         trainer.train_set = only(trainer.train_set, distortion)
         trainer.sampler = make_sampler(config.batch, trainer.train_set, config.seed)
         test_set = only(test_set, distortion)
     test = fixed_crops(test_set, trainer.model.crop, config.seed)
     rows = [{"step": 0, **held_out_loss(trainer, test)}]
     trainer.model.train()
-    for batch in make_loader(trainer.batches(), 0, config.steps, config.data.workers):
+    for batch in load_batches(trainer.batches(), 0, config.steps, config.data.workers):
         trainer.train_step(batch)
         if trainer.step % every == 0 or trainer.step == config.steps:
             rows.append({"step": trainer.step, **held_out_loss(trainer, test)})
@@ -105,6 +107,7 @@ def run(
         config: model, loss, optimizer, steps and seed of every training; its batch is set here.
         test_ranks: a ranked set of other photos with the same types.
         out: folder of the results.
+        samplers: the ways to compare, of `LABELS`.
         photos: photos of each type in a joint batch; a batch of one type has as many images, of more photos.
         every: steps between two tests.
         test_photos: so many of the test set's photos; None takes all.
@@ -116,9 +119,9 @@ def run(
     out = Path(out)
     train, test = RankedSet.read(config.data.ranks), RankedSet.read(test_ranks)
     if train.distortions != test.distortions:
-        raise InputError(f"{test_ranks}: has the types {', '.join(test.distortions)}, not those of {train.folder}")
+        raise InputError(f"has the types {', '.join(test.distortions)}, not those of {train.folder}", path=test_ranks)
     if shared := {p.sha256 for p in train.photos.values()} & {p.sha256 for p in test.photos.values()}:
-        raise InputError(f"{test_ranks}: shares {len(shared)} photos with {train.folder}; test on others")
+        raise InputError(f"shares {len(shared)} photos with {train.folder}", path=test_ranks, cure="test on others")
     test = test.select(test.references[:test_photos])
     types, levels = len(train.distortions), max(map(len, train.levels.values()))
     rows = []

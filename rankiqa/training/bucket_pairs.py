@@ -41,15 +41,19 @@ def make_buckets(scores: np.ndarray, buckets: int = 5, edges: Sequence[float] | 
     names, found = np.unique(found, return_inverse=True)
     if len(names) < 2:
         raise InputError(
-            f"all {len(scores)} scores ({distinct[0]:g} to {distinct[-1]:g}) are in one bucket; two are needed to make "
-            "pairs: give other --batch.edges or more --batch.buckets"
+            f"all {len(scores)} scores ({distinct[0]:g} to {distinct[-1]:g}) are in one bucket, and two are needed to "
+            "make pairs",
+            cure="give other edges or more buckets",
+            options=("edges", "buckets"),
         )
     counts = np.bincount(found)
     if counts.min() < 2:
         alone = int(np.flatnonzero(counts < 2)[0])
         raise InputError(
             f"bucket {alone + 1} of {len(names)} has one image (score {scores[found == alone][0]:g}) and can make no "
-            "pair; give fewer --batch.buckets, or other --batch.edges"
+            "pair",
+            cure="give fewer buckets, or other edges",
+            options=("buckets", "edges"),
         )
     return found
 
@@ -112,6 +116,7 @@ class BucketPairs:
         return rng.permutation(pairs)
 
     def batch(self, step: int) -> Pairs:
+        """The pairs of the batch of `step`, and the rows of their images."""
         size = 2 * len(self.bucket)
         places = np.arange(step * self.pairs, (step + 1) * self.pairs)
         epochs = {number: self.epoch(number) for number in range(places[0] // size, places[-1] // size + 1)}

@@ -22,7 +22,8 @@ TENSORS, STATE = "training_state.safetensors", "training_state.json"
 
 
 def _flatten(optimizer: torch.optim.Optimizer) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    tensors, numbers = {}, {}
+    tensors: dict[str, torch.Tensor] = {}
+    numbers: dict[str, Any] = {}
     for index, entry in optimizer.state_dict()["state"].items():
         for name, value in entry.items():
             if isinstance(value, torch.Tensor):
@@ -44,6 +45,8 @@ def save_checkpoint(
 
     Args:
         folder: the run's checkpoints.
+        model: the network.
+        optimizer: what it learns with.
         step: steps done.
         extra: JSON values that come back from `load_checkpoint`.
         model_files: further arguments of `rankiqa.models.save_model`.
@@ -68,8 +71,10 @@ def save_checkpoint(
     except (OSError, SafetensorError) as error:
         shutil.rmtree(temporary, ignore_errors=True)
         raise InputError(
-            f"cannot write the checkpoint {final}: {error}; older checkpoints are kept: "
-            "free some space and go on with --resume"
+            f"the checkpoint cannot be written: {error}",
+            path=final,
+            cure="older checkpoints are kept: free some space and go on",
+            options=("resume",),
         ) from error
 
 
@@ -79,6 +84,7 @@ def checkpoints(folder: Path) -> list[Path]:
 
 
 def drop_old(folder: Path, keep: int) -> None:
+    """Remove all finished checkpoints but the newest `keep`."""
     for path in checkpoints(folder)[:-keep]:
         shutil.rmtree(path, ignore_errors=True)
 
@@ -90,18 +96,23 @@ def read_state(checkpoint: Path) -> dict[str, Any]:
         return state | {"step": int(state["step"]), "optimizer": dict(state["optimizer"])}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"{checkpoint / STATE}: damaged ({error}); "
-            f"remove the folder {checkpoint.name} to resume from the one before"
+            f"damaged ({error})",
+            path=checkpoint / STATE,
+            cure=f"remove the folder {checkpoint.name} to resume from the one before",
         ) from error
 
 
 def load_checkpoint(checkpoint: Path, model: RankModel, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    """Put model and optimizer back where they were; returns the JSON part."""
+    """Put model and optimizer back where they were; returns the JSON part.
+
+    Raises:
+        InputError: a file is damaged, or the weights are of another network.
+    """
     state = read_state(checkpoint)
     own = model.backbone.state_dict()
     weights = read_weights(checkpoint / WEIGHTS)
     if {k: v.shape for k, v in own.items()} != {k: v.shape for k, v in weights.items()}:
-        raise InputError(f"{checkpoint / WEIGHTS}: the weights are of another network than {model.name}")
+        raise InputError(f"the weights are of another network than {model.name}", path=checkpoint / WEIGHTS)
     model.backbone.load_state_dict(weights)
     entries: dict[int, dict[str, Any]] = {}
     for key, value in [*read_weights(checkpoint / TENSORS).items(), *state["optimizer"].items()]:

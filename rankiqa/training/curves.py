@@ -31,17 +31,27 @@ MOST_NAMED = 10  # types that have colours and names of their own: matplotlib ha
 
 
 def write_curves(run: str | Path, path: str | Path | None = None) -> Path:
-    """Draw the curves of the run in folder `run`; returns the PNG's path (`run`/curves.png by default).
+    """Draw the curves of a run.
 
     The faint line of a training panel is the log itself, the strong one its running mean over 20 lines. Without a
-    validation the second row is left out. Raises `InputError` if there is no log.
+    validation the second row is left out.
+
+    Args:
+        run: folder of the run, with log.csv and val.csv.
+        path: of the PNG; None: `run`/curves.png.
+
+    Returns:
+        The PNG's path.
+
+    Raises:
+        InputError: there is no log.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     run = Path(run)
     if not (run / "log.csv").is_file():
-        raise InputError(f"{run}: no log.csv in it, so it is not a training run")
+        raise InputError("no log.csv in it, so it is not a training run", path=run)
     log = pd.read_csv(run / "log.csv")
     val = pd.read_csv(run / "val.csv")
     panels = {column: title for column, title in PANELS.items() if column in log}

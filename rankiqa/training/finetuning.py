@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
 from rankiqa.config import FinetuneConfig
+from rankiqa.config.scores import named
 from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.datasets.splits import Split
 from rankiqa.errors import InputError
 from rankiqa.images.photos import Photo
 from rankiqa.metrics.correlation import agreement, srocc
-from rankiqa.models import RankModel, build_model, load_model
+from rankiqa.models import RankModel, build_model
 from rankiqa.scoring.view import View
 from rankiqa.seeding import generator
-from rankiqa.training.loop import Batch, Rows
-from rankiqa.training.scored import ScoredTrainer, divide, open_scores
+from rankiqa.training.batches import Batch
+from rankiqa.training.loop import Rows
+from rankiqa.training.scored import ScoredTrainer, load_start
 from rankiqa.training.scored_batches import ScoredBatches
+from rankiqa.training.scored_data import divide, open_scores
 
 HEAD_IMAGES, HEAD_PATCHES = 256, 3  # what the last layer is fitted to
 # Below this correlation on the training images a ranking model is taken for one that was trained the other way round.
@@ -27,13 +30,18 @@ UPSIDE_DOWN = -0.15
 
 
 def open_branch(config: FinetuneConfig) -> tuple[RankModel, dict[str, Any]]:
-    """One branch of the ranking run, or the network of the baseline; and the config of the run's model."""
+    """One branch of the ranking run, or the network of the baseline; and the config of the run's model.
+
+    Raises:
+        InputError: as `load_model` and `build_model` do; the run's model predicts votes, or the settings contradict it.
+    """
     m = config.model
     if not config.init:
+        assert m.name is not None  # `config.check` asks for one
         return build_model(m.name, m.weights, m.preprocessing, m.crop, m.dropout), {}
-    model, origin = load_model(config.init)
+    model, origin = load_start(config.init)
     if model.votes is not None:
-        raise InputError(f"{config.init}: is a NIMA, with ten votes; train it on with train/train_nima.sh")
+        raise InputError("is a NIMA, with ten votes", path=config.init, cure="train it on with train/train_nima.sh")
     given = build_model(m.name or model.name, "none", m.preprocessing, m.crop, m.dropout)
     for key, wanted, found in (
         ("name", m.name, model.name),
@@ -42,7 +50,9 @@ def open_branch(config: FinetuneConfig) -> tuple[RankModel, dict[str, Any]]:
     ):
         if wanted is not None and wanted != found:
             raise InputError(
-                f"model.{key} is {getattr(m, key)}, but {config.init} has {found}; leave it out with --init"
+                f"model.{key} is {getattr(m, key)}, but {config.init} has {found}",
+                cure="leave the setting out",
+                options=(f"model.{key}",),
             )
     if m.dropout is not None:
         given.backbone.load_state_dict(model.backbone.state_dict())
@@ -62,28 +72,38 @@ def fit_head(model: RankModel, scores: np.ndarray, target: np.ndarray) -> None:
     offset = target.mean() - slope * scores.mean()
     head = model.backbone.get_submodule(model.head)
     with torch.no_grad():
-        head.weight.mul_(slope)
-        head.bias.mul_(slope).add_(offset)
+        head.get_parameter("weight").mul_(slope)
+        head.get_parameter("bias").mul_(slope).add_(offset)
 
 
 class FineTuner(ScoredTrainer):
-    """The fine-tuning stage; see `rankiqa.training.scored.ScoredTrainer`."""
+    """The fine-tuning stage: `run()` trains one branch by the squared error to human scores.
+
+    Args:
+        config: the run's settings.
+
+    Raises:
+        InputError: as every `ScoredTrainer` does; an image is smaller than the crop, or the model runs the other way.
+    """
 
     stage = "finetune"
     train_columns = ()
     val_columns = ("srocc", "lcc", "krocc", "rmse")
-    free_keys = ("root", "init", "data.labels")
+    free_keys: ClassVar[tuple[str, ...]] = ("root", "init", "data.labels")
     config: FinetuneConfig
 
     def open_model(self) -> tuple[RankModel, dict[str, Any]]:
+        """One branch of the ranking run, or the network of the baseline."""
         return open_branch(self.config)
 
     def open_data(self) -> tuple[ScoredSet, Split, dict[str, Photo]]:
+        """The data set that the settings name, and its parts."""
         config = self.config
-        dataset, photos = open_scores(config.dataset, config.root, config.data, config.data.labels)
+        dataset, photos = open_scores(*named(config.dataset, config.root), config.data, config.data.labels)
         return dataset, divide(dataset, config.split, config.data, config.batch.images), photos
 
     def prepare(self, model: RankModel) -> None:
+        """Carry the human scores to the network's scale, the best end to its highest."""
         loss = self.config.loss
         self.score_range = (loss.low, loss.high)
         self.target = self.dataset.quality(loss.low, loss.high)
@@ -98,8 +118,11 @@ class FineTuner(ScoredTrainer):
         if small and self.config.data.small == "error":
             photo = photos[small[0]]
             raise InputError(
-                f"{self.dataset.root}: {small[0]}: {photo.width}×{photo.height} px is smaller than the crop of "
-                f"{model.crop} px ({len(small)} such images); give --data.small reflect or resize"
+                f"{small[0]}: {photo.width}×{photo.height} px is smaller than the crop of {model.crop} px "
+                f"({len(small)} such images)",
+                path=self.dataset.root,
+                cure="mirror or enlarge such images",
+                options=("small=reflect", "small=resize"),
             )
 
     def start(self, model: RankModel, device: torch.device) -> None:
@@ -111,14 +134,17 @@ class FineTuner(ScoredTrainer):
         order = srocc(scores, self.target[rows])
         if self.config.init and order < UPSIDE_DOWN and len(rows) >= 30:
             raise InputError(
-                f"{self.config.init}: its scores run against the human scores of {self.dataset.name} (SROCC "
-                f"{order:.2f} on {len(rows)} training images): the model, or the scores, have the other direction; "
-                "correct --data.direction, or train the model on ranks whose higher level is worse"
+                f"its scores run against the human scores of {self.dataset.name} (SROCC {order:.2f} on {len(rows)} "
+                "training images): the model, or the scores, have the other direction",
+                path=self.config.init,
+                cure="correct the direction, or train the model on ranks whose higher level is worse",
+                options=("direction",),
             )
         if self.config.loss.head == "fit":
             fit_head(model, scores, self.target[rows])
 
     def batches(self) -> ScoredBatches:
+        """The images to train on, a random crop of each."""
         train = self.split.mask("train")
         place = self.accelerator.process_index, self.accelerator.num_processes
         return ScoredBatches(
@@ -126,10 +152,12 @@ class FineTuner(ScoredTrainer):
         )
 
     def loss(self, scores: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """The mean of the squared differences, or half of it."""
         mse = torch.nn.functional.mse_loss(scores, batch["target"])
         return mse / 2 if self.config.loss.kind == "euclidean" else mse
 
     def statistics(self, scores: torch.Tensor, batch: Batch) -> dict[str, float]:
+        """None: the loss says it all."""
         return {}
 
     def validate(self) -> Rows:
@@ -140,7 +168,7 @@ class FineTuner(ScoredTrainer):
         numbers = agreement(scores, target)
         unit = np.ptp(self.dataset.score_range) / (self.config.loss.high - self.config.loss.low)
         numbers["rmse"] = float(np.sqrt(np.mean((scores - target) ** 2)) * unit)
-        return {"ALL": {key: numbers[key] for key in self.val_columns}}
+        return {"ALL": {key: float(numbers[key]) for key in self.val_columns}}
 
     @property
     def view(self) -> View:
@@ -153,4 +181,5 @@ class FineTuner(ScoredTrainer):
         return self.config.data.convert
 
     def describe(self, row: dict[str, float]) -> str:
+        """SROCC, LCC and RMSE, in the unit of the human scores."""
         return f"SROCC {row['srocc']:.3f}, LCC {row['lcc']:.3f}, RMSE {row['rmse']:.4g}"

@@ -5,19 +5,23 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 from types import TracebackType
+from typing import IO
 
 
 class RunLog:
     """log.csv (a line of training), val.csv (a line a distortion type) and tensorboard/ in `folder`.
 
-    `train` and `val` are their columns: step first, and distortion second in val.csv. Started again at `step`, it drops
-    what an interrupted run wrote after that step.
+    Args:
+        folder: of the run.
+        step: steps done; what an interrupted run wrote after that step is dropped.
+        train: columns of log.csv, step first.
+        val: columns of val.csv, step first and distortion second.
     """
 
     def __init__(self, folder: Path, step: int, train: tuple[str, ...], val: tuple[str, ...]) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        self._files = []
+        self._files: list[IO[str]] = []
         self._train = self._open(folder / "log.csv", train, step)
         self._val = self._open(folder / "val.csv", val, step)
         self._board = SummaryWriter(folder / "tensorboard", purge_step=step + 1 if step else None)
@@ -28,15 +32,16 @@ class RunLog:
             with path.open(newline="", encoding="utf-8") as file:
                 # A line that the end of the process tore has no whole last value; it is past the checkpoint anyway.
                 kept = [r for r in csv.DictReader(file) if (r["step"] or "").isdigit() and int(r["step"]) <= step]
-        file = path.open("w", newline="", encoding="utf-8")
-        self._files.append(file)
-        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        opened = path.open("w", newline="", encoding="utf-8")
+        self._files.append(opened)
+        writer = csv.DictWriter(opened, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(kept)
-        file.flush()
+        opened.flush()
         return writer
 
     def train(self, **row: float) -> None:
+        """A line of log.csv: the numbers of the steps up to `step`, which is one of them."""
         self._train.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})
         for name, value in row.items():
             if name != "step":
@@ -44,7 +49,7 @@ class RunLog:
         self._flush()
 
     def val(self, step: int, rows: dict[str, dict[str, float]]) -> None:
-        """`rows`: distortion (and ALL, the mean over the types) → its numbers."""
+        """The lines of val.csv after `step` steps; `rows`: distortion (and ALL, their mean) → its numbers."""
         for distortion, row in rows.items():
             self._val.writerow({"step": step, "distortion": distortion} | {k: f"{v:.6g}" for k, v in row.items()})
             for name, value in row.items():

@@ -1,13 +1,12 @@
 """The loop of every stage: one batch a step, on one device or many; checkpoints, exact resume, a log.
 
 A stage says what its batches, its loss and its validation are: see `rankiqa.training.ranking` and
-    `rankiqa.training.scored`.
+`rankiqa.training.scored`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import os
 import sys
 import time
 from abc import ABC, abstractmethod
@@ -15,79 +14,26 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-import yaml
-from accelerate import Accelerator
-from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from rankiqa.config import RunConfig
 from rankiqa.errors import InputError
+from rankiqa.extras import extra
 from rankiqa.models import RankModel, save_model
 from rankiqa.models.reference import Reference
 from rankiqa.seeding import derive_seed
-from rankiqa.training.batches import make_loader
+from rankiqa.training.batches import Batch, Batches, load_batches
 from rankiqa.training.checkpoints import checkpoints, drop_old, load_checkpoint, read_state, save_checkpoint
 from rankiqa.training.curves import write_curves
 from rankiqa.training.log import RunLog
 from rankiqa.training.optim import learning_rate, make_optimizer, set_learning_rate
+from rankiqa.training.run_folder import open_run_folder
 from rankiqa.version import __version__
 
-Batch = dict[str, torch.Tensor]
+with extra("train"):
+    from accelerate import Accelerator
+
 Rows = dict[str, dict[str, float]]  # distortion, or ALL → the numbers of a validation
-
-# What may change between the parts of one run without changing its weights; a stage adds its own.
-FREE_KEYS = ("data.workers", "workers", "out", "resume", "overwrite")
-FREE_KEYS += ("log_every", "val_every", "val_patches", "checkpoint_every", "keep_checkpoints")
-
-
-# What a run, and the report of its model, write in its folder.
-RUN_FILES = ("config.yaml", "log.csv", "val.csv", "split.csv", "curves.png", "tensorboard", "checkpoints", "model")
-RUN_FILES += ("report",)
-
-
-def _flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat = {}
-    for key, value in config.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-    return flat
-
-
-def _prepare_out(config: RunConfig, free_keys: tuple[str, ...]) -> Path | None:
-    """Check the run's folder and write config.yaml; returns the checkpoint to resume from."""
-    out = Path(config.out)
-    written = out / "config.yaml"
-    now = dataclasses.asdict(config)
-    resume_from = None
-    if config.resume:
-        done = checkpoints(out / "checkpoints")
-        if not done or not written.is_file():
-            raise InputError(f"{out}: no checkpoint to resume from; leave --resume out to start a run")
-        # A key that the run's version did not have yet is at its default.
-        before = _flat(dataclasses.asdict(type(config)())) | _flat(yaml.safe_load(written.read_text(encoding="utf-8")))
-        after = _flat(now)
-        for key in sorted(before.keys() | after.keys()):
-            # The length of the run shapes the cosine; a step schedule may be made longer.
-            free = key in free_keys or (key == "steps" and config.optim.schedule != "cosine")
-            if not free and before.get(key) != after.get(key):
-                raise InputError(
-                    f"{key} is {after.get(key)!r}, but the run in {out} has {before.get(key)!r}; "
-                    "resume with the same settings (--config of that run), or choose another --out"
-                )
-        resume_from = done[-1]
-    elif written.exists():
-        if not config.overwrite:
-            raise InputError(
-                f"{out} holds a run already; go on with --resume, start anew with --overwrite, or choose another --out"
-            )
-        aside = next(p for i in range(1, 10**6) if not (p := out.with_name(f"{out.name}.old{i}")).exists())
-        aside.mkdir()
-        for name in RUN_FILES:  # and nothing else: the folder may hold what is not ours
-            if (out / name).exists():
-                os.rename(out / name, aside / name)
-        print(f"moved the run that was there to {aside}")
-    out.mkdir(parents=True, exist_ok=True)
-    written.write_text(yaml.safe_dump(now | {"resume": False, "overwrite": False}, sort_keys=False), encoding="utf-8")
-    return resume_from
 
 
 def all_scores(local: torch.Tensor, count: int, accelerator: Accelerator) -> torch.Tensor:
@@ -114,12 +60,21 @@ class Trainer(ABC):
 
     A stage's `__init__` checks its settings and reads its data, and then calls this one's, which touches the run's
     folder: by then everything that can be wrong is known.
+
+    Args:
+        config: the run's settings.
+        accelerator: the devices.
+        model: the network to train.
+        fingerprint: what must be the same for the run to go on, by name.
+
+    Raises:
+        InputError: as `open_run_folder` does; a checkpoint is damaged, or of a run with other data.
     """
 
     stage: ClassVar[str]
     train_columns: ClassVar[tuple[str, ...]]  # of log.csv, between step and lr
-    val_columns: ClassVar[tuple[str, ...]]  # of val.csv
-    free_keys: ClassVar[tuple[str, ...]] = ()
+    val_columns: tuple[str, ...]  # of val.csv
+    free_keys: ClassVar[tuple[str, ...]] = ()  # settings that may differ when the run goes on
     validates: bool = False
     reference: Reference | None = None  # of the last validation
 
@@ -130,13 +85,13 @@ class Trainer(ABC):
         self.fingerprint = fingerprint
         self.checkpoint = None
         if accelerator.is_main_process:
-            self.checkpoint = _prepare_out(config, FREE_KEYS + self.free_keys)
+            self.checkpoint = open_run_folder(config, self.free_keys)
         accelerator.wait_for_everyone()
         if config.resume and self.checkpoint is None:
             self.checkpoint = checkpoints(Path(config.out) / "checkpoints")[-1]
         self.step = 0
         self.optimizer = make_optimizer(model, config.optim)
-        if config.model.channels_last:
+        if config.channels_last:
             model.to(memory_format=torch.channels_last)
         scaler_state = None
         if self.checkpoint is not None:
@@ -144,7 +99,7 @@ class Trainer(ABC):
             for key, value in fingerprint.items():
                 # "start" came later: an older checkpoint does not know it.
                 if state.get(key, value if key == "start" else None) != value:
-                    raise InputError(self.explain_other_data(key))
+                    raise self.other_data(key)
             load_checkpoint(self.checkpoint, model, self.optimizer)
             self.step = state["step"]
             scaler_state = state.get("scaler")
@@ -153,11 +108,8 @@ class Trainer(ABC):
             accelerator.scaler.load_state_dict(scaler_state)
 
     @abstractmethod
-    def batches(self) -> Dataset:
-        """Step → the batch: "images" (n, 3, crop, crop) uint8 of this process, the rest of all N images of the step.
-
-        The first entry after "images" has N rows.
-        """
+    def batches(self) -> Batches:
+        """From each step to its batch."""
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """What the loss is computed from, a row an image; the (n,) scores."""
@@ -187,7 +139,7 @@ class Trainer(ABC):
         """A row of a validation in words."""
 
     @abstractmethod
-    def explain_other_data(self, key: str) -> str:
+    def other_data(self, key: str) -> InputError:
         """The error for a run that is resumed with other data: `key` of the fingerprint differs."""
 
     @abstractmethod
@@ -204,7 +156,7 @@ class Trainer(ABC):
         torch.manual_seed(derive_seed(config.seed, "dropout", self.step, accelerator.process_index))
         batch = {key: value.to(accelerator.device, non_blocking=True) for key, value in batch.items()}
         images = batch.pop("images").float().div_(255)
-        if config.model.channels_last:
+        if config.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
         count = len(next(iter(batch.values())))
         scores = all_scores(self.forward(images).float(), count, accelerator)
@@ -220,6 +172,7 @@ class Trainer(ABC):
         return loss.detach(), scores.detach(), batch
 
     def provenance(self) -> dict[str, Any]:
+        """How the model was made, as its config.json tells it."""
         return {
             "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
             "stage": self.stage,
@@ -231,6 +184,7 @@ class Trainer(ABC):
         }
 
     def save(self) -> None:
+        """Write a checkpoint, on the main process, and drop the oldest; the others wait."""
         if self.accelerator.is_main_process:
             folder = Path(self.config.out) / "checkpoints"
             scaler = self.accelerator.scaler
@@ -242,10 +196,15 @@ class Trainer(ABC):
         self.accelerator.wait_for_everyone()
 
     def run(self) -> Rows | None:
-        """Train to the last step; returns the last validation (None where there is none)."""
+        """Train to the last step; returns the last validation (None where there is none).
+
+        Raises:
+            InputError: an image of a batch cannot be read, a checkpoint cannot be written, or the loss is not finite;
+                the checkpoints so far are kept.
+        """
         config, accelerator = self.config, self.accelerator
         out = Path(config.out)
-        loader = make_loader(self.batches(), self.step, config.steps, config.loader_workers)
+        batches = load_batches(self.batches(), self.step, config.steps, config.loader_workers)
         columns = ("step", "loss", *self.train_columns, "lr", "images_per_s")
         log = None
         if accelerator.is_main_process:
@@ -253,13 +212,14 @@ class Trainer(ABC):
         bar = tqdm(total=config.steps, initial=self.step, desc="train", unit="step", disable=log is None, mininterval=1)
         rows = None
         self.model.train()
-        losses, seen, since = [], 0, time.perf_counter()
+        losses: list[torch.Tensor] = []
+        seen, since = 0, time.perf_counter()
         try:
             if self.step == 0 and self.validates and config.val_first:
                 rows = self._validate(log, bar)
                 since = time.perf_counter()
-            for batch in loader:
-                loss, scores, batch = self.train_step(batch)
+            for read in batches:
+                loss, scores, batch = self.train_step(read)
                 losses.append(loss)
                 seen += len(scores)
                 bar.update()
@@ -267,8 +227,10 @@ class Trainer(ABC):
                     mean = torch.stack(losses).mean().item()
                     if mean != mean or mean == float("inf"):
                         raise InputError(
-                            f"the loss is {mean} near step {self.step}: lower optim.lr, set optim.clip "
-                            "or use precision bf16; the checkpoints so far are kept"
+                            f"the loss is {mean} near step {self.step}",
+                            cure="lower the learning rate, clip the gradients or use bf16; the checkpoints so far are "
+                            "kept",
+                            options=("optim.lr", "optim.clip", "precision=bf16"),
                         )
                     if log:
                         numbers = self.statistics(scores, batch)
@@ -288,9 +250,6 @@ class Trainer(ABC):
                     since = time.perf_counter()
                 if last or self.step % config.checkpoint_every == 0:
                     self.save()
-        except InputError as error:
-            # A reader's process sends its traceback along; its last line is the message.
-            raise InputError(str(error).strip().splitlines()[-1].split("InputError: ")[-1]) from error
         finally:
             bar.close()
             if log:

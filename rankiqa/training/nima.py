@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
 from rankiqa.config import NimaConfig, NimaModelConfig
+from rankiqa.config.scores import named
 from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.datasets.splits import Split
 from rankiqa.errors import InputError
@@ -16,31 +17,38 @@ from rankiqa.images.photos import Photo
 from rankiqa.losses import emd
 from rankiqa.metrics.correlation import agreement
 from rankiqa.metrics.votes import vote_numbers
-from rankiqa.models import Nima, RankModel, build_nima, load_model
+from rankiqa.models import Nima, RankModel, build_nima
 from rankiqa.models.nima import ALIASES, DEFAULT
-from rankiqa.training.loop import Batch, Rows
-from rankiqa.training.scored import ScoredTrainer, divide, open_scores
+from rankiqa.training.batches import Batch
+from rankiqa.training.loop import Rows
+from rankiqa.training.scored import ScoredTrainer, load_start
 from rankiqa.training.scored_batches import ScoredBatches
+from rankiqa.training.scored_data import divide, open_scores
 from rankiqa.votes import VOTE_COLUMNS, VOTES, maximum_entropy, mean_of, normalise
 
 
 def open_nima(config: NimaModelConfig, init: str | None) -> tuple[Nima, dict[str, Any]]:
-    """The NIMA of `init` and the config of it, or a new one."""
+    """The NIMA of `init` and the config of it, or a new one.
+
+    Raises:
+        InputError: as `load_model` and `build_nima` do; `init` is no NIMA, or the settings contradict it.
+    """
     if not init:
-        name = config.name or DEFAULT
-        return (
-            build_nima(name, config.weights, config.preprocessing, config.crop, config.dropout, config.resize),
-            {},
-        )
+        new = config.name or DEFAULT
+        return build_nima(new, config.weights, config.preprocessing, config.crop, config.dropout, config.resize), {}
     if Path(init).suffix.lower() in (".h5", ".hdf5"):
         raise InputError(
-            f"{init}: a Keras file; make a model of it first: rankiqa import-weights keras {init} --out DIR"
+            "is a Keras file",
+            path=init,
+            cure="make a model of it first, with rankiqa import-weights keras, and give that",
+            options=("init",),
         )
-    model, origin = load_model(init)
+    model, origin = load_start(init)
     if not isinstance(model, Nima):
         raise InputError(
-            f"{init}: gives one score, not ten votes, so it is no NIMA; train one with train/train_nima.sh, or bring "
-            "one with rankiqa import-weights"
+            "gives one score, not ten votes, so it is no NIMA",
+            path=init,
+            cure="train one with train/train_nima.sh, or bring one with rankiqa import-weights",
         )
     name = config.name and ALIASES.get(config.name, config.name)
     for key, wanted, found in (
@@ -51,7 +59,9 @@ def open_nima(config: NimaModelConfig, init: str | None) -> tuple[Nima, dict[str
     ):
         if wanted is not None and wanted != found:
             has = f"has {found}" if found is not None else "has its own"
-            raise InputError(f"model.{key} is {wanted}, but {init} {has}; leave it out with --init")
+            raise InputError(
+                f"model.{key} is {wanted}, but {init} {has}", cure="leave the setting out", options=(f"model.{key}",)
+            )
     if config.dropout is not None and config.dropout != model.dropout:
         given = build_nima(model.name, "none", model.preprocessing.config(), model.crop, config.dropout, model.resize)
         given.backbone.load_state_dict(model.backbone.state_dict())
@@ -76,23 +86,34 @@ def votes_of(dataset: ScoredSet, std: float | None = None) -> np.ndarray:
 
 
 class NimaTrainer(ScoredTrainer):
-    """The training of NIMA; see `rankiqa.training.scored.ScoredTrainer`."""
+    """The training of NIMA: `run()` trains ten outputs by the earth mover's distance to people's votes.
+
+    Args:
+        config: the run's settings; `steps` is set where it is 0.
+
+    Raises:
+        InputError: as every `ScoredTrainer` does.
+    """
 
     stage = "nima"
     train_columns = ()
-    free_keys = ("root", "init", "data.labels")
+    free_keys: ClassVar[tuple[str, ...]] = ("root", "init", "data.labels")
     score_range = (1.0, float(VOTES))
     config: NimaConfig
+    model: Nima
 
-    def open_model(self) -> tuple[RankModel, dict[str, Any]]:
+    def open_model(self) -> tuple[Nima, dict[str, Any]]:
+        """The NIMA to go on from, or a new one."""
         return open_nima(self.config.model, self.config.init)
 
     def open_data(self) -> tuple[ScoredSet, Split, dict[str, Photo]]:
+        """The data set that the settings name, and its parts."""
         config = self.config
-        dataset, photos = open_scores(config.dataset, config.root, config.data, config.data.labels)
+        dataset, photos = open_scores(*named(config.dataset, config.root), config.data, config.data.labels)
         return dataset, divide(dataset, config.split, config.data, config.batch.images), photos
 
     def prepare(self, model: RankModel) -> None:
+        """Take the votes, or make them of the scores; and count the steps of the epochs."""
         config = self.config
         self.target = votes_of(self.dataset, config.data.vote_std)
         self.voted = has_votes(self.dataset)
@@ -101,18 +122,22 @@ class NimaTrainer(ScoredTrainer):
             config.steps = config.epochs * -(-self.split.count("train") // config.batch.images)
 
     def batches(self) -> ScoredBatches:
+        """The images to train on: resized, and a random crop of each."""
         train = self.split.mask("train")
         place = self.accelerator.process_index, self.accelerator.num_processes
         files = list(self.dataset.table["file"][train])
         return ScoredBatches(files, self.target[train], self.config, self.model.crop, *place, resize=self.model.resize)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """The shares of the votes, (n, 10)."""
         return self.network(images, distribution=True)
 
     def loss(self, scores: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """The mean earth mover's distance to people's votes."""
         return emd(scores, batch["target"], self.config.loss.r).mean()
 
     def statistics(self, scores: torch.Tensor, batch: Batch) -> dict[str, float]:
+        """None: the loss says it all."""
         return {}
 
     def validate(self) -> Rows:
@@ -124,7 +149,7 @@ class NimaTrainer(ScoredTrainer):
         else:
             numbers = agreement(mean_of(votes), self.dataset.truth[rows])
             numbers["emd"] = float(emd(torch.as_tensor(votes), torch.as_tensor(self.target[rows]), r=1).mean())
-        return {"ALL": {key: numbers[key] for key in self.val_columns}}
+        return {"ALL": {key: float(numbers[key]) for key in self.val_columns}}
 
     @property
     def converts(self) -> bool:
@@ -132,6 +157,7 @@ class NimaTrainer(ScoredTrainer):
         return self.config.data.convert
 
     def describe(self, row: dict[str, float]) -> str:
+        """SROCC, LCC and EMD; with real votes also what the standard deviation and the accuracy at 5 come to."""
         text = f"SROCC {row['srocc']:.3f}, LCC {row['lcc']:.3f}, EMD {row['emd']:.4f}"
         if self.voted:
             text += f"; of the standard deviation {row['srocc_std']:.3f}, {row['lcc_std']:.3f}"

@@ -22,7 +22,7 @@ def parameter_groups(model: RankModel, config: OptimConfig) -> list[dict]:
         (True, False): config.head_lr,
         (True, True): config.head_bias_lr,
     }
-    groups = {key: [] for key in factors}
+    groups: dict[tuple[bool, bool], list[torch.nn.Parameter]] = {key: [] for key in factors}
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
@@ -45,6 +45,7 @@ def parameter_groups(model: RankModel, config: OptimConfig) -> list[dict]:
 
 
 def make_optimizer(model: RankModel, config: OptimConfig) -> torch.optim.Optimizer:
+    """The optimizer that the settings ask for, over the groups of `parameter_groups`."""
     if config.kind == "adam":
         return torch.optim.Adam(parameter_groups(model, config), lr=config.lr)
     return torch.optim.SGD(parameter_groups(model, config), lr=config.lr, momentum=config.momentum)
@@ -63,5 +64,6 @@ def learning_rate(step: int, steps: int, config: OptimConfig) -> float:
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Give each group `rate` times its factor."""
     for group in optimizer.param_groups:
         group["lr"] = rate * group["lr_factor"]

@@ -6,10 +6,13 @@ resumed run draws what the unbroken one would have drawn. There is no state to s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from rankiqa.config import RankBatchConfig
 from rankiqa.errors import InputError
+from rankiqa.ranks.protocol import Ranks
 from rankiqa.seeding import generator
 
 
@@ -25,7 +28,18 @@ class Item(NamedTuple):
 class Sampler(Protocol):
     """What the training loop needs of a way to draw batches."""
 
-    def batch(self, step: int) -> list[Item]: ...
+    def batch(self, step: int) -> list[Item]:
+        """The images of the batch of `step`, of all processes together."""
+
+
+def make_sampler(config: RankBatchConfig, ranks: Ranks, seed: int) -> Sampler:
+    """The sampler that the settings ask for, over the photos and levels of `ranks`."""
+    references, levels, across = ranks.references, ranks.levels, config.across
+    if config.sampler == "efficient":
+        return EfficientGroups(references, levels, config.groups, config.images, config.levels, across, seed)
+    if config.sampler == "random_pairs":
+        return RandomPairs(references, levels, config.pairs, across, seed)
+    return HardNegatives(references, levels, config.pairs, across, seed, config.keep)
 
 
 def _positive(**values: int) -> None:
@@ -78,7 +92,8 @@ class EfficientGroups:
         if self.groups is not None and not 1 <= self.groups <= len(self.levels):
             raise InputError(
                 f"batch.groups is {self.groups}, but the ranked set has {len(self.levels)} distortion types "
-                f"({', '.join(self.levels)}); give 1 to {len(self.levels)}, or a set with more types"
+                f"({', '.join(self.levels)})",
+                cure=f"give 1 to {len(self.levels)}, or a set with more types",
             )
         fewest = min(map(len, self.levels.values()))
         if self.n_levels is not None and not 2 <= self.n_levels <= fewest:
@@ -86,9 +101,11 @@ class EfficientGroups:
 
     @property
     def steps_per_epoch(self) -> int:
+        """How many batches show each photo of a type once."""
         return -(-len(self.references) // self.images)
 
     def batch(self, step: int) -> list[Item]:
+        """The images of the batch of `step`: groups × levels × images, or what the epoch has left."""
         epoch, place = divmod(step, self.steps_per_epoch)
         rng = generator(self.seed, "batch", step)
         types = list(self.levels)
@@ -99,7 +116,7 @@ class EfficientGroups:
         for distortion in types:
             order = generator(self.seed, "photos", distortion, epoch).permutation(len(self.references))
             for index in order[place * self.images : (place + 1) * self.images]:
-                levels = self.levels[distortion]
+                levels: Sequence[int] = self.levels[distortion]
                 if self.n_levels is not None:
                     levels = sorted(rng.choice(levels, self.n_levels, replace=False).tolist())
                 items += [Item(self.references[index], distortion, level, group) for level in levels]
@@ -114,6 +131,13 @@ class RandomPairs:
 
     A pair is two images of one type and different levels, of one photo or (with `across`) of any two. Every pair is a
     group of its own, so that only the drawn pairs enter the loss.
+
+    Args:
+        references: the photos.
+        levels: distortion → its levels, 0 (pristine) among them.
+        pairs: in a batch.
+        across: pairs of different photos too.
+        seed: of all draws.
     """
 
     references: tuple[str, ...]
@@ -127,6 +151,7 @@ class RandomPairs:
         _positive(pairs=self.pairs)
 
     def batch(self, step: int) -> list[Item]:
+        """The 2 · `pairs` images of the batch of `step`, those of a pair one after the other."""
         rng = generator(self.seed, "pairs", step)
         types = list(self.levels)
         items = []

@@ -1,142 +1,71 @@
-"""What the stages that learn from human scores share: the data set, its split, what must not leak, what is saved."""
+"""What the stages that learn from human scores share: what must not leak, how images are scored, what is saved."""
 
 from __future__ import annotations
 
 import sys
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 
-from rankiqa.config import RunConfig, ScoresConfig
-from rankiqa.datasets.leakage import check_leakage, learned_from
-from rankiqa.datasets.registry import open_dataset
+from rankiqa.config import ScoredRunConfig
+from rankiqa.datasets.leakage import check_leakage, seen_in_test
 from rankiqa.datasets.scored_set import ScoredSet
-from rankiqa.datasets.splits import Split, make_split, write_split
+from rankiqa.datasets.splits import Split, write_split
 from rankiqa.errors import InputError
-from rankiqa.images.photos import Photo, read_photos
-from rankiqa.models import RankModel
+from rankiqa.extras import extra
+from rankiqa.images.photos import Photo
+from rankiqa.models import RankModel, load_model
 from rankiqa.models.reference import MOST, Reference
 from rankiqa.scoring.patches import PatchScores, score_files
 from rankiqa.scoring.view import View
 from rankiqa.seeding import derive_seed, generator
 from rankiqa.training.loop import Trainer
+from rankiqa.training.scored_data import options_called, scores_learned_from
 from rankiqa.votes import VOTE_COLUMNS
 
-
-def open_scores(
-    name: str, root: str, options: ScoresConfig, labels: str | None = None, record: str = "--data.missing record"
-) -> tuple[ScoredSet, dict[str, Photo]]:
-    """The data set with what can be decoded of it, and the size and hash of each image by its path.
-
-    `InputError` for a missing or corrupt image, unless they are to be recorded; `record` tells how.
-    """
-    dataset = open_dataset(
-        name,
-        root,
-        missing=options.missing,
-        labels=labels,
-        name_column=options.name_column,
-        score_column=options.score_column,
-        direction=options.direction,
-        score_range=tuple(options.score_range) if options.score_range else None,
-        pristine=options.pristine,
-    )
-    # AVA is known to hold images that cannot be decoded.
-    strict = options.missing == "error" and dataset.name != "ava"
-    return decodable(dataset, options.convert, f"; go on without them with {record}" if strict else None)
+with extra("train"):
+    from accelerate import Accelerator
 
 
-def decodable(dataset: ScoredSet, convert: bool, refuse: str | None = "") -> tuple[ScoredSet, dict[str, Photo]]:
-    """The images that can be decoded, and the size and hash of each by its path.
-
-    `refuse`: the end of the error for one that cannot; None: it is left out, with a warning.
-    """
-    table = dataset.table
-    photos = read_photos(dict(zip(table["path"], table["file"], strict=True)), convert)
-    broken = {path: photo for path, photo in photos.items() if isinstance(photo, InputError)}
-    if broken and refuse is not None:
-        more = f" (and {len(broken) - 1} more)" if len(broken) > 1 else ""
-        raise InputError(f"{next(iter(broken.values()))}{more}{refuse}")
-    left_out = [*dataset.left_out, *({"path": path, "reason": str(why)} for path, why in broken.items())]
-    if left_out:
-        first = left_out[0]
-        print(
-            f"warning: left out {len(left_out)} images, the first: {first['path']}: {first['reason']}", file=sys.stderr
-        )
-    kept = dataset.select(~table["path"].isin(broken)) if broken else dataset
-    return kept, {path: photo for path, photo in photos.items() if path not in broken}
-
-
-def divide(dataset: ScoredSet, spec: str, options: ScoresConfig, least: int = 1) -> Split:
-    """The parts to train on, to validate on and to test on; `InputError` for fewer than `least` images to train on."""
-    split = make_split(
-        dataset,
-        spec,
-        seed=options.split_seed,
-        repeat=options.repeat,
-        test_fraction=options.test_fraction,
-        val_fraction=options.val_fraction,
-    )
-    train = split.mask("train")
-    if train.sum() < least:
-        raise InputError(
-            f"split {spec}: {train.sum()} images of {dataset.name} to train on, but a batch has "
-            f"{least}; give another --split or a smaller batch"
-        )
-    scores = dataset.table["score"].to_numpy()[train]
-    if scores.min() == scores.max():
-        raise InputError(
-            f"{dataset.name}: all {len(scores)} training images have the score {scores[0]:g}: no scale to learn"
-        )
-    return split
-
-
-def tuned_on(dataset: ScoredSet, split: Split, before: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What config.json tells of the human scores that a model learned from; `before` is what its start tells of it.
-
-    Images of the same data set that the start learned from count too: testing on them would leak. What it learned of
-    other sets is in `earlier`.
-    """
-    seen = split.mask("train") | split.mask("val")
-    groups, paths = {g for g, s in zip(split.groups, seen, strict=True) if s}, set(dataset.table["path"][seen])
-    entries = [before, *(before.get("earlier") or ())] if before else []
-    for entry in learned_from(before, dataset):
-        groups |= set(entry.get("groups") or ())
-        paths |= set(entry.get("paths") or ())
-        entries.remove(entry)
-    return {
-        "dataset": dataset.name,
-        "groups": sorted(groups),
-        "paths": sorted(paths),
-        "native_range": list(dataset.score_range),
-        "native_higher_is_better": dataset.higher_is_better,
-        "earlier": [{key: value for key, value in entry.items() if key != "earlier"} for entry in entries],
-    }
+def load_start(init: str) -> tuple[RankModel, dict[str, Any]]:
+    """The model that the setting `init` names, and its config; errors name this setting."""
+    with options_called({"model": "init"}):
+        return load_model(init)
 
 
 class ScoredTrainer(Trainer):
-    """A stage that learns from human scores; see `rankiqa.training.loop.Trainer`.
+    """A stage that learns from human scores.
 
-    A stage reads its settings with `open_model` and `open_data`, makes what it needs of the data in `prepare`, and may
-    look at the network before the first step in `start`.
+    It reads its settings with `open_model` and `open_data`, makes what it needs of the data in `prepare`, and may look
+    at the network before the first step in `start`.
+
+    Args:
+        config: the run's settings.
+
+    Raises:
+        InputError: settings that no run can have, data that does not suit them, or a split whose test part is not new
+            to the network; the run's folder is not touched. And as every `Trainer` does.
     """
 
     score_range: tuple[float, float]  # of the network's scores, lowest and highest
-    free_keys = ("root", "init")
+    free_keys: ClassVar[tuple[str, ...]] = ("root", "init")
+    config: ScoredRunConfig
 
-    def __init__(self, config: RunConfig) -> None:
+    def __init__(self, config: ScoredRunConfig) -> None:
         config.check()
         self.config = config
         torch.manual_seed(derive_seed(config.seed, "weights"))
         # The cheapest faults first: the folder, the run's model, the labels, the images.
-        root = getattr(config, "root", None)
-        if root and not Path(root).is_dir():
-            raise InputError(f"{root}: no such folder; give that of the data set {config.dataset}")
+        if config.root and not Path(config.root).is_dir():
+            raise InputError(
+                "no such folder",
+                path=config.root,
+                cure=f"give that of the data set {config.dataset}",
+                options=("root",),
+            )
         model, self.origin = self.open_model()
         self.dataset, self.split, self.photos = self.open_data()
         self._refuse_seen()
@@ -155,13 +84,13 @@ class ScoredTrainer(Trainer):
 
     def _refuse_seen(self) -> None:
         """Raise `InputError` for a split that tests on human scores which the network has learned already."""
-        learned, test = learned_from(self.origin.get("finetuned_on"), self.dataset), self.split.mask("test")
-        seen = {path for entry in learned for path in entry.get("paths") or ()}
-        if found := [path for path in self.dataset.table["path"][test] if path in seen]:
-            init = getattr(self.config, "init", None)
+        if found := seen_in_test(self.origin.get("finetuned_on"), self.dataset, self.split):
+            init, test = self.config.init, self.split.count("test")
             raise InputError(
-                f"split {self.config.split} leaks: {init} learned from {len(found)} of the {test.sum()} test images, "
-                f"the first is {found[0]}; give --split {init}/split.csv, the split of that run"
+                f"split {self.config.split} leaks: {init} learned from {len(found)} of the {test} test images, the "
+                f"first is {found[0]}",
+                cure="give the split of that run",
+                options=(f"split={init}/split.csv",),
             )
 
     @abstractmethod
@@ -179,9 +108,9 @@ class ScoredTrainer(Trainer):
         """Look at the network, or change it, before the first step of a new run."""
 
     def score(
-        self, model: RankModel, rows: Sequence[int], device: torch.device, view: View | None = None
+        self, model: RankModel, rows: np.ndarray, device: torch.device, view: View | None = None
     ) -> list[PatchScores]:
-        """The scores of some rows of the data set, as `view` shows their images; None: as in a validation."""
+        """The scores of some rows (n,) of the data set, as `view` shows their images; None: as in a validation."""
         files = [self.dataset.table["file"].iloc[row] for row in rows]
         found = []
         for result in score_files(model, files, view or self.view, device=device, convert=self.converts):
@@ -201,7 +130,7 @@ class ScoredTrainer(Trainer):
         found = torch.zeros((len(rows), width), dtype=torch.float64, device=accelerator.device)
         if len(mine):
             results = self.score(self.model, rows[mine], accelerator.device)
-            values = [result.mean if width == 1 else result.votes[0] for result in results]
+            values = [result.mean if width == 1 or result.votes is None else result.votes[0] for result in results]
             found[mine] = torch.as_tensor(np.array(values), dtype=torch.float64, device=found.device).view(-1, width)
         return rows, accelerator.reduce(found, "sum").cpu().numpy()
 
@@ -210,6 +139,7 @@ class ScoredTrainer(Trainer):
         self.reference = Reference.of_scores(scores, f"images of {self.dataset.name} held out")
 
     def measure_reference(self) -> Reference | None:
+        """The scores of up to `MOST` images to train on, drawn with the seed."""
         rows = np.flatnonzero(self.split.mask("train"))
         rows = np.sort(generator(self.config.seed, "reference").permutation(rows)[:MOST])
         found = self.score(self.model, rows, self.accelerator.device)
@@ -231,15 +161,23 @@ class ScoredTrainer(Trainer):
         labels = self.dataset.labels_sha256(self.split.parts, *votes)
         return {"labels": labels, "start": self.origin.get("weights_sha256", "")}
 
-    def explain_other_data(self, key: str) -> str:
+    def other_data(self, key: str) -> InputError:
+        """The error for another start, or for other images, scores or parts."""
         if key == "start":
-            return f"init: {self.config.init} is not the model that the run began with"
-        return f"root: the images, scores or split of {self.dataset.root} are not what the run began with"
+            what = "is not the model that the run began with"
+            return InputError(what, path=self.config.init, cure="give that one", options=("init",))
+        return InputError(
+            "its images, scores or split are not what the run began with",
+            path=self.dataset.root,
+            cure="give those, or choose another place",
+            options=("out",),
+        )
 
     def model_files(self) -> dict[str, Any]:
+        """What config.json tells of the scale of the scores, the photos and scores learned from, and the start."""
         return {
             "training_photos": self.origin.get("training_photos"),
             "score_range": self.score_range,
-            "finetuned_on": tuned_on(self.dataset, self.split, self.origin.get("finetuned_on")),
+            "finetuned_on": scores_learned_from(self.dataset, self.split, self.origin.get("finetuned_on")),
             "provenance": self.provenance() | {"init": self.origin.get("weights_sha256")},
         }

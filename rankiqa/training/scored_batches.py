@@ -7,27 +7,27 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset
 
-from rankiqa.config import FinetuneConfig, NimaConfig
-from rankiqa.errors import InputError
+from rankiqa.config import FinetuneConfig, NimaConfig, ScoredDataConfig
 from rankiqa.images.crops import enlarge, random_crop, squeeze
 from rankiqa.images.reading import read_image
 from rankiqa.seeding import generator
+from rankiqa.training.batches import Batch, own_places
 
 
-class ScoredBatches(Dataset):
+class ScoredBatches:
     """Batch `step`: images (n, 3, crop, crop) uint8 of this process, and target (N, …) float32 of the whole batch.
 
     Every image comes once in an epoch, in an order of its own; a batch that the end of an epoch cuts is filled from the
-    next. What is drawn depends on the seed, the step and the place in the batch alone. With `processes` devices,
-    process `rank` reads every `processes`-th image.
+    next. What is drawn depends on the seed, the step and the place in the batch alone.
 
     Args:
         files: (M,) images to train on.
         target: (M,) what the network should say, higher is better; or (M, 10) the shares of the votes.
         config: the run's settings.
         crop: side of the square crop, pixels.
+        rank: of this process.
+        processes: how many there are; each reads every `processes`-th image.
         resize: None: crops are parts of an image as it is. Or the side of the square that it becomes before, whatever
             its shape: NIMA judges the picture.
     """
@@ -53,11 +53,9 @@ class ScoredBatches(Dataset):
         order = {epoch: generator(self.config.seed, "epoch", epoch).permutation(count) for epoch in epochs}
         return [int(order[place // count][place % count]) for place in places]
 
-    def __getitem__(self, step: int) -> dict[str, torch.Tensor]:
+    def __getitem__(self, step: int) -> Batch:
         rows = self.rows(step)
-        mine = range(self.rank, len(rows), self.processes)
-        if not mine:
-            raise InputError(f"a batch of {len(rows)} images is too small for {self.processes} processes")
+        mine = own_places(len(rows), self.rank, self.processes)
         images = np.stack([self._crop(step, place, self.files[rows[place]]) for place in mine])
         return {
             "images": torch.from_numpy(images.transpose(0, 3, 1, 2)),
@@ -70,7 +68,7 @@ class ScoredBatches(Dataset):
         image = read_image(file, data.convert)
         if self.resize is not None:
             image = squeeze(image, self.resize)
-        elif data.small != "error" and min(image.shape[:2]) < self.crop:
+        elif isinstance(data, ScoredDataConfig) and data.small != "error" and min(image.shape[:2]) < self.crop:
             image = enlarge(image, self.crop, data.small)
         crop = random_crop(image, self.crop, rng)
         return crop[:, ::-1] if self.config.batch.flip and rng.random() < 0.5 else crop

@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from rankiqa.ranks.online import OnlineSet
     from rankiqa.scoring.patches import score_image
     from rankiqa.scoring.view import View
-    from rankiqa.training.validation import validation_items
+    from rankiqa.training.rank_validation import validation_items
 
     torch.set_num_threads(args.threads)
     ranks = OnlineSet.find(args.pristine, args.distortions)

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from rankiqa.datasets.leakage import check_leakage
+from rankiqa.datasets.leakage import check_leakage, seen_in_test
 from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.datasets.splits import Split, make_split, read_split, write_split
 from rankiqa.errors import InputError
@@ -180,3 +180,14 @@ def test_messages_are_one_line(pictures):
     with pytest.raises(InputError) as raised:
         check_leakage(dataset, split_of("train test", "rr", "random"))
     assert "\n" not in str(raised.value) and str(raised.value).startswith("split random of toy: 1 reference")
+
+
+def test_test_images_whose_scores_a_model_learned_from_are_listed():
+    dataset = scored([""] * 5, ["a", "a", "b", "b", "c"])
+    split = split_of("train test test test test", ["a", "a", "b", "b", "c"])
+    learned = {"dataset": "toy", "paths": ["0.png", "2.png"], "groups": ["a", "b"]}
+    assert seen_in_test(learned, dataset, split) == ["2.png"]
+    assert seen_in_test(learned, dataset, split, groups=True) == ["1.png", "2.png", "3.png"]
+    of_another = {"dataset": "other", "paths": ["4.png"], "earlier": [{"dataset": "toy", "paths": ["4.png"]}]}
+    assert seen_in_test(of_another, dataset, split) == ["4.png"]
+    assert seen_in_test(None, dataset, split, groups=True) == []

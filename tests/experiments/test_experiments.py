@@ -17,7 +17,7 @@ from rankiqa.models import build_model, load_model, save_model
 from rankiqa.ranks.ranked_set import RankedSet
 from rankiqa.scoring.patches import score_image
 from rankiqa.scoring.view import View
-from rankiqa.training.batches import make_sampler
+from rankiqa.training.samplers import make_sampler
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from rankiqa.cli.make_ranks import main as make_ranks
-from rankiqa.config import DataConfig, RankConfig
+from rankiqa.config import RankConfig, RankDataConfig
 from rankiqa.distortions import DISTORTIONS
 from rankiqa.errors import InputError
 from rankiqa.images import builtin_photos
@@ -21,10 +21,11 @@ from rankiqa.ranks import ranked_set
 from rankiqa.ranks.online import OnlineSet
 from rankiqa.ranks.ranked_set import RankedSet
 from rankiqa.seeding import derive_seed, generator
-from rankiqa.training.batches import RankedBatches, make_loader
+from rankiqa.training.batches import load_batches
+from rankiqa.training.rank_validation import validation_items
+from rankiqa.training.ranked_batches import RankedBatches
 from rankiqa.training.ranking import split_ranks
 from rankiqa.training.samplers import EfficientGroups
-from rankiqa.training.validation import validation_items
 
 TYPES = "JPEG,GN,BW,NEPN,MSL,GB"  # not in the registry's order; two of them nested
 
@@ -97,9 +98,9 @@ def test_batches_do_not_depend_on_workers_and_processes(online):
     def batches(**options):
         return RankedBatches(online, sampler(online), 48, seed=3, **options)
 
-    plain = list(make_loader(batches(), 0, 4, 0))
+    plain = list(load_batches(batches(), 0, 4, 0))
     for workers in (1, 2):
-        for a, b in zip(plain, make_loader(batches(), 0, 4, workers), strict=True):
+        for a, b in zip(plain, load_batches(batches(), 0, 4, workers), strict=True):
             assert all(torch.equal(a[key], b[key]) for key in a)
     parts = [batches(rank=rank, processes=2)[1]["images"] for rank in (0, 1)]
     assert torch.equal(parts[0], plain[1]["images"][0::2]) and torch.equal(parts[1], plain[1]["images"][1::2])
@@ -181,8 +182,8 @@ def test_photos_to_train_and_to_validate_on_are_told_apart_by_their_pixels(made,
     image = made[0].image("x.png", "GB", 0)
     write_image(tmp_path / "mine.bmp", image, "bmp")
     write_image(tmp_path / "other.bmp", image[::-1].copy(), "bmp")
-    config = RankConfig(data=DataConfig(source="online", pristine=str(tmp_path), val=str(made[0].folder)))
-    with pytest.raises(InputError, match=r"data\.val: .* shares 1 pristine photos with "):
+    config = RankConfig(data=RankDataConfig(source="online", pristine=str(tmp_path), val=str(made[0].folder)))
+    with pytest.raises(InputError, match=r"shares 1 pristine photos with .*\(data\.val\)"):
         split_ranks(config)
     (tmp_path / "mine.bmp").unlink()
     train, val = split_ranks(config)

@@ -26,7 +26,7 @@ from rankiqa.images.photos import pixels_sha256
 from rankiqa.images.reading import read_image
 from rankiqa.models import build_model, load_model, save_model
 from rankiqa.scoring.patches import PatchScores
-from rankiqa.training.batches import make_loader
+from rankiqa.training.batches import load_batches
 from rankiqa.training.finetuning import FineTuner, fit_head
 from rankiqa.training.scored_batches import ScoredBatches
 
@@ -137,8 +137,8 @@ def test_every_image_comes_once_in_an_epoch_whatever_the_workers(scored):
     drawn = [row for step in range(5) for row in batches.rows(step)]
     assert sorted(drawn[:10]) == sorted(drawn[10:]) == list(range(10))
     assert drawn[:10] != drawn[10:]
-    plain = [b["images"] for b in make_loader(batches, 0, 4, 0)]
-    for a, b in zip(plain, make_loader(batches, 0, 4, 2), strict=True):
+    plain = [b["images"] for b in load_batches(batches, 0, 4, 0)]
+    for a, b in zip(plain, load_batches(batches, 0, 4, 2), strict=True):
         assert torch.equal(a, b["images"])
     parts = [ScoredBatches(files, np.arange(10.0), config, SIDE, rank, 2)[1]["images"] for rank in range(2)]
     assert torch.equal(parts[0], plain[1][::2])
@@ -214,16 +214,19 @@ def write_labels(scored, path, change):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        ({"dataset": None}, "dataset is missing"),
+        ({"dataset": None}, "dataset is missing; give the name of the data set and its folder (--dataset NAME,"),
         ({"root": "nowhere"}, "nowhere"),
         ({"dataset": "tid2012"}, "tid2012"),
         ({"split": "rankiqa"}, "rankiqa"),
         ({"loss.kind": "mae"}, "loss.kind must be one of mse, euclidean"),
         ({"loss.low": "2"}, "loss.low must be below loss.high"),
         ({"data.val_fraction": "1"}, "data.val_fraction"),
-        ({"batch.images": "1000"}, "a batch has 1000"),
-        ({"model.crop": "64"}, "is smaller than the crop of 64 px (32 such images)"),
-        ({"model.name": "null"}, "give --init RUN"),
+        ({"batch.images": "1000"}, "give another split or a smaller batch (--split, --batch.images)"),
+        (
+            {"model.crop": "64"},
+            "crop of 64 px (32 such images); mirror or enlarge such images (--data.small reflect",
+        ),
+        ({"model.name": "null"}, "the network of the baseline (--init RUN, --model.name NAME)"),
         ({"init": "nowhere"}, "nowhere: no such model folder"),
     ],
 )
@@ -249,7 +252,7 @@ def test_constant_scores_a_corrupt_image_and_a_leak_are_refused(scored, tmp_path
     for path in scored.glob("*.png"):
         (broken / path.name).write_bytes(path.read_bytes())
     (broken / "r3_1.png").write_bytes((scored / "r3_1.png").read_bytes()[:400])
-    with pytest.raises(InputError, match=r"r3_1\.png: damaged or cut short"):
+    with pytest.raises(InputError, match=r"r3_1\.png: damaged or cut short.*go on without them \(missing=record\)"):
         FineTuner(
             settings(broken, tmp_path / "run", data=ScoredDataConfig(labels=str(scored / "labels.csv"), workers=0))
         )
