@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rankiqa.datasets.leakage import check_leakage, learned_from
+from rankiqa.datasets.leakage import check_leakage, learned_from, seen_in_test
 from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.datasets.splits import Split, make_split
 from rankiqa.errors import InputError
@@ -201,20 +201,13 @@ class _Draw:
 
 
 def _refuse_leak(folder: str, config: Mapping[str, Any], dataset: ScoredSet, split: Split, spec: str) -> None:
-    learned, test = learned_from(config.get("finetuned_on"), dataset), split.mask("test")
-    if not learned:
-        return
-    seen = dataset.table["path"].isin([path for entry in learned for path in entry.get("paths") or ()]).to_numpy()
     # Published lists are known to divide scenes; there, and in the run's own list, the very images decide.
     own = own_split(folder)
-    if spec not in dataset.splits and not (own and Path(spec) == own):
-        groups = [group for entry in learned for group in entry.get("groups") or ()]
-        seen = seen | pd.Series(split.groups).isin(groups).to_numpy()
-    leaking = dataset.table["path"][seen & test]
-    if len(leaking):
+    groups = spec not in dataset.splits and not (own and Path(spec) == own)
+    if leaking := seen_in_test(config.get("finetuned_on"), dataset, split, groups=groups):
         raise InputError(
-            f"split {spec} leaks: {folder} was fine-tuned on {len(leaking)} of the {test.sum()} test images of "
-            f"{dataset.name} or on their groups, the first is {leaking.iloc[0]}",
+            f"split {spec} leaks: {folder} was fine-tuned on {len(leaking)} of the {split.count('test')} test images "
+            f"of {dataset.name} or on their groups, the first is {leaking[0]}",
             cure="give the split.csv of its run, or score them all the same",
             options=("split", "all_references=True"),
         )
