@@ -26,6 +26,11 @@ def options_worded(word: Callable[[str], str]) -> Iterator[None]:
         _word = before
 
 
+def worded(option: str) -> str:
+    """An option as whoever runs gives it: the name of an argument, in a command its flag."""
+    return _word(option)
+
+
 class InputError(ValueError):
     """Something given by the user is wrong.
 

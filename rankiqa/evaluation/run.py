@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from rankiqa.errors import worded
 from rankiqa.evaluation.environment import commit, describe, versions
 from rankiqa.evaluation.options import EvaluationOptions
 from rankiqa.evaluation.plan import Plan, make_plan
@@ -168,7 +169,7 @@ def _score_jobs(
 def _tell(plan: Plan) -> None:
     if left_out := plan.training["left_out"]:
         count = f"left out {left_out} photos that the model was trained on"
-        print(f"{count} (--all-references keeps them)", flush=True)
+        print(f"{count} ({worded('all_references=True')} keeps them)", flush=True)
     lines = list(plan.warnings)
     if missing := plan.data.get("left_out", {}).get("count"):
         first = plan.data["left_out"]["images"][0]
