@@ -46,7 +46,7 @@ class Nima(RankModel):
         if resize < crop:
             raise InputError(f"model.resize must be at least model.crop, {crop} px, got {resize}")
         self.resize = resize
-        self.register_buffer("scale", torch.arange(1, VOTES + 1, dtype=torch.float32), persistent=False)
+        self.register_buffer("scale", torch.tensor(range(1, VOTES + 1), dtype=torch.float32), persistent=False)
 
     def forward(self, images: Tensor, distribution: bool = False) -> Tensor:
         votes = self.backbone(self.preprocessing(images)).float().softmax(1)
