@@ -51,8 +51,10 @@ def _run(argv: Sequence[str]) -> int:
 
     import rankiqa
     from rankiqa.errors import InputError
+    from rankiqa.extras import need
     from rankiqa.scoring.heatmap import quality_map, write_heatmap
 
+    need("report", "matplotlib")
     if Path(options.out).suffix.lower() != ".png":
         raise InputError(f"--out {options.out}: the picture is a PNG; give a name that ends in .png")
     scorer = rankiqa.load(options.model, options.device)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rankiqa.errors import InputError
+from rankiqa.extras import extra
 
 LIMIT = 2**31 - 1  # bytes in a message, protobuf's own
 # Entries of one message: a network has some dozens of layers. protobuf keeps 20 times the space of tiny entries.
@@ -218,10 +219,8 @@ def _check_entries(path: str, data: bytes) -> None:
 @functools.cache
 def _classes() -> dict[str, Any]:
     """The messages above as protobuf's classes."""
-    try:
+    with extra("caffe"):
         from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-    except ImportError as error:
-        raise InputError('Caffe\'s files need protobuf: pip install "rankiqa[caffe]"') from error
     kinds = descriptor_pb2.FieldDescriptorProto
     file = descriptor_pb2.FileDescriptorProto(name="rankiqa_caffe.proto", package="rankiqa_caffe", syntax="proto2")
     for message, fields in _MESSAGES.items():

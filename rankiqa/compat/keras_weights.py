@@ -12,6 +12,7 @@ import numpy as np
 from rankiqa.compat.importing import Imported, Tensor, assign
 from rankiqa.compat.keras_file import Layers, Reader, show
 from rankiqa.errors import InputError
+from rankiqa.extras import extra
 from rankiqa.models.mobilenet_keras import BLOCKS
 from rankiqa.models.nima import Nima, build_nima
 
@@ -121,10 +122,8 @@ def import_keras(path: str | Path, model: str) -> Imported:
     """
     if model not in KERAS_MODELS:
         raise InputError(f"unknown Keras model {model!r}; known: {', '.join(KERAS_MODELS)}")
-    try:
+    with extra("keras"):
         import h5py
-    except ImportError as error:
-        raise InputError(f'{path}: reading Keras files needs h5py: pip install "rankiqa[keras]"') from error
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such weights file")

@@ -17,6 +17,7 @@ from rankiqa.evaluation.plots import draw_close_pairs, name_of, png_of
 from rankiqa.evaluation.report import VOTES, bin_name, headline, number, read_results, report_environment
 from rankiqa.evaluation.run import BOOTSTRAP, carry_out, check_writable, valid_json
 from rankiqa.evaluation.tables import ALL, compare_close_pairs, measure_close_pairs
+from rankiqa.extras import need
 from rankiqa.metrics import correlation
 from rankiqa.metrics.close_pairs import check_edges, default_edges
 from rankiqa.metrics.intervals import over_splits, paired_difference
@@ -79,6 +80,7 @@ def compare(
     """
     from rankiqa.models import load_model
 
+    need("report", "jinja2", "matplotlib")
     out, place = Path(out), pick_device(device)
     labels = [source.label for source in sources]
     if twice := [label for k, label in enumerate(labels) if label in labels[:k]]:

@@ -37,6 +37,7 @@ from rankiqa.evaluation.tables import (
     split_parts,
 )
 from rankiqa.evaluation.worst_images import worst_images
+from rankiqa.extras import need
 from rankiqa.images.photos import PRISTINE
 from rankiqa.metrics.close_pairs import check_edges
 from rankiqa.scoring.patches import PATCHES, pick_device, score_files, view_of
@@ -215,6 +216,7 @@ def evaluate_source(
     """`evaluate` on a source that is open; `name` is what tables call the model, by default its folder."""
     if bootstrap < 0:
         raise InputError(f"bootstrap must be at least 0, not {bootstrap}")
+    need("report", "jinja2", "matplotlib")
     place = pick_device(device)
     if pair_edges is not None:
         options["pair_edges"] = check_edges(pair_edges, "pair_edges")

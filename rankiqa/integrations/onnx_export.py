@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rankiqa.errors import InputError
+from rankiqa.extras import extra
 from rankiqa.models.build import ARCHITECTURES
 from rankiqa.models.nima import Nima
 from rankiqa.models.parts import parts_of, window_of
@@ -31,12 +32,10 @@ from rankiqa.scoring.patches import evaluating
 from rankiqa.scoring.scorer import Scorer
 from rankiqa.version import __version__
 
-try:
+with extra("onnx"):
     import onnx_ir
     import onnxruntime
     import onnxscript  # noqa: F401 - torch.onnx needs it
-except ImportError as error:
-    raise InputError(f'ONNX export needs the package {error.name}: pip install "rankiqa[onnx]"') from error
 
 KINDS = ("crop", "dense")
 OPSET = 18

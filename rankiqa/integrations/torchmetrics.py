@@ -9,14 +9,13 @@ import torch
 from torch import Tensor
 
 from rankiqa.errors import InputError
+from rankiqa.extras import extra
 from rankiqa.images.crops import MODES, SMALL, check_small
 from rankiqa.scoring.patches import PATCHES, view_of
 from rankiqa.scoring.scorer import Scorer
 
-try:
+with extra("torchmetrics"):
     from torchmetrics import Metric
-except ImportError as error:
-    raise InputError(f'this module needs the package {error.name}: pip install "rankiqa[torchmetrics]"') from error
 
 SCALES = ("raw", "unit")
 

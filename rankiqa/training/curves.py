@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from rankiqa.errors import InputError
+from rankiqa.extras import extra
 from rankiqa.files import write_atomically
 
 # Columns of log.csv and val.csv, and what a panel of them is called; a stage's files have some of them.
@@ -36,8 +37,9 @@ def write_curves(run: str | Path, path: str | Path | None = None) -> Path:
     The faint line of a training panel is the log itself, the strong one its running mean over 20 lines. Without a
     validation the second row is left out. Raises `InputError` if there is no log.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    with extra("train"):
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
 
     run = Path(run)
     if not (run / "log.csv").is_file():

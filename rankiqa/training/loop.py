@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-import yaml
-from accelerate import Accelerator
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from rankiqa.config import RunConfig
 from rankiqa.errors import InputError
+from rankiqa.extras import extra, need
 from rankiqa.models import RankModel, save_model
 from rankiqa.models.reference import Reference
 from rankiqa.seeding import derive_seed
@@ -31,6 +30,10 @@ from rankiqa.training.curves import write_curves
 from rankiqa.training.log import RunLog
 from rankiqa.training.optim import learning_rate, make_optimizer, set_learning_rate
 from rankiqa.version import __version__
+
+with extra("train"):
+    import yaml
+    from accelerate import Accelerator
 
 Batch = dict[str, torch.Tensor]
 Rows = dict[str, dict[str, float]]  # distortion, or ALL → the numbers of a validation
@@ -126,6 +129,7 @@ class Trainer(ABC):
     def __init__(
         self, config: RunConfig, accelerator: Accelerator, model: RankModel, fingerprint: dict[str, str]
     ) -> None:
+        need("train", "matplotlib", "tensorboard")  # for the log, and the curves at the end
         self.config, self.accelerator, self.model = config, accelerator, model
         self.fingerprint = fingerprint
         self.checkpoint = None

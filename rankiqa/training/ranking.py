@@ -6,11 +6,11 @@ import sys
 from typing import Any
 
 import torch
-from accelerate import Accelerator
 
 from rankiqa.config import RankConfig
 from rankiqa.distortions.sets import stand_ins
 from rankiqa.errors import InputError
+from rankiqa.extras import extra
 from rankiqa.losses import hardest_pairs_hinge, pair_statistics, pairwise_hinge
 from rankiqa.models import RankModel, build_model
 from rankiqa.models.reference import MOST, Reference
@@ -21,6 +21,9 @@ from rankiqa.seeding import derive_seed, generator
 from rankiqa.training.batches import RankedBatches, make_sampler
 from rankiqa.training.loop import Batch, Rows, Trainer
 from rankiqa.training.validation import NUMBERS, score_items, summarize, validation_items
+
+with extra("train"):
+    from accelerate import Accelerator
 
 
 def open_ranks(config: RankConfig) -> Ranks:

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 
 from rankiqa.config import RunConfig, ScoresConfig
 from rankiqa.datasets.leakage import check_leakage, learned_from
@@ -18,6 +17,7 @@ from rankiqa.datasets.registry import open_dataset
 from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.datasets.splits import Split, make_split, write_split
 from rankiqa.errors import InputError
+from rankiqa.extras import extra
 from rankiqa.images.photos import Photo, read_photos
 from rankiqa.models import RankModel
 from rankiqa.models.reference import MOST, Reference
@@ -25,6 +25,9 @@ from rankiqa.scoring.patches import PatchScores, score_files
 from rankiqa.seeding import derive_seed, generator
 from rankiqa.training.loop import Trainer
 from rankiqa.votes import VOTE_COLUMNS
+
+with extra("train"):
+    from accelerate import Accelerator
 
 
 def open_scores(

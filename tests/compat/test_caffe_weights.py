@@ -626,7 +626,7 @@ def test_without_protobuf_it_says_what_to_install(write, monkeypatch):
     for name in [name for name in sys.modules if name.startswith("google.protobuf")]:
         monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.setitem(sys.modules, "google.protobuf", None)
-    with pytest.raises(InputError, match=r'pip install "rankiqa\[caffe\]"'):
+    with pytest.raises(ImportError, match=r'the package protobuf is needed for this: pip install "rankiqa\[caffe\]"'):
         import_caffe(write(caffe.network([caffe.layer("a", "ReLU")])), "alexnet")
 
 

@@ -226,7 +226,7 @@ def test_both_of_a_network_without_dense(tmp_path, capfd, monkeypatch):
 def test_a_missing_package_is_one_line(monkeypatch, capfd, tmp_path):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     monkeypatch.delitem(sys.modules, "rankiqa.integrations.onnx_export")
-    with pytest.raises(InputError, match=r'needs the package onnxruntime: pip install "rankiqa\[onnx\]"'):
+    with pytest.raises(ImportError, match=r'the package onnxruntime is needed for this: pip install "rankiqa\[onnx\]"'):
         importlib.import_module("rankiqa.integrations.onnx_export")
     assert command.main(["onnx", "--out", str(tmp_path)]) == 2
     assert capfd.readouterr().err.count("\n") == 1

@@ -152,5 +152,7 @@ def test_other_images_are_refused_and_leave_the_state_as_it_was(scorer, images, 
 def test_a_missing_package_is_one_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "torchmetrics", None)
     monkeypatch.delitem(sys.modules, "rankiqa.integrations.torchmetrics")
-    with pytest.raises(InputError, match=r'needs the package torchmetrics: pip install "rankiqa\[torchmetrics\]"'):
+    with pytest.raises(
+        ImportError, match=r'the package torchmetrics is needed for this: pip install "rankiqa\[torchmetrics\]"'
+    ):
         importlib.import_module("rankiqa.integrations.torchmetrics")
