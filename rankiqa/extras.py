@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 # What is installed, where it is called otherwise than what is imported.
-_INSTALLED = {"google": "protobuf", "yaml": "pyyaml", "distributed": "dask"}
+_INSTALLED = {"google": "protobuf", "yaml": "pyyaml", "distributed": "dask", "onnx_ir": "onnx-ir"}
 
 
 class MissingExtra(ImportError):
