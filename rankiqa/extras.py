@@ -50,5 +50,6 @@ def need(name: str, *packages: str) -> None:
     For the start of long work that needs them at its end.
     """
     for package in packages:
-        if importlib.util.find_spec(package) is None:
-            raise MissingExtra(package, name)
+        with extra(name):
+            if importlib.util.find_spec(package) is None:
+                raise MissingExtra(package, name)
