@@ -44,10 +44,11 @@ test-keras: install .venv-keras/installed
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 format: install
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf .venv .venv-keras results/demo build dist *.egg-info .pytest_cache .ruff_cache
+	rm -rf .venv .venv-keras results/demo build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-# What must be importable for scoring; the package itself need not be installed.
-dependencies = ["torch", "torchvision", "numpy", "PIL", "timm", "safetensors", "huggingface_hub"]
+# What must be importable for scoring; the package itself need not be installed. A model of the Hugging Face hub needs
+# huggingface_hub too, and a network of timm timm: who asks for one is told.
+dependencies = ["torch", "torchvision", "numpy", "PIL", "safetensors"]
 
 
 def rankiqa(model: str | None = None, device: str = "auto", as_loss: bool = False, **hub):

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+# What is installed, where it is called otherwise than what is imported.
+_INSTALLED = {"google": "protobuf", "yaml": "pyyaml", "distributed": "dask", "onnx_ir": "onnx-ir"}
 
 
 class MissingExtra(ImportError):
     """A package of an extra is not installed; the message, one line, says how to get it.
 
     Attributes:
-        name: the package.
+        name: the package, as it is imported.
         extra: the extra of rankiqa that brings it.
+        purpose: what it is needed for.
     """
 
-    def __init__(self, package: str, extra: str) -> None:
-        super().__init__(f'the package {package} is needed for this: pip install "rankiqa[{extra}]"', name=package)
-        self.extra = extra
+    def __init__(self, package: str, extra: str, purpose: str = "this") -> None:
+        called = _INSTALLED.get(package, package)
+        super().__init__(f'the package {called} is needed for {purpose}: pip install "rankiqa[{extra}]"', name=package)
+        self.extra, self.purpose = extra, purpose
+
+    def __reduce__(self) -> tuple:
+        return type(self), (self.name, self.extra, self.purpose)
 
 
 @contextmanager
-def extra(name: str) -> Iterator[None]:
+def extra(name: str, purpose: str = "this") -> Iterator[None]:
     """Import what the extra `name` brings; `MissingExtra` where it is not there.
 
     >>> with extra("report"):
@@ -32,4 +41,15 @@ def extra(name: str) -> Iterator[None]:
         package = (error.name or "").partition(".")[0]
         if package in ("", "rankiqa"):  # a fault of ours
             raise
-        raise MissingExtra(package, name) from error
+        raise MissingExtra(package, name, purpose) from error
+
+
+def need(name: str, *packages: str) -> None:
+    """Raise `MissingExtra` for the first of these packages of an extra that is not there, without importing any.
+
+    For the start of long work that needs them at its end.
+    """
+    for package in packages:
+        with extra(name):
+            if importlib.util.find_spec(package) is None:
+                raise MissingExtra(package, name)

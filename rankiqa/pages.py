@@ -6,6 +6,8 @@ import base64
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rankiqa.extras import extra
+
 if TYPE_CHECKING:
     from jinja2 import Environment
 
@@ -14,7 +16,8 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 def environment() -> Environment:
     """Where the templates are found. What they are given is text, never markup: an image may be called anything."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    with extra("report"):
+        from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     return Environment(
         loader=FileSystemLoader(TEMPLATES),

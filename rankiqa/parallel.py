@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from rankiqa.errors import InputError
+from rankiqa.extras import extra
 from rankiqa.version import __version__
 
 Item = TypeVar("Item")
@@ -48,8 +49,9 @@ def run(
 
 
 def _here(function: Callable[..., Any], jobs: Iterable[tuple], workers: int) -> Iterator[Any]:
-    from joblib import Parallel, delayed
-    from joblib.externals.loky.process_executor import BrokenProcessPool
+    with extra("train"):
+        from joblib import Parallel, delayed
+        from joblib.externals.loky.process_executor import BrokenProcessPool
 
     pool = Parallel(n_jobs=workers, return_as="generator_unordered")
     try:
@@ -59,10 +61,8 @@ def _here(function: Callable[..., Any], jobs: Iterable[tuple], workers: int) -> 
 
 
 def _on_cluster(function: Callable[..., Any], jobs: Iterable[tuple], address: str) -> Iterator[Any]:
-    try:
+    with extra("dask"):
         from distributed import wait
-    except ImportError as error:
-        raise InputError("--backend dask needs the package dask: pip install rankiqa[dask]") from error
 
     jobs = iter(jobs)
     with _quiet(), _connect(address) as client:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rankiqa.errors import InputError
+from rankiqa.extras import extra
 
 MOST_BYTES = 1 << 20
 
@@ -18,7 +19,8 @@ def read_yaml(path: str | os.PathLike[str]) -> Any:
     Raises `InputError` that names the file where it is missing, too large, or no YAML, and for a tag that would make
     any other object.
     """
-    import yaml
+    with extra("train"):
+        import yaml
 
     try:
         if Path(path).stat().st_size > MOST_BYTES:

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from rankiqa.errors import InputError, explain_os_error, options_worded
-from rankiqa.extras import MissingExtra, extra
+from rankiqa.extras import MissingExtra, extra, need
 from rankiqa.text_table import text_table
 
 
@@ -64,9 +64,23 @@ def test_a_package_that_is_not_installed_names_its_extra():
         import nosuch  # noqa: F401
     assert caught.value.name == "nosuch" and caught.value.extra == "train"
     with pytest.raises(ModuleNotFoundError, match="No module named"), extra("train"):  # ours: no extra brings it
-        import rankiqa.nosuch  # noqa: F401
+        raise ModuleNotFoundError("No module named 'rankiqa'", name="rankiqa")
     with extra("train"):
         import json  # noqa: F401
+
+
+def test_the_line_names_what_is_installed_and_what_for():
+    line = 'the package pyyaml is needed for a recipe: pip install "rankiqa[train]"'
+    with pytest.raises(MissingExtra, match=f"^{re.escape(line)}$") as caught, extra("train", "a recipe"):
+        raise ModuleNotFoundError("No module named 'yaml'", name="yaml")
+    again = pickle.loads(pickle.dumps(caught.value))  # as from another process
+    assert (str(again), again.name, again.extra) == (line, "yaml", "train")
+
+
+def test_what_the_end_needs_is_missed_at_the_start():
+    need("report", "json", "math")
+    with pytest.raises(MissingExtra, match=r'the package nosuch is needed for this: pip install "rankiqa\[report\]"'):
+        need("report", "json", "nosuch")
 
 
 def test_a_table_stands_in_columns():

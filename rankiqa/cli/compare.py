@@ -55,8 +55,11 @@ def _run(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
     import rankiqa
     from rankiqa.errors import InputError
+    from rankiqa.extras import need
     from rankiqa.scoring.score_table import best_first, meaning
 
+    if options.html:
+        need("report", "jinja2")
     paths, problems = expand(options.paths)
     if len(paths) + len(problems) < 2:
         raise InputError(f"there is nothing to compare {paths[0]} with", cure="give two images or more")

@@ -88,6 +88,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
+    from rankiqa.extras import need
+
+    need("train", "matplotlib")  # for the figures, at the end
     command = shlex.join(["rankiqa", "eval-experiments", *argv])
     {"levels": _levels, "sampling": _sampling, "networks": _networks, "figure": _figure}[options.experiment](
         options, command

@@ -51,9 +51,11 @@ def _run(argv: Sequence[str]) -> int:
     from pathlib import Path
 
     from rankiqa.errors import InputError
+    from rankiqa.extras import need
     from rankiqa.scoring.heatmap import quality_map, write_heatmap
     from rankiqa.scoring.scorer import Scorer
 
+    need("report", "matplotlib")
     if Path(options.out).suffix.lower() != ".png":
         raise InputError(
             "the picture is a PNG", path=options.out, cure="give a name that ends in .png", options=("out",)

@@ -17,10 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 OK, MISSING, BROKEN = "ok", "missing", "broken"
+# What every use needs. The extras are told of apart from it, but for those that only bring others.
 PACKAGES = (
-    *("torch", "torchvision", "numpy", "scipy", "pandas", "opencv-python", "scikit-image", "pillow", "timm"),
-    *("accelerate", "safetensors", "huggingface_hub", "jsonargparse", "joblib", "matplotlib"),
+    *("torch", "torchvision", "numpy", "scipy", "pandas", "opencv-python", "scikit-image", "pillow", "safetensors"),
+    "tqdm",
 )
+COLLECTIONS = ("all", "dev")
 _REQUIREMENT = re.compile(r"""^([\w.-]+).*;\s*extra\s*==\s*['"]([\w-]+)['"]""")
 
 
@@ -157,12 +159,12 @@ def _codecs() -> Iterable[Finding]:
 def _model() -> Iterable[Finding]:
     import numpy as np
 
-    import rankiqa
     from rankiqa.models.checkpoint import WEIGHTS
     from rankiqa.models.locate import BUNDLED
+    from rankiqa.scoring.scorer import Scorer
 
     try:
-        score = rankiqa.load(device="cpu").score(np.full((256, 256, 3), 128, np.uint8))
+        score = Scorer.load(device="cpu").score(np.full((256, 256, 3), 128, np.uint8))
     except Exception as error:
         cure = "reinstall rankiqa: its folder rankiqa/bundled is not whole"
         yield Finding("model", "bundled", BROKEN, _line(error), cure)
@@ -172,10 +174,10 @@ def _model() -> Iterable[Finding]:
 
 
 def extras() -> dict[str, list[str]]:
-    """The optional extras of rankiqa, as it is installed: name → packages. `dev` is left out."""
+    """The optional extras of rankiqa, as it is installed: name → packages. `COLLECTIONS` are left out."""
     found: dict[str, list[str]] = {}
     for line in importlib.metadata.requires("rankiqa") or ():
-        if (match := _REQUIREMENT.match(line)) and match[2] != "dev":
+        if (match := _REQUIREMENT.match(line)) and match[2] not in COLLECTIONS:
             found.setdefault(match[2], []).append(match[1])
     return found
 
@@ -192,7 +194,10 @@ def _extras() -> Iterable[Finding]:
 
 
 def _hub() -> Iterable[Finding]:
-    from huggingface_hub import constants
+    try:
+        from huggingface_hub import constants
+    except ModuleNotFoundError:  # an extra that is told of above
+        return
 
     cache = Path(constants.HF_HUB_CACHE)
     place = next(folder for folder in (cache, *cache.parents) if folder.exists())

@@ -86,10 +86,12 @@ def _list(options: argparse.Namespace) -> int:
 def _make(options: argparse.Namespace) -> int:
     from rankiqa.distortions import plan
     from rankiqa.distortions.sets import stand_ins
+    from rankiqa.extras import need
     from rankiqa.ranks.contact_sheet import SHEET, write_sheet
     from rankiqa.ranks.making import Source, make_ranked_set
     from rankiqa.ranks.ranked_set import MANIFEST, RankedSet
 
+    need("train", "matplotlib", *(["joblib"] if options.scheduler is None else []))  # the one for the sheet, at the end
     strengths = plan(options.distortions, options.levels)
     for line in stand_ins(strengths, options.distortions):
         print(f"note: {line}", file=sys.stderr)

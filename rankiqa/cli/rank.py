@@ -50,8 +50,10 @@ def _run(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
     import rankiqa
     from rankiqa.errors import InputError
+    from rankiqa.extras import need
     from rankiqa.scoring.score_table import best_first, csv_text
 
+    need("report", "jinja2")
     paths, problems = expand(options.paths)
     for output in (options.html, options.csv):
         check_output(output, paths)

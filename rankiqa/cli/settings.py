@@ -14,7 +14,10 @@ SWITCHES = ("--resume", "--overwrite")
 
 
 def _parser(config: type, program: str, description: str, examples: str = ""):
-    from jsonargparse import ArgumentParser, DefaultHelpFormatter
+    from rankiqa.extras import extra
+
+    with extra("train"):
+        from jsonargparse import ArgumentParser, DefaultHelpFormatter
 
     class Formatter(DefaultHelpFormatter):
         """Leaves the lines of examples as they are."""
@@ -76,12 +79,12 @@ def _underscored(argument: str) -> str:
 
 def parse_settings(argv: Sequence[str], config: type, program: str, description: str, examples: str = "") -> Any:
     """The `config` of a command line; `InputError`, naming the key (and the file), for what it does not know."""
-    from jsonargparse import ArgumentError
-
     from rankiqa.errors import InputError
     from rankiqa.yaml_file import read_yaml
 
     parser = _parser(config, program, description, examples)
+    from jsonargparse import ArgumentError
+
     args = _arguments(argv)
     files = [b for a, b in pairwise(args) if a == "--config"]
     files += [a.split("=", 1)[1] for a in args if a.startswith("--config=")]

@@ -183,7 +183,8 @@ def _read(path: str) -> bytes:
 
 def _parse(path: str, kind: str, data: bytes) -> Any:
     classes = _classes()
-    from google.protobuf.message import DecodeError
+    with extra("caffe"):
+        from google.protobuf.message import DecodeError
 
     _check_entries(path, data)
     try:

@@ -14,6 +14,7 @@ from pathlib import Path
 from rankiqa.datasets.label_file import Entry, Files, make_table, number, read_csv_rows, read_lines
 from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.errors import InputError
+from rankiqa.extras import extra
 
 SCORE_RANGE = (0.0, 1.0)
 SHEET = "all_by_image"
@@ -65,7 +66,8 @@ def read(root: Path, missing: str = "error") -> ScoredSet:
 
 
 def _from_excel(labels: Path) -> Iterator[tuple]:
-    from openpyxl import load_workbook
+    with extra("report"):  # and train
+        from openpyxl import load_workbook
 
     try:
         with zipfile.ZipFile(labels) as parts, warnings.catch_warnings():

@@ -7,6 +7,7 @@ import numpy as np
 from scipy import fft
 
 from rankiqa.distortions.noise import gaussian_noise
+from rankiqa.extras import extra
 
 _DENOISER_SIGMA = 25  # on 0–255, of the noise that the denoisers are told of (RankIQA)
 
@@ -32,7 +33,8 @@ def bm3d_denoising(image: np.ndarray, strength: float, rng: np.random.Generator)
     bm3d; takes some ten seconds. uint8 H×W×3 in and out; `image` is not changed.
     Source: RankIQA (ICCV 2017), supplement; TID2013 type 9.
     """
-    from bm3d import bm3d_rgb
+    with extra("bm3d"):
+        from bm3d import bm3d_rgb
 
     noisy = gaussian_noise(image, strength, rng)
     height, width = noisy.shape[:2]

@@ -19,6 +19,7 @@ from rankiqa.evaluation.run import carry_out
 from rankiqa.evaluation.source import Source
 from rankiqa.evaluation.summary import check_writable, valid_json, write_json
 from rankiqa.evaluation.tables import ALL, compare_close_pairs, measure_close_pairs
+from rankiqa.extras import need
 from rankiqa.files import write_atomically
 from rankiqa.metrics import correlation
 from rankiqa.metrics.close_pairs import default_edges
@@ -88,6 +89,7 @@ def compare(
     Raises:
         InputError: of the inputs; two sources of one label; `out` cannot be written to.
     """
+    need("report", "jinja2", "matplotlib")
     options, out = options or EvaluationOptions(), Path(out)
     pick_device(options.device)
     labels = [source.label for source in sources]

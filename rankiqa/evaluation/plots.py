@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from rankiqa.evaluation.tables import BARE, is_ranked
+from rankiqa.extras import extra
 from rankiqa.images.photos import PRISTINE
 from rankiqa.metrics.logistic import logistic_fit
 
@@ -175,7 +176,9 @@ def _finite(value: float | None) -> float:
 
 def draw_levels(scores: pd.DataFrame) -> Figure:
     """Histogram of the scores per level, one panel a type, one colour a level (the paper's experiment 1)."""
-    from matplotlib import colormaps
+    with extra("report"):
+        from matplotlib import colormaps
+        from matplotlib.patches import Patch
 
     kinds = [kind for kind in dict.fromkeys(scores["distortion"]) if kind != PRISTINE]
     levels = sorted(int(level) for level in scores["level"].unique())
@@ -200,8 +203,6 @@ def draw_levels(scores: pd.DataFrame) -> Figure:
         panel.set_visible(False)
     figure.supxlabel("score, higher is better", fontsize=9)
     figure.supylabel("images", fontsize=9)
-    from matplotlib.patches import Patch
-
     figure.legend(
         handles=[Patch(color=colours[k], alpha=0.75, label="0 pristine" if k == 0 else str(k)) for k in levels],
         title="level",
@@ -260,7 +261,8 @@ def _bins(values: np.ndarray) -> np.ndarray:
 
 def _figure(width: float, height: float, rows: int = 1, columns: int = 1):
     # the object-oriented interface: no global state, no display, safe beside the user's own figures
-    from matplotlib.figure import Figure
+    with extra("report"):
+        from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained", dpi=150)
     axes = figure.subplots(rows, columns)

@@ -27,6 +27,7 @@ from rankiqa.evaluation.tables import (
     split_parts,
 )
 from rankiqa.evaluation.worst_images import worst_images
+from rankiqa.extras import need
 from rankiqa.models import RankModel, load_model
 from rankiqa.scoring.device import pick_device
 
@@ -60,6 +61,7 @@ def evaluate(
         InputError: of the inputs; nothing left to score; `out` cannot be written to (found before the work).
     """
     options = options or EvaluationOptions()
+    need("report", "jinja2", "matplotlib")
     device = pick_device(options.device)
     check_writable(out)
     loaded: Loaded = {}

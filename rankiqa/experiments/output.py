@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rankiqa.extras import extra
 from rankiqa.files import write_atomically
 
 
@@ -19,8 +20,9 @@ def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def figure_of(rows: int, columns: int, width: float, height: float):
     """A figure of rows × columns panels of width × height inches, and the (rows, columns) array of its axes."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    with extra("train"):
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width * columns + 0.6, height * rows + 0.8), layout="constrained", dpi=110)
     FigureCanvasAgg(figure)

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from rankiqa.errors import InputError
+from rankiqa.extras import extra
 from rankiqa.models.compact import Compact
 from rankiqa.models.preprocessing import PREPROCESSING, Preprocessing
 from rankiqa.models.rank_model import RankModel
@@ -116,7 +117,8 @@ _TIMM_NAME = re.compile(r"[A-Za-z0-9_]{1,100}(\.[A-Za-z0-9_]{1,100})?")  # netwo
 
 def timm_backbone(name: str, dropout: float | None, outputs: int = 1) -> tuple[nn.Module, str, Preprocessing]:
     """A network of timm with `outputs` outputs, the name of its last layer, and the preprocessing of its weights."""
-    import timm
+    with extra("train", f"the network {name!r:.80}"):
+        import timm
 
     # Nothing but a name: timm takes the places of other files in it too (hf-hub:…, local-dir:…).
     if not _TIMM_NAME.fullmatch(name) or not timm.is_model(name):
@@ -187,7 +189,8 @@ def _download_timm(name: str, cfg: dict[str, Any]) -> dict[str, torch.Tensor]:
     # timm's own loader falls back to pickles; the hub's safetensors file is fetched here, or none.
     import logging
 
-    import huggingface_hub
+    with extra("hub"):
+        import huggingface_hub
 
     if not cfg.get("hf_hub_id"):
         raise _no_weights(f"timm publishes no weights of {name}")

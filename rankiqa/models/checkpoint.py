@@ -15,6 +15,7 @@ from rankiqa.models.build import build_model, layout, read_weights
 from rankiqa.models.config_file import FORMAT, read_config
 from rankiqa.models.nima import build_nima
 from rankiqa.models.rank_model import RankModel
+from rankiqa.models.unfilled import Unfilled
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 
@@ -147,9 +148,11 @@ def load_model(folder: str | Path, device: str | torch.device = "cpu") -> tuple[
         return build_model(name, "none", preprocessing, crop, dropout)
 
     tensors = read_weights(weights)
-    with torch.device("meta"):  # the shapes alone: a small file must not have a network of many GB made
+    # The shapes alone: a small file must not have a network of many GB made.
+    with torch.device("meta"), Unfilled():
         if layout(build().backbone.state_dict()) != layout(tensors):
             raise InputError(f"{weights}: the weights are of another network than {name}")
-    model = build()
+    with Unfilled():
+        model = build()
     model.backbone.load_state_dict(tensors)
     return model.eval().to(device), config

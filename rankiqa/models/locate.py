@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rankiqa.errors import InputError
+from rankiqa.extras import extra
 from rankiqa.models.checkpoint import CONFIG, WEIGHTS, find_model
 
 BUNDLED = Path(__file__).parents[1] / "bundled" / "compact"
@@ -48,7 +49,8 @@ def locate(model: str | Path | None = None, **hub: Any) -> Path:
 def _download(name: str, hub: dict[str, Any]) -> Path:
     import logging
 
-    from huggingface_hub import hf_hub_download
+    with extra("hub", f"{name}, which is no folder here but may be a model of the Hugging Face hub"):
+        from huggingface_hub import hf_hub_download
 
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its retries; one line says it all
     try:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from rankiqa.models.reference import Reference
 
@@ -17,6 +16,8 @@ _STAGES = {
     "nima": "trained as a NIMA, on the distribution of people's votes from 1 to 10",
     "siamese_nima": "a NIMA, sharpened on pairs of images whose human scores differ",
 }
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+_WORDS = ("null", "true", "false", "yes", "no", "on", "off", "y", "n")  # what YAML reads as no text
 _MOST = 300  # characters of a text from elsewhere
 
 
@@ -60,8 +61,7 @@ def model_card(
         ],
         "metrics": ["spearmanr", "pearsonr"],
     }
-    told = {key: value for key, value in metadata.items() if value}
-    front = yaml.safe_dump(told, sort_keys=False, allow_unicode=True, width=10**6)
+    front = _yaml({key: value for key, value in metadata.items() if value})
     sections = {
         f"{'NIMA' if votes else 'RankIQA'}: {_code(network)}": _what(settings, votes),
         "Use": _use(repo_id or "OWNER/NAME"),
@@ -73,6 +73,33 @@ def model_card(
     marks = ["#", *["##"] * (len(sections) - 1)]
     texts = (f"{mark} {title}\n\n{text}\n" for mark, (title, text) in zip(marks, sections.items(), strict=True))
     return f"---\n{front}---\n\n" + "\n".join(texts)
+
+
+def _yaml(metadata: Mapping[str, Any]) -> str:
+    r"""Texts and lists of texts as YAML: saving a model needs no package for that.
+
+    >>> print(_yaml({"license": "mit", "tags": ["photos", "no", 'say "cheese"']}), end="")
+    license: mit
+    tags:
+    - photos
+    - "no"
+    - "say \"cheese\""
+    """
+    lines = []
+    for key, value in metadata.items():
+        if isinstance(value, str):
+            lines.append(f"{key}: {_scalar(value)}")
+        else:
+            lines += [f"{key}:", *(f"- {_scalar(text)}" for text in value)]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _scalar(text: str) -> str:
+    """A text in YAML: as it stands where it can be nothing else, in double quotes otherwise."""
+    if _PLAIN.fullmatch(text) and text.lower() not in _WORDS:
+        return text
+    signs = (f"\\U{ord(c):08x}" if not c.isprintable() else f"\\{c}" if c in '"\\' else c for c in text)
+    return f'"{"".join(signs)}"'
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

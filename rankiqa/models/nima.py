@@ -57,7 +57,7 @@ class Nima(RankModel):
         if resize < crop:
             raise InputError(f"model.resize must be at least model.crop, {crop} px, got {resize}")
         self.resize = resize
-        self.register_buffer("scale", torch.arange(1, VOTES + 1, dtype=torch.float32), persistent=False)
+        self.register_buffer("scale", torch.tensor(range(1, VOTES + 1), dtype=torch.float32), persistent=False)
 
     def forward(self, images: Tensor, distribution: bool = False) -> Tensor:
         """(N, 3, H, W) RGB in [0, 1] → (N,) mean votes, or with `distribution` (N, 10) their shares."""

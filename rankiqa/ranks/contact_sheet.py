@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from rankiqa.distortions import DISTORTIONS
+from rankiqa.extras import extra
 from rankiqa.files import write_atomically
 from rankiqa.ranks.ranked_set import RankedSet
 
@@ -90,7 +91,8 @@ def _centre(image: np.ndarray, crop: int) -> np.ndarray:
 
 
 def _font(name: str, size: int) -> ImageFont.FreeTypeFont:
-    import matplotlib  # brings fonts that have σ and ×
+    with extra("train"):
+        import matplotlib  # brings fonts that have σ and ×
 
     return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name), size)
 

@@ -29,6 +29,7 @@ import pandas as pd
 
 from rankiqa.distortions import DISTORTIONS, Distortion
 from rankiqa.errors import InputError
+from rankiqa.extras import extra
 from rankiqa.files import TEMPORARY
 from rankiqa.images.crops import random_crop
 from rankiqa.images.photos import PRISTINE, Photo, read_photos
@@ -280,7 +281,8 @@ class Verification:
 
 def verify(ranked_set: RankedSet, workers: int = 1) -> Verification:
     """Compare every file with its SHA-256 in the manifest, and look for files that it does not list."""
-    from joblib import Parallel, delayed
+    with extra("train"):
+        from joblib import Parallel, delayed
 
     def check(path: str, sha256: str) -> str | None:
         try:
@@ -297,12 +299,12 @@ def verify(ranked_set: RankedSet, workers: int = 1) -> Verification:
         delayed(check)(path, sha) for path, sha in zip(table["path"], table["sha256"], strict=True)
     )
     listed = set(table["path"])
-    extra = []
+    surplus = []
     for top in sorted({PurePath(path).parts[0] for path in listed}):
         for folder, _, names in os.walk(ranked_set.folder / top):
             inside = Path(folder).relative_to(ranked_set.folder)
-            extra += [path for name in names if (path := (inside / name).as_posix()) not in listed]
-    return Verification(len(table), tuple(line for line in results if line), tuple(sorted(extra)))
+            surplus += [path for name in names if (path := (inside / name).as_posix()) not in listed]
+    return Verification(len(table), tuple(line for line in results if line), tuple(sorted(surplus)))
 
 
 def temporary_files(folder: Path) -> list[Path]:

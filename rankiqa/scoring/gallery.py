@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from rankiqa.extras import extra
 from rankiqa.pages import data_address, environment
 from rankiqa.printable import printable
 from rankiqa.scoring.score_table import Result, best_first
@@ -33,7 +34,8 @@ def gallery(
         meaning: what the numbers mean, in one sentence.
         details: how the scores were made.
     """
-    from markupsafe import Markup
+    with extra("report"):
+        from markupsafe import Markup
 
     pages = environment()
     scored = [result for result in best_first(results) if result.score is not None]

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from rankiqa.errors import InputError
+from rankiqa.extras import extra
 from rankiqa.images.crops import check_least, fit
 from rankiqa.images.pixels import pixels_of
 from rankiqa.models.parts import parts_of
@@ -90,7 +91,8 @@ def write_heatmap(
     """
     import io
 
-    from matplotlib.figure import Figure
+    with extra("report"):
+        from matplotlib.figure import Figure
 
     from rankiqa.files import write_atomically
 
@@ -127,8 +129,9 @@ def write_heatmap(
 
 def _fading(alpha: float) -> Any:
     """From the colour of the worst, covering by `alpha`, to none at all for the best."""
-    from matplotlib import colormaps
-    from matplotlib.colors import ListedColormap
+    with extra("report"):
+        from matplotlib import colormaps
+        from matplotlib.colors import ListedColormap
 
     lost = np.linspace(1, 0, 256)
     colours = colormaps[COLOURS](lost)

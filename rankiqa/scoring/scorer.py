@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
-import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,22 +11,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from huggingface_hub import ModelCard, ModelHubMixin
 
-from rankiqa.errors import InputError, explain_os_error
+from rankiqa.errors import InputError
 from rankiqa.images.crops import DENSE, WHOLE, check_least, fit
 from rankiqa.images.pixels import pixels_of
 from rankiqa.models import RankModel, load_model
-from rankiqa.models.checkpoint import CONFIG, write_model_files
 from rankiqa.models.locate import locate
 from rankiqa.models.parts import parts_of, window_of
 from rankiqa.models.reference import Reference, to_unit
 from rankiqa.scoring.dense import score_map
 from rankiqa.scoring.device import pick_device
+from rankiqa.scoring.hub import HubModel
 from rankiqa.scoring.patches import Look, PatchScores, evaluating, score_files, score_image
 from rankiqa.scoring.view import View
 
-CARD = "README.md"
 LEAST = 32  # pixels; of a smaller image there is nothing to judge
 
 
@@ -65,7 +61,7 @@ class Score:
         return self.value
 
 
-class Scorer(ModelHubMixin):
+class Scorer(HubModel):
     """A network with what it needs to score images and to say what a score means.
 
     Args:
@@ -186,56 +182,6 @@ class Scorer(ModelHubMixin):
         note = f"smaller than the crop of {self.network.crop} px" if small else ""
         percentile = self.reference.percentile(value) if self.reference else math.nan
         return Score(value, to_unit(value, self.low, self.high), percentile, found.std, len(found.scores), note)
-
-    # --- the Hugging Face hub ---
-
-    @classmethod
-    def from_pretrained(cls, model: str | Path, *, device: str = "auto", **hub: Any) -> Scorer:
-        """`load` under the hub's name for it. Only config.json and model.safetensors are read."""
-        return cls.load(model, device, **hub)
-
-    def save_pretrained(self, save_directory: str | Path, **options: Any) -> str | None:
-        """Write model.safetensors, config.json and a model card, README.md, into a folder.
-
-        Files of these names are replaced when the new ones are whole, which may be those that the model was read from;
-        a README.md that is there stays. The options are those of `huggingface_hub.ModelHubMixin.save_pretrained`;
-        `model_card_kwargs` are those of `rankiqa.models.model_card.model_card`.
-        """
-        push, name = options.pop("push_to_hub", False), options.pop("repo_id", None)
-        folder = Path(save_directory)
-        card = options.get("model_card_kwargs")
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(prefix=".rankiqa-", dir=folder) as temporary:
-                super().save_pretrained(temporary, model_card_kwargs=card)
-                for path in Path(temporary).iterdir():
-                    if path.name != CARD or not (folder / CARD).exists():
-                        os.replace(path, folder / path.name)
-        except OSError as error:
-            raise explain_os_error(error, folder) from error
-        return self.push_to_hub(name or folder.resolve().name, **options) if push else None
-
-    def push_to_hub(self, repo_id: str, *, model_card_kwargs: dict[str, Any] | None = None, **options: Any) -> str:
-        """Upload what `save_pretrained` writes to OWNER/NAME; gives the address of the commit.
-
-        The options are those of `huggingface_hub.ModelHubMixin.push_to_hub`: private, token, branch, create_pr, ….
-        """
-        card = {"repo_id": repo_id} | (model_card_kwargs or {})
-        return super().push_to_hub(repo_id, model_card_kwargs=card, **options)
-
-    def _save_pretrained(self, save_directory: Path) -> None:
-        kept = ("training_photos", "score_range", "finetuned_on", "provenance", "reference")
-        write_model_files(self.network, save_directory, **{key: self.settings.get(key) for key in kept})
-        path = save_directory / CONFIG
-        # The card tells what is in the file, its hash above all.
-        self.settings = self.settings | json.loads(path.read_text(encoding="utf-8"))
-        path.write_text(json.dumps(self.settings, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-
-    def generate_model_card(self, **kwargs: Any) -> ModelCard:
-        """What the model is, on what it was trained, what its scores mean; written beside it as README.md."""
-        from rankiqa.models.model_card import model_card
-
-        return ModelCard(model_card(self.settings, self.reference, **kwargs))
 
 
 def allows_dense(network: RankModel) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from rankiqa.errors import InputError
+from rankiqa.extras import extra
 from rankiqa.files import write_atomically
 
 # Columns of log.csv and val.csv, and what a panel of them is called; a stage's files have some of them.
@@ -46,8 +47,9 @@ def write_curves(run: str | Path, path: str | Path | None = None) -> Path:
     Raises:
         InputError: there is no log.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    with extra("train"):
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
 
     run = Path(run)
     if not (run / "log.csv").is_file():

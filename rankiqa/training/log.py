@@ -7,6 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
+from rankiqa.extras import extra
+
 
 class RunLog:
     """log.csv (a line of training), val.csv (a line a distortion type) and tensorboard/ in `folder`.
@@ -19,7 +21,8 @@ class RunLog:
     """
 
     def __init__(self, folder: Path, step: int, train: tuple[str, ...], val: tuple[str, ...]) -> None:
-        from torch.utils.tensorboard import SummaryWriter
+        with extra("train"):
+            from torch.utils.tensorboard import SummaryWriter
 
         self._files: list[IO[str]] = []
         self._train = self._open(folder / "log.csv", train, step)

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from rankiqa.config import RunConfig
 from rankiqa.errors import InputError
-from rankiqa.extras import extra
+from rankiqa.extras import extra, need
 from rankiqa.models import RankModel, save_model
 from rankiqa.models.reference import Reference
 from rankiqa.seeding import derive_seed
@@ -81,6 +81,7 @@ class Trainer(ABC):
     def __init__(
         self, config: RunConfig, accelerator: Accelerator, model: RankModel, fingerprint: dict[str, str]
     ) -> None:
+        need("train", "matplotlib", "tensorboard")  # for the log, and the curves at the end
         self.config, self.accelerator, self.model = config, accelerator, model
         self.fingerprint = fingerprint
         self.checkpoint = None

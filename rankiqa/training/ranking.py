@@ -28,6 +28,9 @@ from rankiqa.training.samplers import make_sampler
 with extra("train"):
     from accelerate import Accelerator
 
+with extra("train"):
+    from accelerate import Accelerator
+
 
 def open_ranks(config: RankConfig) -> Ranks:
     """All the images that the settings name."""

@@ -1,13 +1,16 @@
 """What `rankiqa score` costs: images/s in each mode beside the floor, memory, and how long it takes to start.
 
 The floor is what no scorer can do without: decoding a photo, and one forward pass over it. Times are ratios of things
-measured in turns in one run.
+measured in turns in one run. A part that is measured alone (--only) leaves the other sections of the file as they are.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import platform
+import re
 import shlex
 import statistics
 import subprocess
@@ -42,6 +45,38 @@ for _ in scorer.score_files(files, mode=mode):
 print(before, resident("VmHWM") - before)
 """
 
+# A process of its own for each: what a single score takes beyond PyTorch. The passes are those of dense mode, timed
+# in another process, as the first one prepares the convolutions for the next.
+START = """\
+import json, sys, time
+
+mode, model, photo = sys.argv[1:]
+times = [time.perf_counter()]
+def lap():
+    times.append(time.perf_counter())
+
+import torch
+lap()
+if mode == "score":
+    import rankiqa
+    scorer = rankiqa.load(model or None, "cpu")
+    lap()
+    scorer.score(photo, mode="dense")
+    lap()
+elif mode == "forward":
+    import rankiqa
+    from rankiqa.images.reading import read_image
+    network = rankiqa.load(model or None, "cpu").network
+    image = torch.from_numpy(read_image(photo)).permute(2, 0, 1)[None]
+    lap()
+    with torch.inference_mode():
+        network(image.to(memory_format=torch.channels_last).float().div_(255)).item()
+    lap()
+print(json.dumps([after - before for before, after in zip(times, times[1:])]))
+"""
+STARTS = ("torch", "score", "forward")
+SECTIONS = {"speed": "## Images/s", "memory": "## Memory", "start": "## Start"}
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     argv = list(sys.argv[1:] if argv is None else argv)
@@ -54,6 +89,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parse.add_argument("--repeats", type=int, default=5, help="rounds; the median counts")
     parse.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="CPU threads")
     parse.add_argument("--device", default="cpu", help="cpu, cuda or auto")
+    parse.add_argument("--only", nargs="+", choices=SECTIONS, default=[*SECTIONS], help="parts that are measured")
+    parse.add_argument("--starts", type=int, default=15, help="fresh processes of each kind, for the start")
     parse.add_argument("--out", type=Path, default=HERE / "score.md", help="where the tables go")
     args = parse.parse_args(argv)
 
@@ -61,25 +98,30 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     with tempfile.TemporaryDirectory() as folder:
         files = _photos(args.photos, args.images, Path(folder))
-        speed = _speed(args, files)
-        memory = _memory(args, files[0], Path(folder))
-    text = "\n".join(
-        [
-            "# What `rankiqa score` costs",
-            "",
-            f"    {shlex.join(['python', 'results/benchmarks/score.py', *argv])}",
-            "",
-            *speed,
-            "",
-            *memory,
-            "",
-            *_start(args.repeats),
-            "",
-        ]
-    )
+        measure = {
+            "speed": lambda: _speed(args, files),
+            "memory": lambda: _memory(args, files[0], Path(folder)),
+            "start": lambda: _start(args, files[0]),
+        }
+        new = {name: measure[name]() for name in SECTIONS if name in args.only}
+    command = f"    {shlex.join(['python', 'results/benchmarks/score.py', *argv])}"
+    parts = ["# What `rankiqa score` costs\n"]
+    for name, title in SECTIONS.items():
+        if name in new:
+            parts.append("\n".join([title, "", command, "", *new[name], ""]))
+        elif kept := _section(args.out, title):
+            parts.append(kept)
+    text = "\n".join(parts)
     write_atomically(args.out, text.encode())
     print(text)
     return 0
+
+
+def _section(file: Path, title: str) -> str:
+    """A section of an earlier file; empty if there is none."""
+    text = file.read_text(encoding="utf-8") if file.is_file() else ""
+    found = re.search(rf"^{re.escape(title)}\n.*?(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    return f"{found[0].rstrip()}\n" if found else ""
 
 
 def _photos(folder: Path | None, count: int, out: Path) -> list[Path]:
@@ -146,8 +188,6 @@ def _speed(args: argparse.Namespace, files: list[Path]) -> list[str]:
         ]
     where = torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {platform.machine()}"
     return [
-        "## Images/s",
-        "",
         f"{network.name}, {len(files)} JPEG photos of 512×384, float32, {where}, torch {torch.__version__}; median of "
         f"{args.repeats} rounds in turns. Two threads read ahead in `rankiqa score`, as by default; the floor reads "
         "and computes in turn.",
@@ -177,8 +217,6 @@ def _memory(args: argparse.Namespace, photo: Path, folder: Path) -> list[str]:
             pixels = 3 * height * width / 2**20
             rows.append(f"| {megapixels} ({width}×{height}) | {count} | {pixels:.0f} | {' | '.join(cells)} |")
     return [
-        "## Memory",
-        "",
         f"The most memory, MiB, that a process takes above the {before:.0f} MiB that Python, torch and the model have, "
         "while it scores JPEG photos. Of several photos some are read ahead: three, with the default of two threads.",
         "",
@@ -188,24 +226,57 @@ def _memory(args: argparse.Namespace, photo: Path, folder: Path) -> list[str]:
     ]
 
 
-def _start(repeats: int) -> list[str]:
+def _start(args: argparse.Namespace, photo: Path) -> list[str]:
+    """Help and one score, each in processes that begin with nothing imported."""
+    import torch
+
     command = str(Path(sys.executable).with_name("rankiqa"))
-    calls = {"`python -c pass`": [sys.executable, "-c", "pass"], "`rankiqa --help`": [command, "--help"]}
-    calls["`rankiqa score --help`"] = [command, "score", "--help"]
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    for repeat in range(2 * repeats + 1):
-        for name, call in calls.items():
+    helps = {"`python -c pass`": [sys.executable, "-c", "pass"], "`rankiqa --help`": [command, "--help"]}
+    helps["`rankiqa score --help`"] = [command, "score", "--help"]
+    scripts = {mode: [sys.executable, "-c", START, mode, args.model or "", photo] for mode in STARTS}
+    threads = str(args.threads[0])
+    environment = os.environ | {"OMP_NUM_THREADS": threads}
+    times: dict[str, list[float]] = {name: [] for name in [*helps, *scripts]}
+    laps: dict[str, list[list[float]]] = {mode: [] for mode in scripts}
+    for repeat in range(args.starts + 1):
+        for name, call in [*helps.items(), *scripts.items()]:
             start = time.perf_counter()
-            subprocess.run(call, check=True, stdout=subprocess.DEVNULL)
-            if repeat:
+            done = subprocess.run(call, check=True, capture_output=True, text=True, env=environment)
+            if repeat:  # the first round fills the caches of the disk
                 times[name].append(time.perf_counter() - start)
+                if name in laps:
+                    laps[name].append(json.loads(done.stdout))
+    load, score = ([run[k] for run in laps["score"]] for k in (1, 2))
+    forward = [run[2] for run in laps["forward"]]
+    rest = [a - b for a, b in zip(score, forward, strict=True)]
+    rows = {
+        "interpreter and `import torch`, nothing else": times["torch"],
+        "`import rankiqa`, `rankiqa.load()`": load,
+        "the forward pass": forward,
+        'decoding and the rest of `.score(photo, mode="dense")`': rest,
+        "all of it, in one process": times["score"],
+        "**beyond `import torch` and the forward pass**": [a + b for a, b in zip(load, rest, strict=True)],
+    }
     return [
-        "## Start",
+        f"Each row of {args.starts} fresh processes, in turns; CPU, {platform.machine()}, threads: {threads}, torch "
+        f"{torch.__version__}.",
         "",
         "| command | median, s | largest, s |",
         "|---|---|---|",
-        *(f"| {name} | {statistics.median(found):.2f} | {max(found):.2f} |" for name, found in times.items()),
+        *(_row(name, times[name]) for name in helps),
+        "",
+        "The first score of a process, of a JPEG photo of 512×384:",
+        "",
+        "| part | median, s | largest, s |",
+        "|---|---|---|",
+        *(_row(name, found) for name, found in rows.items()),
+        "",
+        "The forward pass is the first of another process of the same round; the rest is what a score takes beyond it.",
     ]
+
+
+def _row(name: str, found: list[float]) -> str:
+    return f"| {name} | {statistics.median(found):.2f} | {max(found):.2f} |"
 
 
 if __name__ == "__main__":

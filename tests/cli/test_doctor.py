@@ -36,7 +36,7 @@ def test_json_names_no_user_and_no_place(capsys):
 
 def test_a_missing_extra_is_named_with_its_cure(monkeypatch):
     needs = ["torch>=2.4", "h5py>=3.10; extra == 'keras'", 'nowhere>=1; extra == "caffe"', "pytest; extra == 'dev'"]
-    needs.append("safetensors ; extra == 'caffe'")
+    needs += ["safetensors ; extra == 'caffe'", 'rankiqa[caffe,keras]; extra == "all"']
     monkeypatch.setattr(importlib.metadata, "requires", lambda name: needs)
     assert doctor.extras() == {"keras": ["h5py"], "caffe": ["nowhere", "safetensors"]}
     found = by_name(doctor.examine())

@@ -152,6 +152,6 @@ def test_a_missing_package_is_one_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "torchmetrics", None)
     monkeypatch.delitem(sys.modules, "rankiqa.integrations.torchmetrics")
     with pytest.raises(
-        ImportError, match=r'the package torchmetrics is needed .*: pip install "rankiqa\[torchmetrics\]"'
+        ImportError, match=r'the package torchmetrics is needed for this: pip install "rankiqa\[torchmetrics\]"'
     ):
         importlib.import_module("rankiqa.integrations.torchmetrics")

@@ -5,6 +5,8 @@ import re
 import pytest
 import yaml
 from huggingface_hub import ModelCard
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from rankiqa.models.model_card import model_card
 from rankiqa.models.reference import Reference
@@ -129,6 +131,16 @@ def test_names_from_elsewhere_stay_text(name):
     for sign in ("<", "](", "evil", "rm -rf", "\x1b", "\u202e", "`"):
         assert sign not in outside
     assert "rm -rf" not in "".join(re.findall(r"```.*?```", body, re.DOTALL))
+
+
+@given(st.lists(st.text(min_size=1), min_size=1))
+@example(
+    ["no", "1e5", "null", "~", "a: b", "- x", "#x", "'", '"', "\\", "é", "\x85", "\u2028", "\ufeff", "😀", "2024-01-01"]
+)
+def test_tags_come_back_as_they_are(tags):
+    tags = [tag for tag in (" ".join(tag.split()) for tag in tags) if tag]
+    metadata, _ = parts(model_card(SETTINGS, tags=tags))
+    assert metadata["tags"][3:] == [tag for tag in dict.fromkeys(tags) if tag not in metadata["tags"][:3]]
 
 
 @pytest.mark.parametrize("key", ["provenance", "training_photos", "finetuned_on", "reference"])

@@ -92,7 +92,7 @@ def test_a_save_that_fails_leaves_the_model(folder, monkeypatch):
     def no_space(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("rankiqa.scoring.scorer.write_model_files", no_space)
+    monkeypatch.setattr("rankiqa.scoring.hub.write_model_files", no_space)
     with pytest.raises(InputError, match="no space left"):
         model.save_pretrained(folder)
     assert config_of(folder) == before and sorted(p.name for p in folder.iterdir()) == [
