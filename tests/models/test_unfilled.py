@@ -92,3 +92,25 @@ print("torch._dynamo" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", code, tmp_path / "m"], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def test_a_small_file_that_claims_a_large_network_takes_no_memory(tmp_path):
+    """vgg16 has 512 MiB of weights."""
+    save_model(build_model("shallow"), tmp_path / "m")
+    config = tmp_path / "m" / "config.json"
+    config.write_text(config.read_text().replace('"shallow"', '"vgg16"'))
+    code = """\
+import resource, sys
+from torchvision.models import vgg16
+from rankiqa.errors import InputError
+from rankiqa.models import load_model
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+try:
+    load_model(sys.argv[1])
+except InputError as error:
+    print(error)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+"""
+    done = subprocess.run([sys.executable, "-c", code, tmp_path / "m"], capture_output=True, text=True, check=True)
+    line, grown = done.stdout.splitlines()
+    assert line.endswith("the weights are of another network than vgg16") and float(grown) < 100
