@@ -25,7 +25,8 @@ from rankiqa.distortions.sets import plan
 from rankiqa.errors import InputError
 from rankiqa.models import build_model, load_model, save_model
 from rankiqa.models.config_file import MOST_BYTES, read_config
-from rankiqa.ranks.ranked_set import MANIFEST, RankedSet, format_rows
+from rankiqa.ranks.manifest import MANIFEST, format_rows
+from rankiqa.ranks.ranked_set import RankedSet
 from tests.datasets import layouts
 
 ROOT = Path(__file__).parents[1]

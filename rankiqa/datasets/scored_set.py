@@ -19,7 +19,7 @@ COLUMNS = ("path", "file", "reference", "group", "distortion", "level", "score")
 class ScoredSet:
     """Images with human scores, as one data set distributes them.
 
-    Attributes
+    Attributes:
     ----------
     name
         Of the data set: tid2013, live, …

@@ -27,7 +27,7 @@ COLUMNS = ("path", "group", "part")  # of a saved split
 class Split:
     """Which part each row of a `ScoredSet` is in.
 
-    Attributes
+    Attributes:
     ----------
     name
         "random", "all", "none", "file", or that of a published split.

@@ -17,7 +17,7 @@ from torch import nn
 
 from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.errors import InputError, explain_os_error
-from rankiqa.evaluation.environment import commit, describe, versions
+from rankiqa.evaluation.environment import commit, describe, environment_versions
 from rankiqa.evaluation.plan import (
     SHARE_COLUMNS,
     VOTED,
@@ -299,7 +299,7 @@ def carry_out(
         "skipped": {"count": len(skipped), "images": skipped},
         "training_references": plan.training,
         "commit": commit(),
-        "versions": versions(),
+        "versions": environment_versions(),
         "tables": mean_tables(splits) if several else measure(scores, bootstrap, scoring["seed"]),
         "splits": splits,
     }

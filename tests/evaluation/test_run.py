@@ -16,7 +16,7 @@ from rankiqa.evaluation.run import evaluate, measure
 from rankiqa.images.photos import pixels_sha256
 from rankiqa.images.reading import read_image
 from rankiqa.models import build_model, save_model
-from rankiqa.ranks.ranked_set import format_rows
+from rankiqa.ranks.manifest import format_rows
 
 PHOTOS = ("a.png", "b.png", "c.png", "sub/d.png")
 
