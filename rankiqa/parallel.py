@@ -44,6 +44,7 @@ def run(
         InputError: the scheduler cannot be reached, it has no workers, they have another rankiqa, all of them died, or
             one and the same job kills each worker; a process of this machine died. What `function` raises comes
             out as it is.
+        MissingExtra: there is a `scheduler`, and dask is not installed.
     """
     return _here(function, jobs, workers) if scheduler is None else _on_cluster(function, jobs, scheduler)
 
@@ -57,7 +58,9 @@ def _here(function: Callable[..., Any], jobs: Iterable[tuple], workers: int) -> 
     try:
         yield from pool(delayed(function)(*job) for job in jobs)
     except BrokenProcessPool as error:
-        raise InputError("a worker process was killed, maybe for want of memory; give fewer --workers") from error
+        raise InputError(
+            "a worker process was killed, maybe for want of memory", cure="give fewer", options=("workers",)
+        ) from error
 
 
 def _on_cluster(function: Callable[..., Any], jobs: Iterable[tuple], address: str) -> Iterator[Any]:
@@ -88,12 +91,18 @@ def _connect(address: str) -> Iterator[Any]:
 
     # A malformed address makes the client wait in vain, and complain at the end of the process.
     if not re.fullmatch(r"(\w+://)?[^\s/]+:\d+", address):
-        raise InputError(f"{address}: is no address of a scheduler, such as tcp://10.0.0.1:8786; correct --scheduler")
+        raise InputError(
+            f"{address}: is no address of a scheduler, such as tcp://10.0.0.1:8786",
+            cure="correct it",
+            options=("scheduler",),
+        )
     try:
         client = Client(address, timeout=PATIENCE, set_as_default=False)
     except (OSError, ValueError, TypeError) as error:
         raise InputError(
-            f"{address}: no dask scheduler answers there; start one (dask scheduler) or correct --scheduler"
+            f"{address}: no dask scheduler answers there",
+            cure="start one with `dask scheduler`, or correct the address",
+            options=("scheduler",),
         ) from error
     with client, client.as_current():  # `wait` looks for the current one
         _threads(client, address)
@@ -101,9 +110,8 @@ def _connect(address: str) -> Iterator[Any]:
             if isinstance(answer, InputError):
                 raise answer
             if isinstance(answer, Exception):
-                raise InputError(
-                    f"the worker {worker} cannot import rankiqa {__version__} ({answer}); install it there"
-                )
+                why = f"the worker {worker} cannot import rankiqa {__version__} ({answer})"
+                raise InputError(why, cure="install it there")
         yield client
 
 
@@ -114,9 +122,10 @@ def _threads(client: Any, address: str) -> dict[str, int]:
             client.wait_for_workers(1, timeout=PATIENCE)
             threads = client.nthreads()
     except TimeoutError as error:
-        raise InputError(f"{address}: the dask scheduler has no workers; start some (dask worker {address})") from error
+        cure = f"start some with `dask worker {address}`"
+        raise InputError(f"{address}: the dask scheduler has no workers", cure=cure) from error
     except OSError as error:
-        raise InputError(f"{address}: the dask scheduler is gone ({error}); start it again") from error
+        raise InputError(f"{address}: the dask scheduler is gone ({error})", cure="start it again") from error
     return threads
 
 
@@ -129,18 +138,19 @@ def _result(future: Any, address: str) -> Any:
         return future.result()
     except KilledWorker as error:
         raise InputError(
-            f"{address}: one job killed {error.allowed_failures + 1} workers, the last on {error.last_worker.address}, "
-            "maybe for want of memory; see the workers' logs"
+            f"{address}: one job killed {error.allowed_failures + 1} workers, the last on "
+            f"{error.last_worker.address}, maybe for want of memory",
+            cure="see the workers' logs",
         ) from error
     except CancelledError as error:
-        raise InputError(f"{address}: the dask scheduler is gone; start it again") from error
+        raise InputError(f"{address}: the dask scheduler is gone", cure="start it again") from error
 
 
 def _call(version: str, function: Callable[..., Any], job: tuple) -> Any:
     """On the worker. Each job is checked, as workers may come later."""
     if version != __version__:
         host = socket.gethostname()
-        raise InputError(f"a worker on {host} has rankiqa {__version__}, not {version}; install the same")
+        raise InputError(f"a worker on {host} has rankiqa {__version__}, not {version}", cure="install the same")
     return function(*job)
 
 

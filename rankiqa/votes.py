@@ -16,8 +16,13 @@ MARGIN = 0.05
 def normalise(counts: np.ndarray, what: str = "votes") -> np.ndarray:
     """(n, 10) shares that sum to 1, of (n, 10) counts or shares.
 
-    `InputError` that begins with `what`, and of several rows names the row, for another number of columns, a negative
-    or no finite count, and votes that sum to zero.
+    Args:
+        counts: (n, 10), counts of the votes 1 … 10, or shares of any sum.
+        what: what an error calls them.
+
+    Raises:
+        InputError: another number of columns, a negative or no finite count, or votes that sum to zero; of several
+            rows the row is named, from 1.
     """
     counts = np.asarray(counts, dtype=np.float64)
     if counts.ndim != 2 or counts.shape[1] != VOTES:
@@ -56,6 +61,9 @@ def maximum_entropy(mean: np.ndarray, std: float | np.ndarray | None = None) -> 
         mean: (n,) in [1, 10]; moved to [1.05, 9.95], where a distribution can have some spread.
         std: one, or (n,), above 0; moved to what a distribution on 1 … 10 with that mean can have. None: whatever the
             largest entropy gives, 2.87 in the middle of the scale.
+
+    Raises:
+        InputError: a mean outside of 1–10, or a standard deviation that is not above 0.
     """
     mean = np.asarray(mean, dtype=np.float64)
     if mean.ndim != 1 or not np.isfinite(mean).all() or ((mean < 1) | (mean > VOTES)).any():

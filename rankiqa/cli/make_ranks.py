@@ -88,16 +88,17 @@ def _make(options: argparse.Namespace) -> int:
     from rankiqa.distortions.sets import stand_ins
     from rankiqa.extras import need
     from rankiqa.ranks.contact_sheet import SHEET, write_sheet
-    from rankiqa.ranks.making import Source, make_ranked_set
-    from rankiqa.ranks.ranked_set import MANIFEST, RankedSet
+    from rankiqa.ranks.making import PristinePhotos, make_ranked_set
+    from rankiqa.ranks.manifest import MANIFEST
+    from rankiqa.ranks.ranked_set import RankedSet
 
     need("train", "matplotlib", *(["joblib"] if options.scheduler is None else []))  # the one for the sheet, at the end
     strengths = plan(options.distortions, options.levels)
     for line in stand_ins(strengths, options.distortions):
         print(f"note: {line}", file=sys.stderr)
-    source = Source.find(options.pristine, options.per_folder, options.limit, options.seed)
+    photos = PristinePhotos.find(options.pristine, options.per_folder, options.limit, options.seed)
     summary = make_ranked_set(
-        source,
+        photos,
         options.out,
         strengths,
         seed=options.seed,
@@ -120,12 +121,13 @@ def _make(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from rankiqa.ranks.ranked_set import RankedSet, verify
+    from rankiqa.ranks.ranked_set import RankedSet
+    from rankiqa.ranks.verification import verify_ranked_set
 
-    found = verify(RankedSet.read(options.out), options.workers)
+    found = verify_ranked_set(RankedSet.read(options.out), options.workers)
     for path in found.extra:
         print(f"warning: {path}: is not in the manifest", file=sys.stderr)
-    for line in found.bad:
-        print(f"error: {line}", file=sys.stderr)
+    for error in found.bad:
+        print(f"error: {error}", file=sys.stderr)
     print(f"{found.checked - len(found.bad)} of {found.checked} files are as the manifest says")
     return 2 if found.bad else 0

@@ -46,11 +46,11 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
-    from rankiqa.datasets.verify import verify
+    from rankiqa.datasets.verify import verify_dataset
 
     keys = ("workers", "labels", "name_column", "score_column", "direction", "score_range")
     options.score_range = tuple(options.score_range) if options.score_range else None
-    found = verify(options.dataset, options.root, **{key: getattr(options, key) for key in keys})
+    found = verify_dataset(options.dataset, options.root, **{key: getattr(options, key) for key in keys})
     print(found.summary)
     for kind in dict.fromkeys(problem.kind for problem in found.problems):
         some = [problem for problem in found.problems if problem.kind == kind]

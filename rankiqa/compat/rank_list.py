@@ -20,7 +20,8 @@ from typing import NamedTuple
 from rankiqa.errors import InputError, explain_os_error
 from rankiqa.files import write_atomically
 from rankiqa.images.photos import PRISTINE
-from rankiqa.ranks.ranked_set import COLUMNS, MANIFEST, RankedSet, format_rows
+from rankiqa.ranks.manifest import MANIFEST, MANIFEST_COLUMNS, format_rows
+from rankiqa.ranks.ranked_set import RankedSet
 
 LOWER, HIGHER = "lower-is-better", "higher-is-better"
 ORDERS = (LOWER, HIGHER)
@@ -246,7 +247,7 @@ def write_manifest(root: str | os.PathLike[str], found: dict[Place, ListLine], f
                 options=("root",),
             ) from error
         values = (inside.as_posix(), place.photo, place.distortion, place.level, None, None, sha256)
-        rows.append(dict(zip(COLUMNS, values, strict=True)))
+        rows.append(dict(zip(MANIFEST_COLUMNS, values, strict=True)))
     try:
         write_atomically(manifest, format_rows(rows).encode())
     except OSError as error:

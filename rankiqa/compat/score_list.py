@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from rankiqa.compat.rank_list import ListLine, read_list, to_number, write_list
 from rankiqa.datasets.csv_file import read_labels
+from rankiqa.datasets.folder import Files
 from rankiqa.datasets.label_file import read_csv_rows
 from rankiqa.errors import InputError, explain_os_error
 from rankiqa.files import write_atomically
@@ -62,11 +63,16 @@ def read_scores(file: str | os.PathLike[str], images: str | os.PathLike[str], sc
             options=("scores=mos", "scores=dmos"),
         )
     entries = _read_score_first(file) or read_list(file)
-    find = _Finder(images)
+    if not Path(images).is_dir():
+        raise InputError("no such folder of images", path=images)
+    files = Files(images)
     rows: list[tuple[str, float, str]] = []
     lines: dict[str, int] = {}
     for entry in entries:
-        path = find(entry.path, f"{file}, line {entry.line}")
+        try:
+            path = files.meant_by(entry.path)
+        except InputError as error:
+            raise error.but(path=file, line=entry.line) from None
         if path in lines:
             raise InputError(f"{entry.path} is there twice, first in line {lines[path]}", path=file, line=entry.line)
         lines[path] = entry.line
@@ -185,32 +191,3 @@ def _read_score_first(file: str | os.PathLike[str]) -> list[ListLine] | None:
             return None
         entries.append(ListLine(path.strip(), value, number))
     return entries
-
-
-class _Finder:
-    """Finds files whatever the case of their letters: mos_with_names.txt and the disk differ in it."""
-
-    def __init__(self, folder: str | os.PathLike[str]) -> None:
-        self.folder = Path(folder)
-        if not self.folder.is_dir():
-            raise InputError(f"{folder}: no such folder of images")
-        self.files: dict[str, str] = {}
-        self.by_name: dict[str, list[str]] = {}
-        for file in sorted(path for path in self.folder.rglob("*") if path.is_file()):
-            path = file.relative_to(self.folder).as_posix()
-            self.files[path.lower()] = path
-            self.by_name.setdefault(file.name.lower(), []).append(path)
-
-    def __call__(self, path: str, where: str) -> str:
-        parts = [part for part in path.replace("\\", "/").split("/") if part not in ("", ".")]
-        # A list may start from another folder than this one: its last parts decide.
-        for start in range(len(parts)):
-            if found := self.files.get("/".join(parts[start:]).lower()):
-                return found
-        # mos_with_names.txt has bare names, and the images lie a folder further down.
-        same_name = self.by_name.get(parts[0].lower(), []) if len(parts) == 1 else []
-        if len(same_name) == 1:
-            return same_name[0]
-        if same_name:
-            raise InputError(f"{where}: {path} may be {same_name[0]} or {same_name[1]}; give the folder that is meant")
-        raise InputError(f"{where}: {path} is not in {self.folder}; give the folder that the names start from")

@@ -16,7 +16,7 @@ from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.errors import InputError
 
 SCORE_RANGE = (1.0, 10.0)
-COLUMNS = 15  # index, image id, ten counts of votes, two tags, challenge
+NUMBER_OF_COLUMNS = 15  # index, image id, ten counts of votes, two tags, challenge
 LISTS = {"official": "generic_ls_train.jpgl", "official-small": "generic_ss_train.jpgl"}
 TEST_LIST = "generic_test.jpgl"
 PLACES = ("images", "images/images", "image", ".")
@@ -30,32 +30,36 @@ def read(root: Path, missing: str = "record") -> ScoredSet:
     too. AVA.txt lists photos that no copy has: they are always recorded in `left_out`, whatever `missing` says. The
     split "official" trains on the large list of the generic task and tests on its test list, "official-small" trains
     on the small one.
+
+    Raises:
+        InputError: a file or the folder of photos is missing, or a line is not as it should be.
     """
     labels = next((root / name for name in ("AVA.txt", "ava.txt") if (root / name).is_file()), root / "AVA.txt")
     lines = read_lines(labels)
     rows = []
     for line, text in lines:
         parts = text.split()
-        if len(parts) != COLUMNS:
-            raise InputError(f"{labels}, line {line}: {len(parts)} columns, but AVA has {COLUMNS}")
+        if len(parts) != NUMBER_OF_COLUMNS:
+            why = f"{len(parts)} columns, but AVA has {NUMBER_OF_COLUMNS}"
+            raise InputError(why, path=labels, line=line)
         if not all(WHOLE.fullmatch(part) for part in parts[1:12]):
-            raise InputError(f"{labels}, line {line}: the image and its ten votes must be whole numbers")
+            raise InputError("the image and its ten votes must be whole numbers", path=labels, line=line)
         rows.append([int(part) for part in parts[1:12]])
     values = np.array(rows, dtype=np.int64)
     ids, votes = values[:, 0], values[:, 1:]
     _check(labels, [line for line, _ in lines], ids, votes)
     folder = next((place for place in PLACES if _has_photos(root / place)), None)
     if folder is None:
-        raise InputError(f"{root}: no photos (ID.jpg) in {', '.join(PLACES[:3])}; give the folder of AVA.txt as --root")
+        why = f"no photos (ID.jpg) in {', '.join(PLACES[:3])}"
+        raise InputError(why, path=root, cure="give the folder of AVA.txt", options=("root",))
     prefix = "" if folder == "." else f"{folder}/"
     # One look at the folder in place of 255,530 questions.
     names = {entry.name.lower(): entry.name for entry in (root / folder).iterdir()}
     found = [names.get(f"{number}.jpg") for number in ids.tolist()]
     there = np.array([name is not None for name in found])
     if not there.any():
-        raise InputError(
-            f"{labels}: none of its {len(ids)} images is in {root / folder}; give the folder of the data set"
-        )
+        why = f"none of its {len(ids)} images is in {root / folder}"
+        raise InputError(why, path=labels, cure="give the folder of the data set", options=("root",))
     scale = np.arange(1, 11)
     count = votes.sum(1)
     mean = votes @ scale / count
@@ -74,11 +78,13 @@ def read(root: Path, missing: str = "record") -> ScoredSet:
 
 def _check(labels: Path, lines: list[int], ids: np.ndarray, votes: np.ndarray) -> None:
     if (bad := np.flatnonzero((votes < 0).any(1) | (votes.sum(1) == 0))).size:
-        raise InputError(f"{labels}, line {lines[bad[0]]}: image {ids[bad[0]]} has no votes, or a negative count")
+        why = f"image {ids[bad[0]]} has no votes, or a negative count"
+        raise InputError(why, path=labels, line=lines[bad[0]])
     first: dict[int, int] = {}
     for line, number in zip(lines, ids.tolist(), strict=True):
         if number in first:
-            raise InputError(f"{labels}, line {line}: {number} is there twice, first in line {first[number]}; keep one")
+            why = f"{number} is there twice, first in line {first[number]}"
+            raise InputError(why, path=labels, line=line, cure="keep one")
         first[number] = line
 
 
@@ -96,9 +102,8 @@ def _splits(root: Path, paths: dict[int, str]) -> dict[str, dict[str, str]]:
         if (folder / file).is_file():
             train = _list(folder / file)
             if both := train & test:
-                raise InputError(
-                    f"{folder / file}: {len(both)} photos are in {TEST_LIST} too, the first is {min(both)}"
-                )
+                why = f"{len(both)} photos are in {TEST_LIST} too, the first is {min(both)}"
+                raise InputError(why, path=folder / file)
             splits[name] = {paths[i]: "train" for i in train if i in paths} | {
                 paths[i]: "test" for i in test if i in paths
             }
@@ -109,6 +114,6 @@ def _list(path: Path) -> set[int]:
     numbers = set()
     for line, text in read_lines(path):
         if not WHOLE.fullmatch(text):
-            raise InputError(f"{path}, line {line}: must be the number of a photo, not {text[:80]!r}")
+            raise InputError(f"must be the number of a photo, not {text[:80]!r}", path=path, line=line)
         numbers.add(int(text))
     return numbers

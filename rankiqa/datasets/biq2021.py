@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rankiqa.datasets.label_file import Entry, Files, make_table, number, read_csv_rows
+from rankiqa.datasets.folder import Files
+from rankiqa.datasets.label_file import LISTED_PARTS, LabelRow, finite_number, make_table, read_csv_rows
 from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.errors import InputError
 
 SCORE_RANGE = (0.0, 1.0)
 # The lists of the repository; its older Train.csv and Test.csv have another scale, with negative scores.
 LISTS = {"train": "Train (Images and MOS).csv", "test": "Test (Images and MOS).csv"}
-PARTS = {"train": "train", "test": "test", "val": "test"}
 
 
 def read(root: Path, missing: str = "error") -> ScoredSet:
@@ -23,11 +23,16 @@ def read(root: Path, missing: str = "error") -> ScoredSet:
     Or, for a part of the database, `labels.csv` with the columns name, mos, split (train, val or test; val and test are
     tested on) and block (a run of neighbouring pictures, kept whole by splits), and `images/`. The split "official" is
     that of the lists, or of the column.
+
+    Raises:
+        InputError: a file is missing, a row is not as it should be, or, unless `missing` is "record", images are not
+            there.
     """
     files = Files(root)
-    entries, parts = [], {}
-    if labels := files("labels.csv"):
-        labels = root / labels
+    listed: list[LabelRow] = []
+    parts: dict[str, str] = {}
+    if name := files("labels.csv"):
+        labels = root / name
         rows = _rows(labels, {"name": None, "mos": None, "split": "", "block": ""})
     else:
         lists = {part: files.require(name, "labels.csv") for part, name in LISTS.items()}
@@ -37,22 +42,24 @@ def read(root: Path, missing: str = "error") -> ScoredSet:
             for part, file in lists.items()
             for file, line, cells in _rows(file, {"image name": None, "mos": None})
         ]
-    first: dict[str, str] = {}  # in either list
+    first: dict[str, tuple[Path, int]] = {}  # in either list
     for file, line, cells in rows:
-        where = f"{file}, line {line}"
         name = cells.get("name") or cells.get("image name")
         if not name:
-            raise InputError(f"{where}: no name of an image; correct or remove the row")
-        if (before := first.setdefault(name.lower(), where)) is not where:
-            raise InputError(f"{where}: {name} is there twice, first in {before.removeprefix(f'{file}, ')}; keep one")
-        if cells["split"] not in ("", *PARTS):
-            raise InputError(f"{where}: the split must be train, val or test, not {cells['split']!r}")
+            raise InputError("no name of an image", path=file, line=line, cure="correct or remove the row")
+        before, place = first.setdefault(name.lower(), (file, line))
+        if (before, place) != (file, line):
+            where = f"line {place}" if before == file else f"{before}, line {place}"
+            raise InputError(f"{name} is there twice, first in {where}", path=file, line=line, cure="keep one")
+        if cells["split"] not in ("", *LISTED_PARTS):
+            why = f"the split must be train, val or test, not {cells['split']!r}"
+            raise InputError(why, path=file, line=line)
         path = files(f"images/{name}", name)
-        score = number(cells["mos"], f"{where}: the MOS of {name}")
-        entries.append(Entry(line, name, path, score, group=cells["block"]))
+        score = finite_number(cells["mos"], f"the MOS of {name}", file, line)
+        listed.append(LabelRow(line, name, path, score, group=cells["block"]))
         if path and cells["split"]:
-            parts[path] = PARTS[cells["split"]]
-    table, left_out = make_table(labels, root, entries, missing)
+            parts[path] = LISTED_PARTS[cells["split"]]
+    table, left_out = make_table(labels, root, listed, missing)
     splits = {"official": parts} if parts else {}
     return ScoredSet("biq2021", root, SCORE_RANGE, True, table, splits=splits, left_out=left_out)
 
@@ -68,8 +75,8 @@ def _rows(file: Path, columns: dict[str, str | None]) -> list[tuple[Path, int, d
     names = [name.lower() for name in header]
     for name, default in columns.items():
         if default is None and name not in names:
-            raise InputError(f"{file}: no column {name}, only {', '.join(header)}")
+            raise InputError(f"no column {name}, only {', '.join(header)}", path=file)
     return [
-        (file, line, {n: cells[names.index(n)] if n in names else default for n, default in columns.items()})
+        (file, line, {n: cells[names.index(n)] if n in names else default or "" for n, default in columns.items()})
         for line, cells in rows
     ]

@@ -10,8 +10,10 @@ import warnings
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from rankiqa.datasets.label_file import Entry, Files, make_table, number, read_csv_rows, read_lines
+from rankiqa.datasets.folder import Files
+from rankiqa.datasets.label_file import LabelRow, finite_number, make_table, read_csv_rows, read_lines
 from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.errors import InputError
 from rankiqa.extras import extra
@@ -39,30 +41,37 @@ def read(root: Path, missing: str = "error") -> ScoredSet:
     A copy of the table as csiq.DMOS.csv, with the sheet's columns, or as csiq_label.txt ("1600.AWGN.1.png 0.062", with
     or without ".png") is taken where the Excel file is not there. The images lie in a folder a type, or all in dst_imgs
     or dst_imgs_all.
+
+    Raises:
+        InputError: a file is missing, a row is not as it should be, or, unless `missing` is "record", images are not
+            there.
     """
     files = Files(root)
     labels = files.require("csiq.DMOS.xlsx", "csiq.DMOS.csv", "csiq_label.txt")
     rows = {".xlsx": _from_excel, ".csv": _from_csv, ".txt": _from_list}[labels.suffix.lower()](labels)
-    entries = []
-    for line, image, kind, level, score in rows:
-        where = f"{labels}, line {line}"
+    listed = []
+    for line, image, kind, level_cell, score_cell in rows:
         key = str(kind).lower().replace(" ", "").replace("_", "")
         if key not in TYPES:
-            raise InputError(f"{where}: unknown type {str(kind)!r}; known: {', '.join(TYPES)}")
+            raise InputError(f"unknown type {str(kind)!r}; known: {', '.join(TYPES)}", path=labels, line=line)
         name, folder = TYPES[key]
         if image is None or not str(image).strip():
-            raise InputError(f"{where}: no image; correct or remove the row")
+            raise InputError("no image", path=labels, line=line, cure="correct or remove the row")
         # A number in an Excel cell may come as 1600.0.
         reference = str(image).strip().removesuffix(".0")
-        if (value := number(level, f"{where}: the level")) != (level := int(value)):
-            raise InputError(f"{where}: the level {value:g} is no whole number")
-        score = number(score, f"{where}: the DMOS")
+        if (value := finite_number(level_cell, "the level", labels, line)) != (level := int(value)):
+            raise InputError(f"the level {value:g} is no whole number", path=labels, line=line)
+        score = finite_number(score_cell, "the DMOS", labels, line)
         file = f"{reference}.{name}.{level}.png"
         path = files(f"dst_imgs/{folder}/{file}", f"dst_imgs/{file}", f"dst_imgs_all/{file}", f"{folder}/{file}")
-        entries.append(Entry(line, file, path, score, reference, name, level))
-    table, left_out = make_table(labels, root, entries, missing)
+        listed.append(LabelRow(line, file, path, score, reference, name, level))
+    table, left_out = make_table(labels, root, listed, missing)
     references = {Path(path).stem: root / path for path in files.under("src_imgs") if path.lower().endswith(".png")}
     return ScoredSet("csiq", root, SCORE_RANGE, False, table, references, left_out=left_out)
+
+
+def _unreadable(labels: Path, error: Exception) -> InputError:
+    return InputError(f"not a readable Excel file ({error})", path=labels, cure="copy it again")
 
 
 def _from_excel(labels: Path) -> Iterator[tuple]:
@@ -76,10 +85,10 @@ def _from_excel(labels: Path) -> Iterator[tuple]:
             warnings.simplefilter("ignore")  # of what openpyxl does not need to know
             book = load_workbook(labels, read_only=True, data_only=True)
     except Exception as error:  # openpyxl raises whatever it met in a damaged file
-        raise InputError(f"{labels}: not a readable Excel file ({error}); copy it again") from error
+        raise _unreadable(labels, error) from error
     try:
         if SHEET not in book.sheetnames:
-            raise InputError(f"{labels}: no sheet {SHEET}, only {', '.join(book.sheetnames)}")
+            raise InputError(f"no sheet {SHEET}, only {', '.join(book.sheetnames)}", path=labels)
         columns = None
         for line, cells in enumerate(_cells(labels, book[SHEET]), start=1):
             names = ["" if cell is None else str(cell).strip().lower() for cell in cells]
@@ -89,12 +98,12 @@ def _from_excel(labels: Path) -> Iterator[tuple]:
             elif any(names[k] for k in columns):
                 yield line, *(cells[k] for k in columns)
         if columns is None:
-            raise InputError(f"{labels}: no row with the columns {', '.join(NEEDED)} in the sheet {SHEET}")
+            raise InputError(f"no row with the columns {', '.join(NEEDED)} in the sheet {SHEET}", path=labels)
     finally:
         book.close()
 
 
-def _cells(labels: Path, sheet) -> Iterator[tuple]:
+def _cells(labels: Path, sheet: Any) -> Iterator[tuple]:
     """The rows of a sheet, which openpyxl unpacks as they are asked for; a few bytes may claim a million empty ones."""
     try:
         sheet.reset_dimensions()  # what the file says of its width, which a row would be filled up to
@@ -103,14 +112,14 @@ def _cells(labels: Path, sheet) -> Iterator[tuple]:
                 raise ValueError(f"more than {MOST_ROWS} rows")
             yield cells
     except Exception as error:  # as above
-        raise InputError(f"{labels}: not a readable Excel file ({error}); copy it again") from error
+        raise _unreadable(labels, error) from error
 
 
 def _from_csv(labels: Path) -> Iterator[tuple]:
     header, rows = read_csv_rows(labels)
     names = [name.lower() for name in header]
     if absent := [name for name in NEEDED if name not in names]:
-        raise InputError(f"{labels}: no column {absent[0]}, only {', '.join(header)}")
+        raise InputError(f"no column {absent[0]}, only {', '.join(header)}", path=labels)
     for line, cells in rows:
         yield line, *(cells[names.index(name)] for name in NEEDED)
 
@@ -120,5 +129,6 @@ def _from_list(labels: Path) -> Iterator[tuple]:
         parts = text.split()
         name = re.sub(r"\.png$", "", Path(parts[0]).name, flags=re.IGNORECASE).split(".")
         if len(parts) != 2 or len(name) != 3:
-            raise InputError(f"{labels}, line {line}: must be IMAGE.TYPE.LEVEL.png and a score, not {text[:80]!r}")
+            why = f"must be IMAGE.TYPE.LEVEL.png and a score, not {text[:80]!r}"
+            raise InputError(why, path=labels, line=line)
         yield line, name[0], name[1], name[2], parts[1]

@@ -12,10 +12,14 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from rankiqa.datasets.scored_set import SCORED_COLUMNS
 from rankiqa.errors import InputError
 
+# What the column `split` of a file may hold → the part it is; what is for validation is tested on.
+LISTED_PARTS = {"train": "train", "val": "test", "test": "test"}
 
-class Entry(NamedTuple):
+
+class LabelRow(NamedTuple):
     """One image as its label file has it; `line` is where, `path` where it lies under the root (None: nowhere)."""
 
     line: int
@@ -33,17 +37,17 @@ def read_text(path: str | os.PathLike[str]) -> str:
     try:
         data = Path(path).read_bytes()
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
+        raise InputError("no such file", path=path) from None
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise InputError(f"cannot be read: {error.strerror or error}", path=path) from error
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = _line_of(data, error.start)
-        raise InputError(f"{path}, line {line}: not UTF-8 text; save it as UTF-8") from error
+        raise InputError("not UTF-8 text", path=path, line=line, cure="save it as UTF-8") from error
     if (place := data.find(0)) >= 0:  # UTF-16 without a byte order mark
         line = _line_of(data, place)
-        raise InputError(f"{path}, line {line}: not UTF-8 text (it has zero bytes); save it as UTF-8")
+        raise InputError("not UTF-8 text (it has zero bytes)", path=path, line=line, cure="save it as UTF-8")
     return text
 
 
@@ -53,11 +57,11 @@ def _line_of(data: bytes, place: int) -> int:
 
 
 def read_lines(path: str | os.PathLike[str]) -> list[tuple[int, str]]:
-    r"""(number, text) of each line that is not blank; \n, \r\n and \r end one. `InputError` for an empty file."""
+    r"""(line, text) of each line that is not blank; \n, \r\n and \r end one. `InputError` for an empty file."""
     text = read_text(path).replace("\r\n", "\n").replace("\r", "\n")
     lines = [(number, line.strip()) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
     if not lines:
-        raise InputError(f"{path}: empty; a line an image is needed")
+        raise InputError("empty; a line an image is needed", path=path)
     return lines
 
 
@@ -65,114 +69,88 @@ def read_csv_rows(path: str | os.PathLike[str], spaces: bool = False) -> tuple[l
     """The header of a CSV file and (line, cells) of each row that is not blank, cells without spaces around them.
 
     With `spaces`, a file whose header has no comma is divided at its spaces; a name that holds one stands in quotes.
-    Columns at the right end that have neither name nor values are dropped. `InputError` for an empty file and a row of
-    another length than the header.
+    Columns at the right end that have neither name nor values are dropped.
+
+    Raises:
+        InputError: the file is missing, empty, not UTF-8 text or not CSV, or a row has another length than the header.
     """
     rows, text = [], read_text(path)
-    options = {}
-    if spaces and "," not in text.lstrip().split("\n", 1)[0]:
-        options = {"delimiter": " ", "skipinitialspace": True}
+    by_spaces = spaces and "," not in text.lstrip().split("\n", 1)[0]
+    if by_spaces:
         text = "\n".join(line.strip() for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n"))
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True, **options)
+    stream = io.StringIO(text, newline="")
+    reader = csv.reader(stream, strict=True, delimiter=" " if by_spaces else ",", skipinitialspace=by_spaces)
     try:
         for cells in reader:
             cells = [cell.strip() for cell in cells]
             if any(cells):
                 rows.append((reader.line_num, cells))
     except csv.Error as error:
-        raise InputError(f"{path}, line {reader.line_num}: not CSV ({error})") from error
+        raise InputError(f"not CSV ({error})", path=path, line=reader.line_num) from error
     if not rows:
-        raise InputError(f"{path}: empty; a header and one row an image are needed")
+        raise InputError("empty; a header and one row an image are needed", path=path)
     (_, header), *rows = rows
     while header and not header[-1]:
         header.pop()
     for k, (line, cells) in enumerate(rows):
         if any(cells[len(header) :]) or len(cells) < len(header):
-            raise InputError(f"{path}, line {line}: {len(cells)} cells, but the header has {len(header)}")
+            raise InputError(f"{len(cells)} cells, but the header has {len(header)}", path=path, line=line)
         rows[k] = line, cells[: len(header)]
     return header, rows
 
 
-def number(text: Any, what: str) -> float:
-    """A finite number; `InputError` that begins with `what` for anything else."""
+def finite_number(cell: Any, what: str, path: str | os.PathLike[str], line: int | None = None) -> float:
+    """The finite number in a cell of the file `path`; `InputError` that calls it `what` for anything else."""
     try:
-        value = float(text)
+        value = float(cell)
     except (TypeError, ValueError):
         value = math.nan
     if not math.isfinite(value):
-        empty = text is None or not str(text).strip()
-        raise InputError(f"{what} is {'empty' if empty else text}, not a finite number; correct or remove the row")
+        empty = cell is None or not str(cell).strip()
+        why = f"{what} is {'empty' if empty else cell}, not a finite number"
+        raise InputError(why, path=path, line=line, cure="correct or remove the row")
     return value
 
 
-class Files:
-    """The files of a folder, found whatever the case of their letters: label files and disks differ in it."""
-
-    def __init__(self, root: str | os.PathLike[str]) -> None:
-        self.root = Path(root)
-        self.paths: dict[str, str] = {}
-        for folder, folders, names in os.walk(self.root, followlinks=True):
-            folders[:] = sorted(name for name in folders if not name.startswith("."))
-            prefix = Path(folder).relative_to(self.root).as_posix()
-            prefix = "" if prefix == "." else f"{prefix}/"
-            for name in names:
-                self.paths[f"{prefix}{name}".lower()] = f"{prefix}{name}"
-
-    def __call__(self, *places: str) -> str | None:
-        """The first of `places` (paths under the root) that is there, as the disk spells it."""
-        return next((self.paths[place.lower()] for place in places if place.lower() in self.paths), None)
-
-    def require(self, *places: str) -> Path:
-        """The same as a full path; `InputError` that names the first place if none is there."""
-        if (found := self(*places)) is None:
-            others = f" (nor {', '.join(places[1:])})" if len(places) > 1 else ""
-            raise InputError(
-                f"{self.root / places[0]}: no such file{others}; give the folder of the data set as --root"
-            )
-        return self.root / found
-
-    def under(self, folder: str) -> list[str]:
-        """The files directly in a folder, as the disk spells them, sorted."""
-        prefix = f"{folder.lower().rstrip('/')}/"
-        return sorted(
-            path for key, path in self.paths.items() if key.startswith(prefix) and "/" not in key[len(prefix) :]
-        )
-
-
 def make_table(
-    labels: str | os.PathLike[str], root: Path, entries: Iterable[Entry], missing: str = "error"
+    labels: str | os.PathLike[str], root: Path, rows: Iterable[LabelRow], missing: str = "error"
 ) -> tuple[pd.DataFrame, tuple[Mapping[str, str], ...]]:
-    """The table of a `ScoredSet` from checked entries, and what is left out of it.
+    """The table of a `ScoredSet` from checked rows, and what is left out of it.
 
-    Raises `InputError` for an image that is listed twice, for none at all, and, unless `missing` is "record", for
-    images that are not there.
+    Raises:
+        InputError: an image is listed twice, there is none at all, or, unless `missing` is "record", images are not
+            there.
     """
-    rows, lines, absent = [], {}, []
-    for entry in entries:
-        key = (entry.path or entry.name).lower()
+    cells, lines, absent = [], dict[str, int](), []
+    for row in rows:
+        key = (row.path or row.name).lower()
         if key in lines:
-            raise InputError(
-                f"{labels}, line {entry.line}: {entry.name} is there twice, first in line {lines[key]}; keep one"
-            )
-        lines[key] = entry.line
-        if entry.path is None:
-            absent.append(entry.name)
+            why = f"{row.name} is there twice, first in line {lines[key]}"
+            raise InputError(why, path=labels, line=row.line, cure="keep one")
+        lines[key] = row.line
+        if row.path is None:
+            absent.append(row.name)
             continue
-        group = entry.group or entry.reference
-        rows.append((entry.path, root / entry.path, entry.reference, group, entry.distortion, entry.level, entry.score))
+        group = row.group or row.reference
+        cells.append((row.path, root / row.path, row.reference, group, row.distortion, row.level, row.score))
     if absent and missing != "record":
         raise InputError(
-            f"{labels}: {len(absent)} of {len(lines)} images are not in {root}, the first is {absent[0]}; "
-            "complete the data set, or go on without them (--missing record)"
+            f"{len(absent)} of {len(lines)} images are not in {root}, the first is {absent[0]}",
+            path=labels,
+            cure="complete the data set, or go on without them",
+            options=("missing=record",),
         )
-    if not rows:
-        raise InputError(f"{labels}: none of its {len(lines)} images is in {root}; give the folder of the data set")
-    table = pd.DataFrame(rows, columns=["path", "file", "reference", "group", "distortion", "level", "score"])
+    if not cells:
+        why = f"none of its {len(lines)} images is in {root}"
+        raise InputError(why, path=labels, cure="give the folder of the data set", options=("root",))
+    table = pd.DataFrame(cells, columns=list(SCORED_COLUMNS))
     table = table.astype({"level": "Int64", "score": "float64"})
     return table, tuple({"path": name, "reason": "no such file"} for name in absent)
 
 
-def split_by(paths: Iterable[str], references: Iterable[str], test: Iterable[str], neither: Iterable[str] = ()) -> dict:
+def split_by(
+    paths: Iterable[str], references: Iterable[str], test: Iterable[str], neither: Iterable[str] = ()
+) -> dict[str, str]:
     """A published split by reference: path → "train" or "test"; images of `neither` are in no part."""
     test, neither = set(test), set(neither)
     pairs = zip(paths, references, strict=True)

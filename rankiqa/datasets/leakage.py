@@ -63,7 +63,8 @@ def check_leakage(
     "val", which divides no group.
 
     Args:
-        dataset, split: of the same n rows.
+        dataset: n rows.
+        split: of the same rows.
         photos: path → `Photo`, as `rankiqa.images.photos.read_photos` gives; None: pictures are not compared.
         trained_photos: SHA-256 of the pixels → name, `training_photos` of a ranking run's config.json. Compared are the
             references of the test part, its undistorted copies and, with `photos`, all its images. Another size or a
@@ -71,6 +72,9 @@ def check_leakage(
 
     Returns:
         Warnings, one line each, for the caller to show.
+
+    Raises:
+        InputError: what is in two parts, or was learned from, with the first one of it.
     """
     return [
         *_check_groups(dataset, split),
@@ -88,7 +92,8 @@ def _check_groups(dataset: ScoredSet, split: Split) -> list[str]:
         line = _describe(found, kind, f"split {split.name} of {dataset.name}")
         between_own = any({"train", "val"} <= set(parts) for parts in found.values())  # no published list has a "val"
         if kind == "reference" or between_own or not _is_published(dataset, split):
-            raise InputError(f"{line}; keep each {kind} in one part: draw the split (random), or correct its file")
+            cure = f"keep each {kind} in one part: draw the split (random), or correct its file"
+            raise InputError(line, cure=cure)
         return [f"{line}: the published list divides these scenes, so its result is not fully independent"]
     return []
 
@@ -106,7 +111,7 @@ def _check_pictures(dataset: ScoredSet, split: Split, photos: Mapping[str, Photo
     count = f"{len(found)} picture{'s are' if len(found) > 1 else ' is'}"
     line = f"split {split.name} of {dataset.name}: {count} in two parts with the same pixels, the first as {both}"
     if any(reference for *_, reference in copies) or not _is_published(dataset, split):
-        raise InputError(f"{line}; give a split file that leaves such copies out")
+        raise InputError(line, cure="give a split file that leaves such copies out")
     return [f"{line}: the published list has these copies"]
 
 
@@ -120,7 +125,7 @@ def _check_trained(
     references = [name for name in dict.fromkeys(test["reference"]) if name]
     copies = test[(test["distortion"] == PRISTINE) & ~test["path"].isin(photos)]
     files = {name: dataset.references[name] for name in references if name in dataset.references}
-    pictures = {path: photos[path] for path in test["path"] if path in photos}
+    pictures: dict[str, Photo | InputError] = {path: photos[path] for path in test["path"] if path in photos}
     pictures |= read_photos(dict(zip(copies["path"], copies["file"], strict=True)), convert=True)
     pristine = read_photos(files, convert=True)
     what = f"{dataset.name}, split {split.name}"
@@ -129,7 +134,8 @@ def _check_trained(
             name, learned = known[0]
             raise InputError(
                 f"{what}: {len(known)} of the test {kind} are photos that the ranking stage learned from, the first is "
-                f"{name} (there {learned}); rank on other photos, or test on other references"
+                f"{name} (there {learned})",
+                cure="rank on other photos, or test on other references",
             )
     # An undistorted copy among the images stands in for a reference that is not on the disk.
     seen = {name for name, photo in pristine.items() if _sha256(photo)}

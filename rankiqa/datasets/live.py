@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from rankiqa.datasets.label_file import Entry, Files, make_table, number, split_by
+from rankiqa.datasets.folder import Files
+from rankiqa.datasets.label_file import LabelRow, finite_number, make_table, split_by
 from rankiqa.datasets.matlab_file import read_matlab
 from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.errors import InputError
@@ -37,6 +38,10 @@ def read(root: Path, missing: str = "error") -> ScoredSet:
     recommend), otherwise those of dmos.mat; a realigned score may lie outside of 0–100. The 982 images hold 203
     undistorted copies of the references (`orgs`): they are kept as distortion "pristine"; 779 remain without them. The
     split "rankiqa" tests on lighthouse, sailing1, sailing3, statue, stream and woman.
+
+    Raises:
+        InputError: a file is missing or damaged, the files do not go together, or, unless `missing` is "record", images
+            are not there.
     """
     files = Files(root)
     labels, names_file = files.require("dmos.mat"), files.require("refnames_all.mat")
@@ -46,16 +51,15 @@ def read(root: Path, missing: str = "error") -> ScoredSet:
         scores, copies = _variable(labels, "dmos_new", np.ndarray), _variable(labels, "orgs", np.ndarray)
     names = _variable(names_file, "refnames_all", list)
     if not len(scores) == len(copies) == len(names):
-        raise InputError(
-            f"{labels}: {len(scores)} scores and {len(copies)} orgs, but {names_file.name} has {len(names)} names"
-        )
-    entries = []
+        why = f"{len(scores)} scores and {len(copies)} orgs, but {names_file.name} has {len(names)} names"
+        raise InputError(why, path=labels)
+    listed = []
     for place, (folder, index) in enumerate(_images(files, len(scores), labels)):
         name = f"{folder}/img{index}.bmp"
-        score = number(scores[place], f"{labels}, number {place + 1}: the DMOS of {name}")
+        score = finite_number(scores[place], f"number {place + 1}, the DMOS of {name},", labels)
         kind = PRISTINE if copies[place] else FOLDERS[folder][0]
-        entries.append(Entry(place + 1, name, files(name), score, Path(names[place]).stem.lower(), kind))
-    table, left_out = make_table(labels, root, entries, missing)
+        listed.append(LabelRow(place + 1, name, files(name), score, Path(names[place]).stem.lower(), kind))
+    table, left_out = make_table(labels, root, listed, missing)
     references = {Path(p).stem.lower(): root / p for p in files.under("refimgs") if p.lower().endswith(".bmp")}
     split = split_by(table["path"], table["reference"], TEST_REFERENCES)
     return ScoredSet("live", root, SCORE_RANGE, False, table, references, {"rankiqa": split}, left_out)
@@ -70,16 +74,16 @@ def _images(files: Files, total: int, labels: Path) -> list[tuple[str, int]]:
             counts[folder] = max((int(match[1]) for match in found if match), default=0)
         if total != sum(counts.values()):
             folders = ", ".join(f"{folder} {count}" for folder, count in counts.items())
-            raise InputError(
-                f"{labels}: {total} scores, but the folders hold {sum(counts.values())} images ({folders})"
-            )
+            why = f"{total} scores, but the folders hold {sum(counts.values())} images ({folders})"
+            raise InputError(why, path=labels)
     return [(folder, index) for folder, count in counts.items() for index in range(1, count + 1)]
 
 
 def _variable(path: Path, name: str, kind: type) -> Any:
     found = read_matlab(path)
     if name not in found:
-        raise InputError(f"{path}: no variable {name}, only {', '.join(found)}")
+        raise InputError(f"no variable {name}, only {', '.join(found)}", path=path)
     if not isinstance(found[name], kind):
-        raise InputError(f"{path}: {name} holds no {'numbers' if kind is np.ndarray else 'texts'}; copy it again")
+        why = f"{name} holds no {'numbers' if kind is np.ndarray else 'texts'}"
+        raise InputError(why, path=path, cure="copy it again")
     return found[name]

@@ -24,11 +24,14 @@ TEXTS = {1: "latin-1", 2: "latin-1", 4: "utf-16", 16: "utf-8", 17: "utf-16", 18:
 CELL, CHAR, NUMERIC = 1, 4, range(6, 16)  # classes of arrays
 COMPLEX = 8  # flag
 
+Value = np.ndarray | list[str] | str
 
-def read_matlab(path: str | Path) -> dict[str, np.ndarray | list[str] | str]:
+
+def read_matlab(path: str | Path) -> dict[str, Value]:
     """The variables of a file: arrays of numbers as vectors, row by row, cells of text as lists, and text; no others.
 
-    Raises `InputError` that names the file for one that is missing, damaged, too large or of another version.
+    Raises:
+        InputError: the file is missing, damaged, too large or of another version.
     """
     path = Path(path)
     try:
@@ -38,21 +41,22 @@ def read_matlab(path: str | Path) -> dict[str, np.ndarray | list[str] | str]:
         order = {b"IM": "<", b"MI": ">"}.get(data[HEADER - 2 : HEADER])
         if order is None:
             raise ValueError("not of version 5; save it in MATLAB with -v7")
-        variables, room = {}, MOST_BYTES
+        variables: dict[str, Value] = {}
+        room = MOST_BYTES
         for kind, element in _elements(data[HEADER:], order):
             if kind == COMPRESSED:
                 unpacked = zlib.decompressobj().decompress(element, room + 1)
                 room -= len(unpacked)
                 if room < 0:
                     raise ValueError(f"unpacks to more than {MOST_BYTES:,} bytes")
-                kind, element = next(_elements(unpacked, order), (None, b""))
+                kind, element = next(_elements(unpacked, order), (0, b""))
             if kind == MATRIX:
                 name, value = _matrix(element, order)
                 if value is not None:
                     variables[name] = value
     except (OSError, ValueError, KeyError, StopIteration, zlib.error) as error:
         why = getattr(error, "strerror", None) or error or type(error).__name__
-        raise InputError(f"{path}: not a readable MATLAB file ({why}); copy it again") from error
+        raise InputError(f"not a readable MATLAB file ({why})", path=path, cure="copy it again") from error
     return variables
 
 
@@ -71,16 +75,17 @@ def _elements(data: bytes, order: str) -> Iterator[tuple[int, bytes]]:
         at = end
 
 
-def _matrix(data: bytes, order: str) -> tuple[str, np.ndarray | list[str] | str | None]:
+def _matrix(data: bytes, order: str) -> tuple[str, Value | None]:
     """Name and value of an array; None for a value of a class that is not read."""
     parts = _elements(data, order)
-    flags, shape, name = (part for _, part in (next(parts), next(parts), next(parts)))
-    flags = int(np.frombuffer(flags, f"{order}u4", 1)[0])
-    shape = [int(side) for side in np.frombuffer(shape, f"{order}i4")]
-    name, kind = bytes(name).decode("latin-1"), flags & 255
+    (_, of_flags), (_, of_shape), (_, of_name) = next(parts), next(parts), next(parts)
+    flags = int(np.frombuffer(of_flags, f"{order}u4", 1)[0])
+    shape = [int(side) for side in np.frombuffer(of_shape, f"{order}i4")]
+    name, kind = bytes(of_name).decode("latin-1"), flags & 255
     if kind == CELL:
         cells = [_matrix(cell, order)[1] if cell else "" for _, cell in parts]
-        return name, cells if all(isinstance(cell, str) for cell in cells) else None
+        texts = [cell for cell in cells if isinstance(cell, str)]
+        return name, texts if len(texts) == len(cells) else None
     if kind == CHAR:
         content, text = next(parts, (16, b""))
         encoding = TEXTS[content] + ("" if TEXTS[content][-1] in "18" else {"<": "-le", ">": "-be"}[order])

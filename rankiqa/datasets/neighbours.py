@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
 THRESHOLD = 0.85
-SIZE = 16  # of a thumbnail, in pixels
-LEAST_CONTRAST = 0.1  # grey levels; below it a thumbnail holds rounding errors, not a picture
+SIZE = 16  # pixels of a descriptor's side
+LEAST_CONTRAST = 0.1  # grey levels; below it a descriptor holds rounding errors, not a picture
 _BLOCK = 4096  # images that are compared with as many others at once: 64 MB of correlations
+
+T = TypeVar("T")
 
 
 def content_groups(
@@ -22,13 +25,13 @@ def content_groups(
 ) -> tuple[str, ...]:
     """The group of each file: images that look alike, and those that look like one of these, are one group.
 
-    Each image becomes a `thumbnail`; two whose correlation exceeds `threshold` are neighbours, and the connected
+    Each image has a `descriptor`; two whose correlation exceeds `threshold` are neighbours, and the connected
     components are the groups. This finds bursts, other exposures and blurs of one scene, and the same picture
     compressed or scaled anew. It does not find a crop of more than about 3 % from a side, a mirrored or turned
     picture, another view of the same place, or a scene of which everything moved.
 
     Measured on 2,000 photos of BIQ2021, with runs of file numbers for the scenes: 1,785 groups, the largest of 10
-    images; 288 of 289 pairs lie in one run. (With no more than the mean taken from a thumbnail and 0.9, 290 pairs lie
+    images; 288 of 289 pairs lie in one run. (With no more than the mean taken from it and 0.9, 290 pairs lie
     in one run and 86 do not; these chain 61 images together.) Chance pairs grow with the square of the number of
     images, so raise `threshold` rather than lower it. 2,000 photos take a second, AVA's 255,530 about a quarter of an
     hour on two cores.
@@ -36,22 +39,22 @@ def content_groups(
     Args:
         files: image files of any kind; one that cannot be read is a group of its own.
         threshold: correlation, (0, 1).
-        size: pixels of a thumbnail's side.
+        size: pixels of a descriptor's side.
         workers: threads that read.
 
     Returns:
         One text a file: the name of the first file of its group, with its position in `files` where files of two
         folders have one name. Memory: 3 · 4 · size² bytes an image, and less than 1 GB beside it.
     """
-    thumbnails = np.zeros((len(files), 3 * size * size), np.float32)
+    descriptors = np.zeros((len(files), 3 * size * size), np.float32)
 
     def fill(k: int) -> None:
-        thumbnails[k] = thumbnail(files[k], size)
+        descriptors[k] = descriptor(files[k], size)
 
     with ThreadPoolExecutor(max(workers, 1)) as pool:
         for _ in _bar(pool.map(fill, range(len(files))), "look for scenes", len(files), "image"):
             pass
-    component = components(thumbnails, threshold)
+    component = components(descriptors, threshold)
     first = {int(c): k for k, c in reversed(list(enumerate(component)))}
     names = [file.name for file in files]
     times = Counter(names)
@@ -59,7 +62,7 @@ def content_groups(
     return tuple(title[int(c)] for c in component)
 
 
-def thumbnail(file: Path, size: int = SIZE) -> np.ndarray:
+def descriptor(file: Path, size: int = SIZE) -> np.ndarray:
     """What an image looks like from afar: (3·size²,) float32 of unit norm; zeros where there is nothing to compare.
 
     It is averaged over size×size areas, whatever its shape; then the field a + bx + cy + dx² + ey² that comes nearest
@@ -68,9 +71,7 @@ def thumbnail(file: Path, size: int = SIZE) -> np.ndarray:
     """
     try:
         with Image.open(file) as image:
-            image.draft(
-                "RGB", (4 * size, 4 * size)
-            )  # a JPEG is decoded at a fraction of its size, several times faster
+            image.draft("RGB", (4 * size, 4 * size))  # a JPEG is decoded at a fraction of its size, much faster
             pixels = np.asarray(ImageOps.exif_transpose(image).convert("RGB"), dtype=np.float32)
     except Exception:  # Pillow's plug-ins raise whatever they meet in a damaged file
         return np.zeros(3 * size * size, np.float32)
@@ -111,7 +112,7 @@ def _smooth_fields(size: int) -> np.ndarray:
     return np.linalg.qr(np.stack([np.ones_like(x), x, y, x * x, y * y], axis=1))[0]
 
 
-def _bar(items: Iterable, what: str, total: int | None = None, unit: str = "it") -> Iterator:
+def _bar(items: Iterable[T], what: str, total: int | None = None, unit: str = "it") -> Iterable[T]:
     from tqdm import tqdm
 
     return tqdm(items, what, total, leave=False, unit=unit, mininterval=1, delay=2)

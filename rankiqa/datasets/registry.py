@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rankiqa.datasets import ava, biq2021, csiq, kadid10k, live, tid2013
 from rankiqa.datasets import csv_file as csv
@@ -15,10 +16,16 @@ from rankiqa.images.photos import PRISTINE
 
 
 @dataclass(frozen=True)
-class Entry:
+class DataSetInfo:
     """A data set: how it is read, and what a whole copy of it holds (None: not known beforehand).
 
-    `images` are those in the label file, `references` the pristine photos.
+    Attributes:
+        read: `read(root, missing, …)` of its module.
+        title: Name, scores and scale for readers.
+        score_range: (lowest, highest) of the scale, in its own unit.
+        higher_is_better: Direction of the scores.
+        images: How many the label file lists.
+        references: How many pristine photos there are.
     """
 
     read: Callable[..., ScoredSet]
@@ -29,14 +36,14 @@ class Entry:
     references: int | None = None
 
 
-DATASETS: dict[str, Entry] = {
-    "tid2013": Entry(tid2013.read, "TID2013, MOS 0–9", tid2013.SCORE_RANGE, True, 3000, 25),
-    "live": Entry(live.read, "LIVE release 2, DMOS 0–100, lower is better", live.SCORE_RANGE, False, 982, 29),
-    "csiq": Entry(csiq.read, "CSIQ, DMOS 0–1, lower is better", csiq.SCORE_RANGE, False, 866, 30),
-    "kadid10k": Entry(kadid10k.read, "KADID-10k, ratings 1–5", kadid10k.SCORE_RANGE, True, 10125, 81),
-    "ava": Entry(ava.read, "AVA, mean of the votes 1–10", ava.SCORE_RANGE, True, 255530),
-    "biq2021": Entry(biq2021.read, "BIQ2021, MOS 0–1", biq2021.SCORE_RANGE, True, 12000),
-    "csv": Entry(csv.read, "images of your own, scores in a CSV file", None, None),
+DATASETS: dict[str, DataSetInfo] = {
+    "tid2013": DataSetInfo(tid2013.read, "TID2013, MOS 0–9", tid2013.SCORE_RANGE, True, 3000, 25),
+    "live": DataSetInfo(live.read, "LIVE release 2, DMOS 0–100, lower is better", live.SCORE_RANGE, False, 982, 29),
+    "csiq": DataSetInfo(csiq.read, "CSIQ, DMOS 0–1, lower is better", csiq.SCORE_RANGE, False, 866, 30),
+    "kadid10k": DataSetInfo(kadid10k.read, "KADID-10k, ratings 1–5", kadid10k.SCORE_RANGE, True, 10125, 81),
+    "ava": DataSetInfo(ava.read, "AVA, mean of the votes 1–10", ava.SCORE_RANGE, True, 255530),
+    "biq2021": DataSetInfo(biq2021.read, "BIQ2021, MOS 0–1", biq2021.SCORE_RANGE, True, 12000),
+    "csv": DataSetInfo(csv.read, "images of your own, scores in a CSV file", None, None),
 }
 
 
@@ -59,7 +66,12 @@ def open_dataset(
         root: its folder, as it is distributed; of csv the folder of the images.
         missing: what becomes of an image that is listed but not there: "error", or "record" (left out, and listed in
             `left_out`). AVA's are always recorded.
-        labels, name_column, score_column, direction, score_range: of csv only, see `rankiqa.datasets.csv_file.read`.
+        labels: of csv only: the file with the scores or votes.
+        name_column: of csv only: the column of the images' names; None: name, path, image or file_name.
+        score_column: of csv only: the column of the scores; None: mos, dmos, score or label, or the mean of votes.
+        direction: of csv only: which scores are better, "higher" or "lower"; None: what the column's name says.
+        score_range: of csv only: (lowest, highest) of the scale, rising; None: what the scores span, or 1 and 10 of
+            votes.
         pristine: keep the undistorted copies.
 
     Raises:
@@ -72,13 +84,16 @@ def open_dataset(
         raise InputError(f"missing must be error or record, not {missing!r}")
     root = Path(root)
     if not root.is_dir():
-        raise InputError(f"{root}: no such folder; give that of the data set {name}")
-    own = {"labels": labels, "name_column": name_column, "score_column": score_column, "direction": direction}
-    own["score_range"] = score_range
+        raise InputError("no such folder", path=root, cure=f"give that of the data set {name}", options=("root",))
+    own: dict[str, Any] = {"labels": labels, "name_column": name_column, "score_column": score_column}
+    own |= {"direction": direction, "score_range": score_range}
     given = {key: value for key, value in own.items() if value is not None}
     if name != "csv" and given:
-        raise InputError(f"{next(iter(given)).replace('_', '-')} is for the data set csv; {name} declares its own")
+        first = next(iter(given))
+        raise InputError(
+            f"{first} is for the data set csv; {name} declares its own", cure="leave it out", options=(first,)
+        )
     if score_range is not None and not score_range[0] < score_range[1]:
-        raise InputError(f"score-range must rise, from the lowest score to the highest, not {list(score_range)}")
+        raise InputError(f"score_range must rise, from the lowest score to the highest, not {list(score_range)}")
     dataset = DATASETS[name].read(root, missing, **given)
     return dataset if pristine else dataset.select(dataset.table["distortion"] != PRISTINE)

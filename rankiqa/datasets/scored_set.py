@@ -12,7 +12,7 @@ import pandas as pd
 
 from rankiqa.errors import InputError
 
-COLUMNS = ("path", "file", "reference", "group", "distortion", "level", "score")
+SCORED_COLUMNS = ("path", "file", "reference", "group", "distortion", "level", "score")
 
 
 @dataclass(frozen=True)
@@ -20,28 +20,19 @@ class ScoredSet:
     """Images with human scores, as one data set distributes them.
 
     Attributes:
-    ----------
-    name
-        Of the data set: tid2013, live, …
-    root
-        The folder that it was read from.
-    score_range
-        (lowest, highest) of the scale on which people scored, in its own unit. A realigned DMOS may leave it.
-    higher_is_better
-        Direction of the scores as distributed: true for MOS, false for DMOS.
-    table
-        A row an image: path (text, with /, relative to `root`, as the disk spells it), file (`Path`), reference (name
-        of the pristine photo; "" where there is none), group (what a split must not divide: the reference, a scene; ""
-        where nothing is known), distortion (type; "pristine" for an undistorted copy, "" where there is none), level
-        (Int64; <NA> where unknown; **not** a rank in every type), score (float, as distributed).
-    references
-        Reference → file of the pristine photo, of those that are on the disk.
-    splits
-        Published splits by name: path → "train" or "test". A path in neither part is not mentioned.
-    left_out
-        What the labels list but the table lacks, with the reason: ({"path": …, "reason": …}, …).
-    type_names
-        What a distortion type is called in full, where its name is a number.
+        name: Of the data set: tid2013, live, …
+        root: The folder that it was read from.
+        score_range: (lowest, highest) of the scale on which people scored, in its own unit. A realigned DMOS may leave
+            it.
+        higher_is_better: Direction of the scores as distributed: true for MOS, false for DMOS.
+        table: A row an image: path (text, with /, relative to `root`, as the disk spells it), file (`Path`), reference
+            (name of the pristine photo; "" where there is none), group (what a split must not divide: the reference, a
+            scene; "" where nothing is known), distortion (type; "pristine" for an undistorted copy, "" where there is
+            none), level (Int64; <NA> where unknown; **not** a rank in every type), score (float, as distributed).
+        references: Reference → file of the pristine photo, of those that are on the disk.
+        splits: Published splits by name: path → "train" or "test". A path in neither part is not mentioned.
+        left_out: What the labels list but the table lacks, with the reason: ({"path": …, "reason": …}, …).
+        type_names: What a distortion type is called in full, where its name is a number.
     """
 
     name: str
@@ -55,7 +46,7 @@ class ScoredSet:
     type_names: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if missing := [column for column in COLUMNS if column not in self.table]:
+        if missing := [column for column in SCORED_COLUMNS if column not in self.table]:
             raise ValueError(f"a scored set needs the column {missing[0]}")
         low, high = self.score_range
         if not low < high:
@@ -89,5 +80,5 @@ class ScoredSet:
         """The same set with the rows where `keep`, (n,) booleans, is true. `InputError` where none is left."""
         keep = np.asarray(keep, dtype=bool)
         if not keep.any():
-            raise InputError(f"{self.root}: no image of {self.name} is left")
+            raise InputError(f"no image of {self.name} is left", path=self.root)
         return replace(self, table=self.table[keep].reset_index(drop=True))

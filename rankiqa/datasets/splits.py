@@ -20,7 +20,7 @@ from rankiqa.files import write_atomically
 from rankiqa.seeding import generator
 
 PARTS = ("train", "val", "test")
-COLUMNS = ("path", "group", "part")  # of a saved split
+SPLIT_COLUMNS = ("path", "group", "part")  # of a saved split
 
 
 @dataclass(frozen=True)
@@ -28,15 +28,11 @@ class Split:
     """Which part each row of a `ScoredSet` is in.
 
     Attributes:
-    ----------
-    name
-        "random", "all", "none", "file", or that of a published split.
-    parts
-        "train", "val", "test" or "" (in no part), a row of the set's table each.
-    seed, repeat
-        What was drawn with; None where nothing was.
-    groups
-        What was kept whole, a row each: a reference, a scene, or images that look alike. Never "".
+        name: "random", "all", "none", "file", or that of a published split.
+        parts: "train", "val", "test" or "" (in no part), a row of the set's table each.
+        seed: What was drawn with; None where nothing was.
+        repeat: Which draw of the seed it is, from 0; None where nothing was drawn.
+        groups: What was kept whole, a row each: a reference, a scene, or images that look alike. Never "".
     """
 
     name: str
@@ -87,7 +83,8 @@ def make_split(
         spec: "random": whole groups drawn for testing, the rest for training. "all": every image for testing. "none":
             every image for training. The name of a published split in `dataset.splits`, whose parts are taken as they
             are. Or a file that `write_split` wrote.
-        seed, repeat: what is drawn depends on both: repeats 0, 1, 2, … of a seed are independent draws.
+        seed: what is drawn depends on it.
+        repeat: repeats 0, 1, 2, … of a seed are independent draws.
         test_fraction: (0, 1), share of the *groups*, rounded, that "random" draws for testing; at least one, and one
             is left.
         val_fraction: [0, 1), share of the *training* groups, rounded but at least one, that becomes "val". No effect on
@@ -122,7 +119,8 @@ def make_split(
         split = saved if groups is None else Split("file", saved.parts, None, None, groups)
     else:
         has = ", ".join(["random", "all", "none", *dataset.splits])
-        raise InputError(f"{spec}: no such split of {dataset.name}; there are {has} or a file that a run has written")
+        why = f"no such split of {dataset.name}; there are {has} or a file that a run has written"
+        raise InputError(f"{spec}: {why}")
     return _with_validation(split, val_fraction, seed, repeat, dataset) if val_fraction else split
 
 
@@ -130,7 +128,7 @@ def write_split(split: Split, dataset: ScoredSet, path: str | os.PathLike[str]) 
     """Write a CSV file with the columns path, group and part: a header, then a row an image; UTF-8."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    writer.writerow(SPLIT_COLUMNS)
     writer.writerows(zip(dataset.table["path"], split.groups, split.parts, strict=True))
     write_atomically(path, buffer.getvalue().encode())
 
@@ -138,27 +136,33 @@ def write_split(split: Split, dataset: ScoredSet, path: str | os.PathLike[str]) 
 def read_split(path: str | os.PathLike[str], dataset: ScoredSet) -> Split:
     """Read what `write_split` wrote. Images that the file does not name are in no part.
 
-    `InputError`, with the line, for other columns, an image twice or without a group, and an unknown part; and for
-    images that the data set does not have.
+    Raises:
+        InputError: with the line, for other columns, an image twice or without a group, and an unknown part; and for
+            images that the data set does not have.
     """
     header, rows = read_csv_rows(Path(path))
-    if tuple(header) != COLUMNS:
-        raise InputError(f"{path}, line 1: the columns must be {','.join(COLUMNS)}, not {','.join(header)}")
+    if tuple(header) != SPLIT_COLUMNS:
+        why = f"the columns must be {','.join(SPLIT_COLUMNS)}, not {','.join(header)}"
+        raise InputError(why, path=path, line=1)
     found: dict[str, tuple[int, str, str]] = {}
     for line, (image, group, part) in rows:
-        where = f"{path}, line {line}"
         if image in found:
-            raise InputError(f"{where}: {image} is there twice, first in line {found[image][0]}; keep one")
+            why = f"{image} is there twice, first in line {found[image][0]}"
+            raise InputError(why, path=path, line=line, cure="keep one")
         if part not in (*PARTS, ""):
-            raise InputError(f"{where}: the part of {image} is {part!r}; it must be {', '.join(PARTS)} or empty")
+            why = f"the part of {image} is {part!r}; it must be {', '.join(PARTS)} or empty"
+            raise InputError(why, path=path, line=line)
         if not group:
-            raise InputError(f"{where}: {image} has no group; give what must not be divided, or its own path")
+            cure = "give what must not be divided, or its own path"
+            raise InputError(f"{image} has no group", path=path, line=line, cure=cure)
         found[image] = (line, group, part)
     paths = list(dataset.table["path"])
     if unknown := [image for image in found if image not in set(paths)]:
         raise InputError(
-            f"{path}: {len(unknown)} of {len(found)} images are not in {dataset.name} ({dataset.root}), the first is "
-            f"{unknown[0]}; give the split of this data set"
+            f"{len(unknown)} of {len(found)} images are not in {dataset.name} ({dataset.root}), the first is "
+            f"{unknown[0]}",
+            path=path,
+            cure="give the split of this data set",
         )
     others = _cheap_groups(dataset)
     entries = [found.get(image, (0, group, "")) for image, group in zip(paths, others, strict=True)]

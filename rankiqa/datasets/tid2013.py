@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from rankiqa.datasets.label_file import Entry, Files, make_table, number, read_lines, split_by
+from rankiqa.datasets.folder import Files
+from rankiqa.datasets.label_file import LabelRow, finite_number, make_table, read_lines, split_by
 from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.errors import InputError
 
@@ -48,22 +49,26 @@ def read(root: Path, missing: str = "error") -> ScoredSet:
 
     The names' letters may differ in case from the file's. Types are "01"…"24", levels 1…5 as in the names; they are no
     ranks in the types 15, 16 and 17. The split "rankiqa" tests on I04, I11, I13, I17 and I19.
+
+    Raises:
+        InputError: a file is missing, a line is not as it should be, or, unless `missing` is "record", images are not
+            there.
     """
     files = Files(root)
     labels = files.require("mos_with_names.txt")
-    entries = []
+    listed = []
     for line, text in read_lines(labels):
-        where = f"{labels}, line {line}"
         parts = text.split()
         if len(parts) != 2:
-            raise InputError(f"{where}: {len(parts)} columns, but a score and a name are needed: {text[:80]!r}")
-        score = number(parts[0], f"{where}: the MOS of {parts[1]}")
+            why = f"{len(parts)} columns, but a score and a name are needed: {text[:80]!r}"
+            raise InputError(why, path=labels, line=line)
+        score = finite_number(parts[0], f"the MOS of {parts[1]}", labels, line)
         found = re.fullmatch(r"(i\d\d)_(\d\d)_(\d)\.bmp", parts[1], re.IGNORECASE)
         if not found or not 1 <= int(found[2]) <= len(TYPES):
-            raise InputError(f"{where}: {parts[1]} is no name of TID2013, such as I01_01_1.bmp")
+            raise InputError(f"{parts[1]} is no name of TID2013, such as I01_01_1.bmp", path=labels, line=line)
         path = files(f"distorted_images/{parts[1]}")
-        entries.append(Entry(line, parts[1], path, score, found[1].upper(), found[2], int(found[3])))
-    table, left_out = make_table(labels, root, entries, missing)
+        listed.append(LabelRow(line, parts[1], path, score, found[1].upper(), found[2], int(found[3])))
+    table, left_out = make_table(labels, root, listed, missing)
     references = {Path(p).stem.upper(): root / p for p in files.under("reference_images") if p.lower().endswith(".bmp")}
     split = split_by(table["path"], table["reference"], TEST_REFERENCES, NEITHER)
     names = {f"{k:02d}": name for k, name in enumerate(TYPES, start=1)}

@@ -6,7 +6,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rankiqa.datasets import biq2021
 from rankiqa.datasets.registry import DATASETS, open_dataset
@@ -20,9 +20,13 @@ CROP = 224  # of VGG-16: a smaller image cannot be scored as it is
 
 
 class Problem(NamedTuple):
-    """`kind`: count, missing, damaged, small, conversion or surplus; only the first three are faults.
+    """One thing that is not as it should be in a copy of a data set.
 
-    An image of kind "conversion" is whole, but grey, transparent, CMYK or of 16 bits: it is read with --convert alone.
+    Attributes:
+        kind: count, missing, damaged, small, conversion or surplus; only the first three are faults. An image of kind
+            "conversion" is whole, but grey, transparent, CMYK or of 16 bits: it is read where conversion is allowed.
+        path: Of the image, under the root; "" where it is about no single one.
+        what: The problem in words.
     """
 
     kind: str
@@ -31,12 +35,13 @@ class Problem(NamedTuple):
 
     @property
     def is_fault(self) -> bool:
+        """Whether the copy is not whole because of it."""
         return self.kind in ("count", "missing", "damaged")
 
 
 @dataclass(frozen=True)
-class Verification:
-    """A data set, what was found in it, and every problem."""
+class DataSetCheck:
+    """What `verify_dataset` found: the data set, a line about it, and every problem."""
 
     dataset: ScoredSet
     summary: str
@@ -44,28 +49,36 @@ class Verification:
 
     @property
     def is_whole(self) -> bool:
+        """Whether there is no fault."""
         return not any(problem.is_fault for problem in self.problems)
 
 
-def verify(name: str, root: str | os.PathLike[str], workers: int | None = None, **options) -> Verification:
-    """Check the data set `name` in `root` with `workers` threads; `options` are those of `open_dataset`.
+def verify_dataset(name: str, root: str | os.PathLike[str], workers: int | None = None, **options: Any) -> DataSetCheck:
+    """Check the data set `name` in `root`.
 
     The number of images is not compared where the label file says that it is a part (BIQ2021's labels.csv).
 
-    Raises `InputError` for a fault of the label file, which leaves nothing to count.
+    Args:
+        name: one of `rankiqa.datasets.registry.DATASETS`.
+        root: its folder, as it is distributed.
+        workers: threads that decode; None: as many as cores, 8 at most.
+        **options: those of `open_dataset`.
+
+    Raises:
+        InputError: a fault of the label file, which leaves nothing to count.
     """
     dataset = open_dataset(name, root, **{**options, "missing": "record"})
-    entry, table, root = DATASETS[name], dataset.table, Path(root)
+    info, table, root = DATASETS[name], dataset.table, Path(root)
     problems = [Problem("missing", left["path"], left["reason"]) for left in dataset.left_out]
     listed = len(table) + len(dataset.left_out)
-    whole = entry.images is not None and not (name == "biq2021" and biq2021.is_part(root))
-    if whole and listed != entry.images:
-        problems.append(Problem("count", "", f"the labels list {listed} images, the whole data set has {entry.images}"))
+    whole = info.images is not None and not (name == "biq2021" and biq2021.is_part(root))
+    if whole and listed != info.images:
+        problems.append(Problem("count", "", f"the labels list {listed} images, the whole data set has {info.images}"))
     references = set(table["reference"]) - {""}
-    for reference in sorted(references - set(dataset.references)) if entry.references else ():
+    for reference in sorted(references - set(dataset.references)) if info.references else ():
         problems.append(Problem("missing", reference, "the reference photo is not there"))
-    if entry.references is not None and len(references) != entry.references:
-        what = f"{len(references)} references, the whole data set has {entry.references}"
+    if info.references is not None and len(references) != info.references:
+        what = f"{len(references)} references, the whole data set has {info.references}"
         problems.append(Problem("count", "", what))
     files = dict(zip(table["path"], table["file"], strict=True))
     files |= {path.relative_to(root).as_posix(): path for path in dataset.references.values()}
@@ -81,7 +94,7 @@ def verify(name: str, root: str | os.PathLike[str], workers: int | None = None, 
     scale = "{:g} to {:g}".format(*dataset.score_range)
     parts.append(f"scores {low:.4g} to {high:.4g} on a scale of {scale}, {better} is better")
     parts += [f"splits: {', '.join(dataset.splits)}"] * bool(dataset.splits)
-    return Verification(dataset, f"{name}: {'; '.join(parts)}", tuple(problems))
+    return DataSetCheck(dataset, f"{name}: {'; '.join(parts)}", tuple(problems))
 
 
 def _look_at(files: dict[str, Path], workers: int | None) -> list[Problem]:
@@ -93,12 +106,11 @@ def _look_at(files: dict[str, Path], workers: int | None) -> list[Problem]:
         try:
             image = read_image(files[path])
         except InputError as error:
-            what = str(error).removeprefix(f"{files[path]}: ")
             try:
                 image = read_image(files[path], convert=True)
             except InputError:
-                return [Problem("damaged", path, what)]
-            found.append(Problem("conversion", path, what))
+                return [Problem("damaged", path, error.text(path=False))]
+            found.append(Problem("conversion", path, error.reason))
         height, width = image.shape[:2]
         if min(height, width) < CROP:
             found.append(Problem("small", path, f"{width}×{height} px, smaller than a crop of {CROP}"))

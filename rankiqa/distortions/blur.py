@@ -50,7 +50,8 @@ def disk_kernel(radius: float) -> np.ndarray:
     reach = math.ceil(radius - 0.5)
     edges = np.arange(-reach, reach + 2) - 0.5
     # The area over a pixel is the mixed difference of the area between the axes and its corners.
-    area = np.diff(np.diff(_area_to_corner(*np.meshgrid(edges, edges), radius), axis=0), axis=1)
+    x, y = np.meshgrid(edges, edges)
+    area = np.diff(np.diff(_area_to_corner(x, y, radius), axis=0), axis=1)
     return (area / area.sum()).astype(np.float32)
 
 

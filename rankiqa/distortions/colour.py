@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 from PIL import Image
 
-_LUMA = np.float32((0.299, 0.587, 0.114))  # ITU-R BT.601
+from rankiqa.distortions.rounding import to_uint8
+
+_LUMA = np.array((0.299, 0.587, 0.114), np.float32)  # ITU-R BT.601
 _CELLS = 32  # per channel, of the histogram that a palette is made from
 
 
@@ -21,7 +24,7 @@ def saturation(image: np.ndarray, strength: float, rng: np.random.Generator) -> 
     """
     # Cb and Cr are multiples of B − Y and R − Y: scaling them moves every channel along its line through Y.
     matrix = strength * np.eye(3, dtype=np.float32) + (1 - strength) * _LUMA
-    return _to_uint8(cv2.transform(image.astype(np.float32), matrix))
+    return to_uint8(cv2.transform(image.astype(np.float32), matrix))
 
 
 def hsv_saturation(image: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
@@ -42,7 +45,7 @@ def lab_saturation(image: np.ndarray, strength: float, rng: np.random.Generator)
     `strength` is the factor: 1 is the original, above 1 the colours are richer. `rng` is not used.
     uint8 H×W×3 in and out; `image` is not changed. Source: KADID-10k type 8.
     """
-    return from_lab(cv2.transform(to_lab(image), np.diag(np.float32((1, strength, strength)))))
+    return from_lab(cv2.transform(to_lab(image), np.diag(np.array((1, strength, strength), np.float32))))
 
 
 def colour_diffusion(image: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
@@ -135,10 +138,6 @@ def _linear_srgb() -> np.ndarray:
 _LINEAR = _linear_srgb()
 
 
-def _to_uint8(values: np.ndarray) -> np.ndarray:
-    return cv2.add(values, 0, dtype=cv2.CV_8U)  # rounds to nearest and clips
-
-
 def _moved(channel: np.ndarray, right: int, down: int, border: int) -> np.ndarray:
     height, width = channel.shape
     return cv2.copyMakeBorder(channel, down, 0, right, 0, border)[:height, :width]
@@ -152,7 +151,7 @@ def _edge_map(image: np.ndarray) -> np.ndarray:
     """How near each pixel is to edges, 0 to 1, as float32; 0 everywhere for an image without any."""
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     across, along = (cv2.Sobel(grey, cv2.CV_32F, dx, 1 - dx, borderType=cv2.BORDER_REPLICATE) for dx in (1, 0))
-    edges = cv2.GaussianBlur(cv2.magnitude(across, along), (17, 17), 4, borderType=cv2.BORDER_REPLICATE)
+    edges: np.ndarray = cv2.GaussianBlur(cv2.magnitude(across, along), (17, 17), 4, borderType=cv2.BORDER_REPLICATE)
     low, high = float(edges.min()), float(edges.max())
     if low == high:
         return np.zeros_like(edges)
@@ -174,7 +173,8 @@ def _minimum_variance_palette(image: np.ndarray, size: int) -> np.ndarray:
     """
     pixels = image.reshape(-1, 3)
     cells = np.zeros(len(pixels), np.intp)
-    for channel in cv2.split(image):
+    channels: Sequence[np.ndarray] = cv2.split(image)
+    for channel in channels:
         low, high = int(channel.min()), int(channel.max())
         cell = (np.arange(256) - low) * _CELLS // max(high - low + 1, _CELLS)
         cells *= _CELLS
@@ -187,8 +187,8 @@ def _minimum_variance_palette(image: np.ndarray, size: int) -> np.ndarray:
     whole = ((0, _CELLS),) * 3
     boxes = [(*_best_cut(sums, whole), whole)]
     while len(boxes) < size:
-        gain, halves, _ = best = max(boxes, key=lambda box: box[0])
-        if not gain:
+        _, halves, _ = best = max(boxes, key=lambda box: box[0])
+        if halves is None:
             break
         boxes.remove(best)
         boxes += [(*_best_cut(sums, half), half) for half in halves]

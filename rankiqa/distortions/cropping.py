@@ -24,7 +24,9 @@ def distort_crop(
         image: uint8 H×W×3, the pristine image; not changed.
         strength: of the type.
         rng: what the type draws from.
-        top, left, size: the crop, which lies in the image.
+        top: of the crop, which lies in the image, pixels from the image's upper border.
+        left: of the crop, pixels from the image's left border.
+        size: side of the crop, pixels.
 
     Returns:
         uint8 size×size×3, a new C-contiguous array.

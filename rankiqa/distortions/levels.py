@@ -1,7 +1,7 @@
 """Every published distortion strength, mildest first: one mapping a type, from table name to strengths.
 
-Tables
-------
+Tables:
+
 live        4 types × 5 levels, for LIVE and CSIQ (RankIQA)
 tid2013     17 types of TID2013 × 4 levels (RankIQA); mean shift and contrast are two ranked groups each
 tid2013-24  all 24 types × 5 levels: RankIQA's four and a fifth of ours that goes on in the same direction; for
@@ -11,8 +11,8 @@ mlive       blur followed by JPEG or noise, 3 × 3 levels
 kadid10k    the 25 types of KADID-10k; of its 25 × 5 strengths five leave an image as it is (`KADID10K_IDENTITIES`) and
             are level 0; the two types that go both ways are two ranked groups each
 
-Sources
--------
+Sources:
+
 RankIQA: X. Liu, J. van de Weijer, A. D. Bagdanov, "RankIQA: Learning from Rankings for No-Reference Image Quality
 Assessment", ICCV 2017, supplement, and the authors' code. TID2013: N. Ponomarenko et al., "Image database TID2013:
 Peculiarities, results and perspectives", Signal Processing: Image Communication 30, 2015. KADID-10k: H. Lin, V. Hosu,

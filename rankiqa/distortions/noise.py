@@ -76,10 +76,12 @@ def masked_noise(image: np.ndarray, strength: float, rng: np.random.Generator) -
 def local_contrast(image: np.ndarray) -> np.ndarray:
     """Standard deviation, on 0–255, of the luminance in the square around each pixel: float32 H×W."""
     luminance = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    window = {"ksize": (_MASK_SIDE, _MASK_SIDE), "normalize": False, "borderType": cv2.BORDER_REFLECT}
+    window = (_MASK_SIDE, _MASK_SIDE)
     # Whole numbers, so that a constant image has no contrast at all.
-    total = cv2.boxFilter(luminance, cv2.CV_32S, **window)
-    squares = cv2.sqrBoxFilter(luminance, cv2.CV_32S, **window)
+    total: np.ndarray = cv2.boxFilter(luminance, cv2.CV_32S, window, normalize=False, borderType=cv2.BORDER_REFLECT)
+    squares: np.ndarray = cv2.sqrBoxFilter(
+        luminance, cv2.CV_32S, window, normalize=False, borderType=cv2.BORDER_REFLECT
+    )
     squares *= _MASK_SIDE**2
     squares -= total * total
     return np.sqrt(squares, dtype=np.float32) / np.float32(_MASK_SIDE**2)

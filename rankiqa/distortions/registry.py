@@ -27,40 +27,26 @@ class Distortion:
     """One way to make an image worse.
 
     Attributes:
-    ----------
-    name
-        Short name: folder and `distortion` column of a ranked set.
-    function
-        `f(image, strength, rng) -> image`, uint8 H×W×3 in and out; never changes its input, and gives the
-        same pixels for the same three arguments.
-    title
-        Name for readers.
-    unit
-        How a strength reads, with its unit; `{}` stands for the number.
-    levels
-        From table name to strengths, mildest first: level 1 is the first, level 0 the pristine image.
-    limits
-        The mildest and the strongest strength that there is. The second is the smaller one where less is
-        stronger, as for JPEG quality.
-    tid2013, kadid10k
-        Number of the type in TID2013 (1–24) and in KADID-10k (1–25), where it has one.
-    source
-        Where type and strengths were published.
-    whole
-        Only whole numbers are strengths.
-    nested
-        All levels of a photo draw from one seed, so that the places a level hits are among the next level's, and the
-        direction of a motion stays.
-    context
-        What a crop needs around it to be distorted as in the whole image: a number of pixels, or a function from
-        strength to that; None for the whole image, where the type looks at all of it.
-    grid
-        Side of the blocks that the type works in, in pixels from the top left corner of the image: a crop is widened
-        to whole ones.
-    psnr
-        Whether strengths may be set by PSNR (`--levels psnr`).
-    extra
-        Optional extra of the package that the type needs.
+        name: Short name: folder and `distortion` column of a ranked set.
+        function: `f(image, strength, rng) -> image`, uint8 H×W×3 in and out; never changes its input, and gives the
+            same pixels for the same three arguments.
+        title: Name for readers.
+        unit: How a strength reads, with its unit; `{}` stands for the number.
+        levels: From table name to strengths, mildest first: level 1 is the first, level 0 the pristine image.
+        limits: The mildest and the strongest strength that there is. The second is the smaller one where less is
+            stronger, as for JPEG quality.
+        tid2013: Number of the type in TID2013, 1–24, where it has one.
+        kadid10k: Number of the type in KADID-10k, 1–25, where it has one.
+        source: Where type and strengths were published.
+        whole: Only whole numbers are strengths.
+        nested: All levels of a photo draw from one seed, so that the places a level hits are among the next level's,
+            and the direction of a motion stays.
+        context: What a crop needs around it to be distorted as in the whole image: a number of pixels, or a function
+            from strength to that; None for the whole image, where the type looks at all of it.
+        grid: Side of the blocks that the type works in, in pixels from the top left corner of the image: a crop is
+            widened to whole ones.
+        psnr: Whether strengths may be set by PSNR, with the levels "psnr".
+        extra: Optional extra of the package that the type needs.
     """
 
     name: str
@@ -97,15 +83,15 @@ class Distortion:
     def check_levels(self, strengths: Sequence[float]) -> None:
         """Raise `InputError` unless `strengths` are possible and each is stronger than the one before."""
         if not strengths:
-            raise InputError(f"{self.name}: no strength is given; give at least one")
+            raise InputError(f"{self.name}: no strength is given", cure="give at least one")
         for strength in strengths:
             self.check(strength)
         sign = 1 if self.limits[1] > self.limits[0] else -1
         for milder, stronger in itertools.pairwise(strengths):
             if not (stronger - milder) * sign > 0:
                 raise InputError(
-                    f"{self.name}: strength {stronger:g} after {milder:g} is not stronger; "
-                    f"give the mildest first ({'less' if sign < 0 else 'more'} is stronger)"
+                    f"{self.name}: strength {stronger:g} after {milder:g} is not stronger",
+                    cure=f"give the mildest first ({'less' if sign < 0 else 'more'} is stronger)",
                 )
 
     def label(self, strength: float) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 from scipy import fft
 
 from rankiqa.distortions.noise import gaussian_noise
+from rankiqa.distortions.rounding import to_uint8
 from rankiqa.extras import extra
 
 _DENOISER_SIGMA = 25  # on 0–255, of the noise that the denoisers are told of (RankIQA)
@@ -72,7 +73,7 @@ def comfort_noise(image: np.ndarray, strength: float, rng: np.random.Generator) 
     turned[..., 0, 0] = False
     np.negative(spectrum, where=turned, out=spectrum)
     made = fft.idctn(spectrum, axes=(-2, -1), norm="ortho", overwrite_x=True)
-    return _to_uint8(_from_blocks(made, image.shape[:2]))
+    return to_uint8(np.ascontiguousarray(_from_blocks(made, image.shape[:2])))
 
 
 def sparse_sampling(image: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
@@ -95,7 +96,7 @@ def sparse_sampling(image: np.ndarray, strength: float, rng: np.random.Generator
     for threshold, shift in zip(np.geomspace(*_THRESHOLDS, ROUNDS, dtype=np.float32), shifts, strict=True):
         guess = _sparse(guess, threshold, shift)
         guess[kept] = real[kept]
-    return _to_uint8(guess)
+    return to_uint8(np.ascontiguousarray(guess))
 
 
 def _mean_of_neighbours(values: np.ndarray, kept: np.ndarray) -> np.ndarray:
@@ -136,7 +137,3 @@ def _from_blocks(blocks: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     rows, columns, channels, side, _ = blocks.shape
     values = blocks.transpose(0, 3, 1, 4, 2).reshape(rows * side, columns * side, channels)
     return values[: shape[0], : shape[1]]
-
-
-def _to_uint8(values: np.ndarray) -> np.ndarray:
-    return cv2.add(np.ascontiguousarray(values), 0, dtype=cv2.CV_8U)  # rounds to nearest and clips

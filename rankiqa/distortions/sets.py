@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from rankiqa.distortions.levels import TID2013_PSNR
 from rankiqa.distortions.registry import DISTORTIONS, Distortion
 from rankiqa.errors import InputError
+from rankiqa.extras import MissingExtra
 from rankiqa.yaml_file import read_yaml
 
 PAPER, PSNR = "paper", "psnr"
@@ -35,18 +36,17 @@ SETS: dict[str, tuple[str, ...]] = {
     "all": tuple("ID|ID-NLM" if name == "ID" else name for name in DISTORTIONS if name != "ID-NLM"),
 }
 
-# From name to strengths, mildest first; None where they are found for each image (`rankiqa.distortions.psnr`).
-Plan = dict[str, tuple[float, ...] | None]
+# From a type's name to its strengths, mildest first; None where they are found for each image
+# (`rankiqa.distortions.psnr`).
+Strengths = Mapping[str, tuple[float, ...] | None]
 
 
 def resolve(text: str) -> tuple[Distortion, ...]:
     """The distortions that `text` names: a set ("live") or names with commas ("GB,JPEG").
 
     Raises:
-    ------
-    InputError
-        A name is unknown (the message lists those that are known) or given twice, or there is none; a type
-        needs an optional package that is not installed.
+        InputError: a name is unknown (the message lists those that are known) or given twice, or there is none.
+        MissingExtra: a type needs an optional package that is not installed.
     """
     names = [_first_available(entry) for entry in SETS[text]] if text in SETS else _split(text)
     for position, name in enumerate(names):
@@ -54,14 +54,13 @@ def resolve(text: str) -> tuple[Distortion, ...]:
             known = ", ".join([*SETS, *DISTORTIONS])
             raise InputError(f"unknown distortion {name!r}; known: {known}")
         if name in names[:position]:
-            raise InputError(f"distortion {name!r} is given twice; name each once")
-        if not DISTORTIONS[name].available:
-            extra = DISTORTIONS[name].extra
-            raise InputError(f"distortion {name} needs the package {extra}: pip install rankiqa[{extra}]")
+            raise InputError(f"distortion {name!r} is given twice", cure="name each once")
+        if (extra := DISTORTIONS[name].extra) and not DISTORTIONS[name].available:
+            raise MissingExtra(extra, extra)  # its one package has its name
     return tuple(DISTORTIONS[name] for name in names)
 
 
-def plan(distortions: str, levels: str = PAPER) -> Plan:
+def plan(distortions: str, levels: str = PAPER) -> Strengths:
     """Types and strengths of a ranked set.
 
     Args:
@@ -72,9 +71,10 @@ def plan(distortions: str, levels: str = PAPER) -> Plan:
 
     Raises:
         InputError: an unknown type, level table or file, a strength out of range, or strengths that do not rise.
+        MissingExtra: a type needs an optional package that is not installed.
     """
     found = resolve(distortions)
-    strengths: Plan = {d.name: _published(d, distortions) for d in found}
+    strengths = {d.name: _published(d, distortions) for d in found}
     if levels == PSNR:
         return {name: None if DISTORTIONS[name].psnr else of_type for name, of_type in strengths.items()}
     if levels != PAPER:
@@ -93,7 +93,7 @@ def stand_ins(names: Collection[str], text: str) -> list[str]:
             wanted, other = DISTORTIONS[first], DISTORTIONS[second]
             lines.append(
                 f"{other.name}, {other.title}, stands in for {wanted.title}: "
-                f"the package {wanted.extra} is not installed (pip install rankiqa[{wanted.extra}])"
+                f'the package {wanted.extra} is not installed (pip install "rankiqa[{wanted.extra}]")'
             )
     return lines
 
@@ -117,22 +117,26 @@ def _published(distortion: Distortion, text: str) -> tuple[float, ...]:
     return distortion.levels[table]
 
 
-def _read(path: str, known: Plan) -> Plan:
+def _read(path: str, known: Collection[str]) -> dict[str, tuple[float, ...]]:
     if not Path(path).is_file():
-        raise InputError(f"--levels {path}: no such level table or file; give {PAPER}, {PSNR} or a YAML file")
+        cure = f"give {PAPER}, {PSNR} or a YAML file"
+        raise InputError("no such level table or file", path=path, cure=cure, options=("levels",))
     content = read_yaml(path)
     if not isinstance(content, dict) or not content:
-        raise InputError(f"{path}: holds no mapping from types to strengths, such as GB: [1, 2, 4]")
-    strengths: Plan = {}
+        raise InputError("holds no mapping from types to strengths, such as GB: [1, 2, 4]", path=path)
+    strengths: dict[str, tuple[float, ...]] = {}
     for name, values in content.items():
         if name not in known:
-            raise InputError(f"{path}: {str(name)[:80]!r} is not among the types of the set: {', '.join(known)}")
+            why = f"{str(name)[:80]!r} is not among the types of the set: {', '.join(known)}"
+            raise InputError(why, path=path)
         numbers = values if isinstance(values, list) else [values]
         if not all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in numbers):
-            raise InputError(f"{path}: {name} must be a list of numbers, not {reprlib.repr(values)}")
+            raise InputError(f"{name} must be a list of numbers, not {reprlib.repr(values)}", path=path)
         strengths[name] = tuple(numbers)
         try:
             DISTORTIONS[name].check_levels(strengths[name])
-        except (InputError, OverflowError) as error:  # the second: of a whole number beyond any float
-            raise InputError(f"{path}: {error}") from None
+        except InputError as error:
+            raise error.at(path) from None
+        except OverflowError as error:  # of a whole number beyond any float
+            raise InputError(f"{name}: {error}", path=path) from None
     return strengths

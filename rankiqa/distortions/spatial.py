@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from rankiqa.distortions.colour import from_lab, to_lab
+from rankiqa.distortions.rounding import to_uint8
 
 _PATCH, _OFFSET = 15, 5  # pixels
 _BLOCK = 32  # pixels
@@ -91,13 +92,13 @@ def jitter(image: np.ndarray, strength: float, rng: np.random.Generator) -> np.n
     displacements. uint8 H×W×3 in and out; `image` is not changed. Source: KADID-10k type 19.
     """
     height, width = image.shape[:2]
-    made = image.astype(np.float32)
+    made: np.ndarray = image.astype(np.float32)
     for _ in range(_PASSES):
         x, y = rng.standard_normal((2, height, width), dtype=np.float32) * np.float32(strength)
         x += np.arange(width, dtype=np.float32)
         y += np.arange(height, dtype=np.float32)[:, None]
         made = cv2.remap(made, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    return cv2.add(made, 0, dtype=cv2.CV_8U)  # rounds to nearest and clips
+    return to_uint8(made)
 
 
 def jitter_reach(strength: float) -> int:
@@ -133,7 +134,7 @@ def _random_blocks(
         least = math.inf
         for top, left in (draw[3:].reshape(_TRIES, 2) * room).astype(int).tolist():
             window = slice(top, top + side[0]), slice(left, left + side[1])
-            overlap = np.count_nonzero(covered[window])
+            overlap = int(np.count_nonzero(covered[window]))
             if overlap < least:
                 least, place = overlap, window
             if not least:

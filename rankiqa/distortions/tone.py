@@ -18,7 +18,8 @@ def quantization(image: np.ndarray, strength: float, rng: np.random.Generator) -
     shifts the brightness too). An image of no more values than bins stays as it is. uint8 H×W×3 in and out; `image`
     is not changed. Source: RankIQA (ICCV 2017), supplement; TID2013 type 7.
     """
-    histogram = sum(cv2.calcHist([image], [channel], None, [256], [0, 256]) for channel in range(3))
+    red, green, blue = (cv2.calcHist([image], [channel], None, [256], [0, 256]) for channel in range(3))
+    histogram = red + green + blue
     return cv2.LUT(image, _quantized(histogram.ravel().astype(np.int64), int(strength) + 1))
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import platform
 import subprocess
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from rankiqa.version import __version__
+from rankiqa.version import __version__, versions
 
-VERSIONS = ("torch", "torchvision", "numpy", "scipy", "pandas", "pillow", "opencv-python", "matplotlib")
+PACKAGES = ("torch", "torchvision", "numpy", "scipy", "pandas", "pillow", "opencv-python", "matplotlib")
 
 
 def describe(device) -> str:
@@ -36,12 +35,6 @@ def commit() -> str | None:
     return run[0].stdout.strip() + ("+" if run[1].stdout.strip() else "")
 
 
-def versions() -> dict[str, str]:
-    """Of this package, of Python, and of what the numbers come from."""
-    found = {"rankiqa": __version__, "python": platform.python_version()}
-    for name in VERSIONS:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+def environment_versions() -> dict[str, str]:
+    """The versions of this package, of Python, and of what the numbers come from."""
+    return {"rankiqa": __version__, "python": platform.python_version(), **versions(PACKAGES)}

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from rankiqa.errors import worded
-from rankiqa.evaluation.environment import commit, describe, versions
+from rankiqa.evaluation.environment import commit, describe, environment_versions
 from rankiqa.evaluation.options import EvaluationOptions
 from rankiqa.evaluation.plan import Plan, make_plan
 from rankiqa.evaluation.report import write_report
@@ -131,7 +131,7 @@ def carry_out(
         "skipped": {"count": len(skipped), "images": skipped},
         "training_references": plan.training,
         "commit": commit(),
-        "versions": versions(),
+        "versions": environment_versions(),
         "tables": tables,
         "splits": splits,
     }

@@ -7,6 +7,7 @@ Of the other colour pictures in its wheel, `motorcycle_right` shows the scene of
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from pathlib import Path
 
 from rankiqa.errors import InputError
@@ -23,7 +24,9 @@ def folder() -> Path:
     for name in PHOTOS:
         if not (place / name).is_file():
             raise InputError(
-                f"scikit-image {skimage.__version__} lacks its photo {place / name}; "
-                "install it anew from its wheel, or name a folder of photos (--pristine)"
+                f"scikit-image {version('scikit-image')} lacks this photo of its own",
+                path=place / name,
+                cure="install it anew from its wheel, or name a folder of photos",
+                options=("pristine",),
             )
     return place

@@ -20,7 +20,8 @@ def crop_positions(height: int, width: int, crop: int, patches: int, mode: str, 
     """Upper left corners (top, left) of the crops, (P, 2) int64.
 
     Args:
-        height, width: of the image, pixels, at least `crop`.
+        height: of the image, pixels, at least `crop`.
+        width: of the image, pixels, at least `crop`.
         crop: side of the square crop, pixels.
         patches: how many.
         mode: "random": `patches` places, each as likely as any other, maybe one twice. "grid": the rows ×
@@ -37,7 +38,7 @@ def crop_positions(height: int, width: int, crop: int, patches: int, mode: str, 
     if mode not in CROPS:
         raise InputError(f"crops are {' or '.join(CROPS)}, not {mode!r}")
     if min(height, width) < crop:
-        raise _too_small(height, width, crop)
+        raise _too_small((height, width), crop)
     free = height - crop, width - crop
     if mode == "random":
         return rng.integers(0, np.array(free) + 1, size=(patches, 2))
@@ -68,6 +69,7 @@ def _grid_shape(free_rows: int, free_columns: int, patches: int) -> tuple[int, i
 
 
 def check_small(small: str) -> None:
+    """Raise `InputError` for a policy for small images that is not one of `SMALL`."""
     if small not in SMALL:
         raise InputError(f"small must be one of {', '.join(SMALL)}, not {small!r}")
 
@@ -79,10 +81,12 @@ def check_least(image: np.ndarray, least: int) -> None:
         raise InputError(f"the image ({width}×{height}) is smaller than {least}×{least}: too little to judge")
 
 
-def _too_small(height: int, width: int, crop: int) -> InputError:
+def _too_small(size: tuple[int, ...], crop: int) -> InputError:
+    """For an image of (height, width, …)."""
     return InputError(
-        f"the image ({width}×{height}) is smaller than the {crop}×{crop} crop; "
-        "leave it out, or choose a policy for small images: small = reflect or resize"
+        f"the image ({size[1]}×{size[0]}) is smaller than the {crop}×{crop} crop",
+        cure="leave it out, or choose a policy for small images",
+        options=("small=reflect", "small=resize"),
     )
 
 
@@ -91,7 +95,7 @@ def fit(image: np.ndarray, crop: int, small: str) -> np.ndarray:
     if min(image.shape[:2]) >= crop:
         return image
     if small == "error":
-        raise _too_small(*image.shape[:2], crop)
+        raise _too_small(image.shape, crop)
     return enlarge(image, crop, small)
 
 
@@ -110,7 +114,7 @@ def enlarge(image: np.ndarray, crop: int, how: str) -> np.ndarray:
     """An H×W×3 image that holds a crop: mirrored at its borders ("reflect") or interpolated ("resize")."""
     height, width = image.shape[:2]
     if how == "reflect":
-        missing = [(max(0, crop - height)), max(0, crop - width)]
+        missing = [max(0, crop - height), max(0, crop - width)]
         return np.pad(image, [*((m // 2, m - m // 2) for m in missing), (0, 0)], mode="reflect")
     from PIL import Image
 
@@ -127,7 +131,8 @@ def crop_at(image: np.ndarray, top: int, left: int, size: int) -> np.ndarray:
 def random_place(image: np.ndarray, size: int, rng: np.random.Generator) -> tuple[int, int]:
     """(top, left) of a size×size part of an H×W×3 image; every place is equally likely.
 
-    Raises `InputError` with the sizes where the image is smaller than the crop.
+    Raises:
+        InputError: the image is smaller than the crop; its message has both sizes.
     """
     height, width = image.shape[:2]
     if height < size or width < size:
@@ -138,6 +143,9 @@ def random_place(image: np.ndarray, size: int, rng: np.random.Generator) -> tupl
 def random_crop(image: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
     """A size×size part of an H×W×3 image at a `random_place`.
 
-    Never resized: interpolation would change the distortion. Raises `InputError` as that does.
+    Never resized: interpolation would change the distortion.
+
+    Raises:
+        InputError: the image is smaller than the crop.
     """
     return crop_at(image, *random_place(image, size, rng), size)

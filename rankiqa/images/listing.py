@@ -16,15 +16,13 @@ def list_images(root: str | os.PathLike[str]) -> list[str]:
     Links are followed, though not back into a folder they lie in; hidden files and folders are skipped.
 
     Raises:
-    ------
-    InputError
-        `root` is missing, is not a folder, cannot be listed, or holds no image.
+        InputError: `root` is missing, is not a folder, cannot be listed, or holds no image.
     """
     root = Path(root)
     if not root.exists():
-        raise InputError(f"{root}: no such folder")
+        raise InputError("no such folder", path=root)
     if not root.is_dir():
-        raise InputError(f"{root}: is not a folder")
+        raise InputError("is not a folder", path=root)
     found: list[str] = []
 
     def visit(folder: str, prefix: str, above: frozenset[str]) -> None:
@@ -34,7 +32,7 @@ def list_images(root: str | os.PathLike[str]) -> list[str]:
         try:
             entries = list(os.scandir(folder))
         except OSError as error:
-            raise InputError(f"{folder}: cannot be listed: {error.strerror or error}") from error
+            raise InputError(f"cannot be listed: {error.strerror or error}", path=folder) from error
         for entry in entries:
             if entry.name.startswith("."):
                 continue
@@ -47,5 +45,5 @@ def list_images(root: str | os.PathLike[str]) -> list[str]:
 
     visit(os.fspath(root), "", frozenset())
     if not found:
-        raise InputError(f"{root}: holds no images ({', '.join(sorted(SUFFIXES))})")
+        raise InputError(f"holds no images ({', '.join(sorted(SUFFIXES))})", path=root)
     return sorted(found)

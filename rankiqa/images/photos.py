@@ -29,7 +29,7 @@ class Photo:
 def pixels_sha256(image: np.ndarray) -> str:
     """SHA-256, in hex, of the size and the pixels: that of the same picture in any lossless file."""
     digest = hashlib.sha256(f"{image.shape}\n".encode())
-    digest.update(np.ascontiguousarray(image))
+    digest.update(np.ascontiguousarray(image).data)
     return digest.hexdigest()
 
 
@@ -51,3 +51,13 @@ def read_photos(paths: Mapping[str, Path], convert: bool = False) -> dict[str, P
         read_all = pool.map(read, paths.values())
         bar = tqdm(read_all, "read photos", len(paths), leave=False, unit="photo", mininterval=1, delay=2)
         return dict(zip(paths, bar, strict=True))
+
+
+def read_all_photos(paths: Mapping[str, Path], convert: bool = False) -> dict[str, Photo]:
+    """The photo of each name, as `read_photos`; `InputError` for the first that cannot be read."""
+    photos = {}
+    for name, photo in read_photos(paths, convert).items():
+        if isinstance(photo, InputError):
+            raise photo
+        photos[name] = photo
+    return photos

@@ -71,7 +71,7 @@ def _opaque(image: Any) -> Any:
     if image.mode.startswith("I;16"):
         image = Image.fromarray(np.rint(np.asarray(image) / 257).astype(np.uint8))
     if image.mode in ("I", "F"):
-        raise InputError(f"a Pillow image of kind {image.mode} has no known range; convert it to RGB or L")
+        raise InputError(f"a Pillow image of kind {image.mode} has no known range", cure="convert it to RGB or L")
     if isinstance(image.info.get("transparency"), str):  # a text of this name in a PNG
         del image.info["transparency"]
     if image.mode not in ("RGBA", "RGBa", "LA", "La", "PA") and "transparency" not in image.info:
@@ -88,7 +88,9 @@ def _of_tensor(image: Any) -> np.ndarray:
     if image.ndim == 4 and len(image) == 1:
         image = image[0]
     if image.ndim != 3 or len(image) != 3 or not image.numel():
-        raise InputError(f"an image must be {_KNOWN}, not a tensor of {tuple(image.shape)}; score one image at a time")
+        raise InputError(
+            f"an image must be {_KNOWN}, not a tensor of {tuple(image.shape)}", cure="score one image at a time"
+        )
     if image.is_floating_point():
         low, high = (value.item() for value in image.detach().aminmax())
         if not (low >= 0 and high <= 1):  # NaN as well

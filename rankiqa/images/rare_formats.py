@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFile
 
 from rankiqa.errors import InputError
 
@@ -20,7 +21,8 @@ _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}  # by channels
 
 
 def too_large(path: Path, pixels: int, most: int) -> InputError:
-    return InputError(f"{path}: has more than {most:,} pixels ({pixels:,}); make it smaller")
+    """The error for an image that has, or claims, more than the `most` pixels that are allowed."""
+    return InputError(f"has more than {most:,} pixels ({pixels:,})", path=path, cure="make it smaller")
 
 
 def blocks(size: tuple[int, int]) -> Iterator[Box]:
@@ -33,26 +35,31 @@ def blocks(size: tuple[int, int]) -> Iterator[Box]:
             yield left, top, min(left + columns, width), min(top + rows, height)
 
 
-def cut(image: Image.Image, box: Box) -> Image.Image:
+def part_of(image: Image.Image, box: Box) -> Image.Image:
     """A part of an image. Not `crop`, which asks for Pillow's own limit."""
     size = (box[2] - box[0], box[3] - box[1])
     return image if size == image.size else image.transform(size, Image.Transform.EXTENT, box)
 
 
-def has_sixteen_bits(image: Image.Image) -> bool:
+def tiff_tags(image: Image.Image) -> Mapping[int, Any]:
+    """The tags of a TIFF by number; none for files of other formats."""
+    return getattr(image, "tag_v2", {})
+
+
+def has_sixteen_bits(image: ImageFile.ImageFile) -> bool:
     """Whether the file stores 16 bits a channel; Pillow cuts 16-bit RGB to 8 bits without a word."""
     if image.format == "TIFF":
-        return max(image.tag_v2.get(_BITS, (1,))) == 16
+        return max(tiff_tags(image).get(_BITS, (1,))) == 16
     return image.mode.startswith("I;16") or (image.format == "PNG" and ";16" in _rawmode(image))
 
 
-def eight_bits(path: Path, image: Image.Image, again: Image.Image) -> Image.Image:
+def eight_bits(path: Path, image: ImageFile.ImageFile, again: ImageFile.ImageFile) -> Image.Image:
     """An image of 16 bits a channel, opened twice and not loaded, with its numbers divided by 257 and rounded.
 
     Of 16-bit RGB Pillow keeps each number's higher byte. Told that the bytes lie the other way round, it keeps the
     lower one.
     """
-    tags = getattr(image, "tag_v2", {})
+    tags = tiff_tags(image)
     kind, _, order = _rawmode(image).partition(";16")
     if image.mode.startswith("I;16"):
         kind = "I"
@@ -65,16 +72,16 @@ def eight_bits(path: Path, image: Image.Image, again: Image.Image) -> Image.Imag
         _load_as(image, f"{straight};16{order}")
         _load_as(again, f"{straight};16{'B' if little else 'L'}")
     else:
-        raise InputError(f"{path}: stores its 16 bits a channel in a way that is not read; save it as PNG")
-    result = None
+        raise InputError("stores its 16 bits a channel in a way that is not read", path=path, cure="save it as PNG")
+    result: Image.Image | None = None
     for box in blocks(image.size):
-        part = np.asarray(cut(image, box))
+        part = np.asarray(part_of(image, box))
         if kind == "I":
             numbers = part[..., None].astype(np.uint32)
         elif kind == "LA":
             numbers = part[..., 0::2].astype(np.uint32) << 8 | part[..., 1::2]
         else:
-            numbers = part.astype(np.uint32) << 8 | np.asarray(cut(again, box))
+            numbers = part.astype(np.uint32) << 8 | np.asarray(part_of(again, box))
         if tags.get(_PHOTOMETRIC) == 0:  # white is zero
             numbers = 65535 - numbers
         if kind == "RGBa":
@@ -83,22 +90,24 @@ def eight_bits(path: Path, image: Image.Image, again: Image.Image) -> Image.Imag
             alpha = (numbers != key).any(axis=-1, keepdims=True) * np.uint32(65535)
             numbers = np.concatenate([numbers, alpha], axis=-1)
         rounded = ((numbers + 128) // 257).astype(np.uint8)
-        rounded = Image.fromarray(rounded[..., 0] if rounded.shape[-1] == 1 else rounded)
-        result = result or Image.new(rounded.mode, image.size)
-        result.paste(rounded, box)
+        made = Image.fromarray(rounded[..., 0] if rounded.shape[-1] == 1 else rounded)
+        result = result or Image.new(made.mode, image.size)
+        result.paste(made, box)
+    assert result is not None  # no image is without a pixel
     return result
 
 
-def _rawmode(image: Image.Image) -> str:
+def _rawmode(image: ImageFile.ImageFile) -> str:
     """How Pillow takes the channels from the file's bytes: "RGB;16B" is 16 bits each, the higher byte first."""
     arguments = image.tile[0].args if image.tile else ""
-    return arguments if isinstance(arguments, str) else arguments[0]
+    return arguments if isinstance(arguments, str) else (arguments or ("",))[0]
 
 
-def _load_as(image: Image.Image, rawmode: str) -> None:
+def _load_as(image: ImageFile.ImageFile, rawmode: str) -> None:
     """Load with another `_rawmode`."""
     image.tile = [
-        tile._replace(args=rawmode if isinstance(tile.args, str) else (rawmode, *tile.args[1:])) for tile in image.tile
+        tile._replace(args=rawmode if isinstance(tile.args, str) else (rawmode, *(tile.args or ())[1:]))
+        for tile in image.tile
     ]
     image.load()
 
@@ -119,16 +128,17 @@ def unpack_bmp(path: Path, data: bytes, max_pixels: int) -> Image.Image:
         columns = -(-width * bits // 32) * 32 // bits  # rows end on a multiple of 4 bytes
         stored = np.frombuffer(data, f"<u{bits // 8}", rows * columns, start)
         stored = stored.reshape(rows, columns)[:: -1 if height > 0 else 1, :width]
-        masks = [mask for mask in masks if mask]
-        channels = np.empty((rows, width, len(masks)), np.uint8)
+        used = [mask for mask in masks if mask]
+        channels = np.empty((rows, width, len(used)), np.uint8)
         for left, top, right, bottom in blocks((width, rows)):
-            for k, mask in enumerate(masks):
+            for k, mask in enumerate(used):
                 channels[top:bottom, left:right, k] = _field(stored[top:bottom, left:right], mask)
         return Image.fromarray(channels)
     except InputError:
         raise
     except (struct.error, ValueError, OverflowError) as error:
-        raise InputError(f"{path}: a BMP of an unknown kind, or damaged; save it anew with 24 bits a pixel") from error
+        cure = "save it anew with 24 bits a pixel"
+        raise InputError("a BMP of an unknown kind, or damaged", path=path, cure=cure) from error
 
 
 def _field(stored: np.ndarray, mask: int) -> np.ndarray:

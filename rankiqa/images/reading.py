@@ -20,7 +20,15 @@ from PIL import Image
 
 from rankiqa.errors import InputError
 from rankiqa.images.listing import SUFFIXES
-from rankiqa.images.rare_formats import blocks, cut, eight_bits, has_sixteen_bits, too_large, unpack_bmp
+from rankiqa.images.rare_formats import (
+    blocks,
+    eight_bits,
+    has_sixteen_bits,
+    part_of,
+    tiff_tags,
+    too_large,
+    unpack_bmp,
+)
 
 MAX_PIXELS = 200_000_000  # more than cameras have; reading a JPEG of so many takes 1.4 GB
 FRAMES = ("error", "first")
@@ -81,9 +89,9 @@ def read_image(
     try:
         data = path.read_bytes()
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
+        raise InputError("no such file", path=path) from None
     except (OSError, ValueError) as error:  # ValueError: a NUL character in the path
-        raise InputError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+        raise InputError(f"cannot be read: {getattr(error, 'strerror', None) or error}", path=path) from error
     _hush_pillow()
     try:
         image, orientation = _decode(path, data, convert, frames, max_pixels)
@@ -93,10 +101,10 @@ def read_image(
     except InputError:
         raise
     except MemoryError as error:
-        raise InputError(f"{path}: is too large for the memory that is free; make it smaller") from error
+        raise InputError("is too large for the memory that is free", path=path, cure="make it smaller") from error
     except Exception as error:  # Pillow's plug-ins raise whatever they meet: OSError, SyntaxError, zlib.error, …
         why = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{path}: damaged or cut short ({why})") from error
+        raise InputError(f"damaged or cut short ({why})", path=path) from error
 
 
 def _hush_pillow() -> None:
@@ -144,16 +152,16 @@ def _decode(path: Path, data: bytes, convert: bool, frames: str, max_pixels: int
         if data.startswith(b"BM"):
             return unpack_bmp(path, data, max_pixels), 1
         why = "the file is empty" if not data else "not an image of a known format, or its header is damaged"
-        raise InputError(f"{path}: {why}; give one of {', '.join(sorted(SUFFIXES))}") from error
+        raise InputError(why, path=path, cure=f"give one of {', '.join(sorted(SUFFIXES))}") from error
     if tile > max_pixels:  # Pillow looks at the image alone
         raise too_large(path, tile, max_pixels)
     if count > 1:
-        count = f"{count} or more" if count == _MAX_PAGES else count
-        raise InputError(f"{path}: has {count} frames or pages; give one image a file")
+        many = f"{count} or more" if count == _MAX_PAGES else count
+        raise InputError(f"has {many} frames or pages", path=path, cure="give one image a file")
     if image.format in ("JPEG", "MPO") and _count_scans(data) > _MAX_SCANS:
-        raise InputError(f"{path}: has more than {_MAX_SCANS} scans, as no photo has; save it anew")
+        raise InputError(f"has more than {_MAX_SCANS} scans, as no photo has", path=path, cure="save it anew")
     if again and not convert:
-        raise InputError(f"{path}: has 16 bits a channel; allow its conversion (--convert) or save it with 8")
+        raise _unconverted(path, "has 16 bits a channel", "save it with 8")
     above = usual is not None and image.width * image.height > usual
     with _pillow_limit(max_pixels) if above else contextlib.nullcontext():  # a TIFF asks for the limit once more
         pixels = eight_bits(path, image, again) if again else image
@@ -165,7 +173,7 @@ def _decode(path: Path, data: bytes, convert: bool, frames: str, max_pixels: int
 
 def _tile_pixels(image: Image.Image) -> int:
     """The size of a tile of a TIFF, which is decoded as a whole even if the image is but a corner of it."""
-    width, height = (getattr(image, "tag_v2", {}).get(tag, 0) for tag in _TIFF_TILE)
+    width, height = (tiff_tags(image).get(tag, 0) for tag in _TIFF_TILE)
     return width * height
 
 
@@ -200,13 +208,17 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
+def _unconverted(path: Path, why: str, otherwise: str) -> InputError:
+    return InputError(why, path=path, cure=f"allow its conversion or {otherwise}", options=("convert=True",))
+
+
 def _to_rgb(path: Path, image: Image.Image, orientation: int, is_bmp: bool, convert: bool) -> np.ndarray:
     if image.mode in _GREY and not convert:
-        raise InputError(f"{path}: is greyscale; allow its conversion (--convert) or leave it out")
+        raise _unconverted(path, "is greyscale", "leave it out")
     if image.mode == "CMYK" and not convert:
-        raise InputError(f"{path}: is CMYK; allow its conversion (--convert) or save it as RGB")
+        raise _unconverted(path, "is CMYK", "save it as RGB")
     if image.mode not in (*_GREY, "RGB", "RGBA", "P", "PA", "CMYK"):
-        raise InputError(f"{path}: has pixels of kind {image.mode}; save it as RGB with 8 bits a channel")
+        raise InputError(f"has pixels of kind {image.mode}", path=path, cure="save it as RGB with 8 bits a channel")
     if isinstance(image.info.get("transparency"), str):  # a text of this name in a PNG
         del image.info["transparency"]
     flatten = _plain
@@ -215,14 +227,12 @@ def _to_rgb(path: Path, image: Image.Image, orientation: int, is_bmp: bool, conv
         low, high = _alpha_range(image)
         if low < 255 and not (is_bmp and high == 0):
             if not convert:
-                raise InputError(
-                    f"{path}: is transparent in places; allow its conversion (--convert) or save it as RGB"
-                )
+                raise _unconverted(path, "is transparent in places", "save it as RGB")
             flatten = _on_white
     pixels = np.empty((*(image.size if orientation in (5, 6, 7, 8) else image.size[::-1]), 3), np.uint8)
     stored = _AS_STORED[orientation](pixels)
     for left, top, right, bottom in blocks(image.size):
-        stored[top:bottom, left:right] = flatten(cut(image, (left, top, right, bottom)))
+        stored[top:bottom, left:right] = flatten(part_of(image, (left, top, right, bottom)))
     return pixels
 
 
@@ -239,5 +249,6 @@ def _on_white(image: Image.Image) -> np.ndarray:
 
 
 def _alpha_range(image: Image.Image) -> tuple[int, int]:
-    ranges = [cut(image, box).convert("RGBA").getchannel("A").getextrema() for box in blocks(image.size)]
+    parts = (np.asarray(part_of(image, box).convert("RGBA").getchannel("A")) for box in blocks(image.size))
+    ranges = [(int(alpha.min()), int(alpha.max())) for alpha in parts]
     return min(low for low, _ in ranges), max(high for _, high in ranges)

@@ -55,8 +55,8 @@ def row_title(name: str) -> str:
 
 
 def level_label(name: str, level: int, strength: float | None) -> str:
-    """What stands above an image, such as `level 1: σ 1.2 px`."""
-    if not level:
+    """What stands above an image, such as `level 1: σ 1.2 px`; a pristine one has no strength."""
+    if strength is None:
         return "level 0: pristine"
     distortion = DISTORTIONS.get(name)
     return f"level {level}: " + (distortion.label(strength) if distortion else f"{strength:.3g}")

@@ -20,28 +20,20 @@ import numpy as np
 from rankiqa.distortions import DISTORTIONS
 from rankiqa.distortions.levels import TID2013_PSNR
 from rankiqa.distortions.psnr import strengths_for_psnr
-from rankiqa.distortions.sets import Plan, number_of_levels
+from rankiqa.distortions.sets import Strengths, number_of_levels
 from rankiqa.errors import InputError, explain_os_error
-from rankiqa.files import write_atomically
+from rankiqa.files import TEMPORARY, write_atomically
 from rankiqa.images import builtin_photos
 from rankiqa.images.listing import list_images
 from rankiqa.images.photos import PRISTINE
 from rankiqa.images.reading import read_image
 from rankiqa.images.writing import KINDS, write_image
-from rankiqa.ranks.ranked_set import (
-    COLUMNS,
-    DESCRIPTION,
-    JOURNAL,
-    MANIFEST,
-    RankedSet,
-    format_rows,
-    image_seed,
-    parse_rows,
-    temporary_files,
-)
+from rankiqa.ranks.manifest import JOURNAL, MANIFEST, MANIFEST_COLUMNS, format_rows, parse_rows, read_manifest
+from rankiqa.ranks.ranked_set import image_seed
 from rankiqa.seeding import derive_seed
-from rankiqa.version import __version__
+from rankiqa.version import versions
 
+DESCRIPTION = "set.json"
 FORMAT_VERSION = 2
 MIN_SIDE = 224  # pixels: the smallest crop of the paper's networks
 KEPT = "what was made is kept, and the same command goes on"
@@ -51,8 +43,14 @@ Job = tuple[str, int]  # distortion, level
 
 
 @dataclass(frozen=True)
-class Source:
-    """Pristine photos: a folder, paths of photos in it, and what `set.json` says about them."""
+class PristinePhotos:
+    """Which photos a ranked set is made of.
+
+    Attributes:
+        folder: Where they lie.
+        references: Their paths in it, sorted.
+        description: What `set.json` says about them.
+    """
 
     folder: Path
     references: tuple[str, ...]
@@ -65,11 +63,14 @@ class Source:
         per_folder: int | None = None,
         limit: int | None = None,
         seed: int = 0,
-    ) -> Source:
+    ) -> PristinePhotos:
         """The photos in `folder`, at any depth, or those of `builtin_photos`.
 
         `per_folder` takes so many of each folder that holds photos, and `limit` so many of those. The choice
         depends on the seed and the paths, and a smaller one is a part of a larger one.
+
+        Raises:
+            InputError: the folder is missing, cannot be listed, or holds no image.
         """
         if folder is None:
             root, found = builtin_photos.folder(), list(builtin_photos.PHOTOS)
@@ -89,24 +90,30 @@ class Source:
 
 @dataclass(frozen=True)
 class Summary:
-    """Numbers of images made and kept, and the photos left out, each with the reason."""
+    """What was done.
+
+    Attributes:
+        made: Number of images made.
+        kept: Number of images that were there already.
+        skipped: Of each photo left out, what is wrong with it.
+    """
 
     made: int
     kept: int
-    skipped: tuple[str, ...]
+    skipped: tuple[InputError, ...]
 
 
 @dataclass(frozen=True)
 class _Work:
     """What a worker needs for any photo; goes to the worker processes."""
 
-    source: Path
+    photos: Path
     out: Path
     seed: int
     kind: str
     min_side: int
     convert: bool
-    strengths: Plan = field(default_factory=dict)
+    strengths: Strengths = field(default_factory=dict)
 
 
 def output_name(reference: str, kind: str) -> str:
@@ -119,9 +126,9 @@ def output_name(reference: str, kind: str) -> str:
 
 
 def make_ranked_set(
-    source: Source,
+    photos: PristinePhotos,
     out: str | Path,
-    strengths: Plan,
+    strengths: Strengths,
     *,
     seed: int = 0,
     kind: str = "png",
@@ -133,15 +140,23 @@ def make_ranked_set(
 ) -> Summary:
     """Make the set in `out`, or what is missing of it. The same arguments give the same bytes.
 
-    `strengths` come from `rankiqa.distortions.plan`. Photos that cannot be used are left out with a line on stderr;
-    `strict` raises for the first. The work is done by `workers` processes, or by the workers of the dask scheduler at
-    the address `scheduler`, which must find photos and `out` at the same paths.
+    Args:
+        photos: what is distorted; those that cannot be used are left out with a line on stderr.
+        out: folder of the set.
+        strengths: of `rankiqa.distortions.plan`.
+        seed: of the noise.
+        kind: format of the images made, "png" or "bmp".
+        min_side: photos with a shorter side, in pixels, are left out.
+        convert: take greyscale, transparent, CMYK and 16-bit photos too, as `read_image` does.
+        strict: raise for the first photo that cannot be used.
+        workers: processes of this machine.
+        scheduler: address of a dask scheduler, whose workers do it in place of `workers`; they must find photos and
+            `out` at the same paths.
 
     Raises:
-    ------
-    InputError
-        `out` holds a set made otherwise (nothing is touched), no photo can be used, two photos would have
-        the same name, a file cannot be written or the workers are lost (what was made is kept).
+        InputError: `out` holds a set made otherwise (nothing is touched), no photo can be used, two photos would have
+            the same name, a file cannot be written or the workers are lost (what was made is kept).
+        MissingExtra: there is a `scheduler`, and dask is not installed.
     """
     from tqdm import tqdm
 
@@ -150,26 +165,27 @@ def make_ranked_set(
     out = Path(out)
     if kind not in KINDS:
         raise InputError(f"unknown format {kind!r}; known: {', '.join(KINDS)}")
-    _check_places(source, out)
-    _check_names(source.references, kind)
-    is_new = _describe(out, seed, kind, strengths, source)
+    _check_places(photos.folder, out)
+    _check_names(photos.references, kind)
+    is_new = _describe(out, seed, kind, strengths, photos.description)
 
     # Workers elsewhere do not share this process's working folder.
-    work = _Work(source.folder.resolve(), out.resolve(), seed, kind, min_side, convert, strengths)
+    work = _Work(photos.folder.resolve(), out.resolve(), seed, kind, min_side, convert, strengths)
     jobs = [
         (PRISTINE, 0),
         *((name, level) for name, of_type in strengths.items() for level in range(1, number_of_levels(of_type) + 1)),
     ]
     rows = _finished_rows(out)
-    missing = {reference: _missing(reference, jobs, rows, out) for reference in source.references}
+    missing = {reference: _missing(reference, jobs, rows, out) for reference in photos.references}
     missing = {reference: wanted for reference, wanted in missing.items() if wanted}
-    kept, made, skipped = len(source.references) * len(jobs) - sum(map(len, missing.values())), 0, []
+    kept, made = len(photos.references) * len(jobs) - sum(map(len, missing.values())), 0
+    skipped: list[InputError] = []
 
-    def refuse(reason: str) -> None:
+    def refuse(error: InputError) -> None:
         if strict:
-            raise InputError(reason)
-        tqdm.write(f"warning: left out {reason}", file=sys.stderr)
-        skipped.append(reason)
+            raise error
+        tqdm.write(f"warning: left out {error}", file=sys.stderr)
+        skipped.append(error)
 
     threads = cv2.getNumThreads()
     try:
@@ -177,32 +193,35 @@ def make_ranked_set(
         results = parallel.run(_make_one, tasks, workers, scheduler)
         total = sum(map(len, missing.values()))
         with tqdm(total=total, unit="image", desc="making", mininterval=1) as bar:
-            for reference, new, reason in results:
-                if reason:
-                    refuse(reason)
+            for reference, new, error in results:
+                if error:
+                    refuse(error)
                 else:
                     _append(out / JOURNAL, new)
                     rows.update({_key(row): row for row in new})
                     made += len(new)
                 bar.update(len(missing[reference]))
     except InputError as error:
-        raise InputError(f"{error}; {KEPT}" if rows else str(error)) from error
+        if not rows:
+            raise
+        raise error.but(cure="; ".join(filter(None, (error.cure, KEPT)))) from error
     finally:
         cv2.setNumThreads(threads)  # a single worker runs in this process
         if not rows and is_new:
             (out / DESCRIPTION).unlink(missing_ok=True)
     if not rows:
-        raise InputError(f"{source.folder}: none of its {len(source.references)} images can be used")
+        raise InputError(f"none of its {len(photos.references)} images can be used", path=photos.folder)
     _finish(out, rows, jobs)
     return Summary(made, kept, tuple(skipped))
 
 
-def _check_places(source: Source, out: Path) -> None:
-    photos, place = source.folder.resolve(), out.resolve()
+def _check_places(folder: Path, out: Path) -> None:
+    photos, place = folder.resolve(), out.resolve()
     if place.exists() and not place.is_dir():
-        raise InputError(f"{out}: is a file; name a folder (--out)")
+        raise InputError("is a file", path=out, cure="name a folder", options=("out",))
     if photos == place or photos in place.parents or place in photos.parents:
-        raise InputError(f"{out}: overlaps the photos' folder {source.folder}; choose another place (--out)")
+        why = f"overlaps the photos' folder {folder}"
+        raise InputError(why, path=out, cure="choose another place", options=("out",))
 
 
 def _check_names(references: Iterable[str], kind: str) -> None:
@@ -210,34 +229,29 @@ def _check_names(references: Iterable[str], kind: str) -> None:
     for reference in references:
         name = output_name(reference, kind)
         if name in taken:
-            raise InputError(f"{taken[name]} and {reference} would both become {name}; rename one of them")
+            why = f"{taken[name]} and {reference} would both become {name}"
+            raise InputError(why, cure="rename one of them")
         taken[name] = reference
 
 
 def _versions(names: Iterable[str]) -> dict[str, str]:
     """Of everything that may change a pixel."""
-    import importlib.metadata
-
-    import PIL
-    import scipy
     from PIL import features
 
     extras = sorted({extra for name in names if (extra := DISTORTIONS[name].extra)})
     return {
-        "rankiqa": __version__,
-        "numpy": np.__version__,
-        "scipy": scipy.__version__,
-        "Pillow": PIL.__version__,
-        "OpenCV": cv2.__version__,
+        **versions(("numpy", "scipy", "Pillow")),
+        "OpenCV": cv2.__version__,  # several packages bring it
         "libjpeg": features.version("libjpeg_turbo") or features.version("jpg") or "unknown",
         "OpenJPEG": features.version("jpg_2000") or "unknown",
-        **{extra: importlib.metadata.version(extra) for extra in extras},
+        **versions(extras),
     }
 
 
-def _describe(out: Path, seed: int, kind: str, strengths: Plan, source: Source) -> bool:
+def _describe(out: Path, seed: int, kind: str, strengths: Strengths, source: Mapping[str, Any]) -> bool:
     """Write `set.json`, or compare with the one that is there; True if it is new."""
     file = out / DESCRIPTION
+    now = _versions(strengths)
     wanted = {
         "format_version": FORMAT_VERSION,
         "seed": seed,
@@ -245,12 +259,13 @@ def _describe(out: Path, seed: int, kind: str, strengths: Plan, source: Source) 
         "distortions": {
             name: {"psnr": list(TID2013_PSNR)} if values is None else list(values) for name, values in strengths.items()
         },
-        "source": dict(source.description),
-        "versions": _versions(strengths),
+        "source": dict(source),
+        "versions": now,
     }
     if not file.exists():
         if (out / MANIFEST).exists() or (out / JOURNAL).exists():
-            raise InputError(f"{file}: is missing beside a manifest; put it back or choose another --out")
+            cure = "put it back or choose another place"
+            raise InputError("is missing beside a manifest", path=file, cure=cure, options=("out",))
         write_atomically(file, (json.dumps(wanted, indent=2) + "\n").encode())
         return True
     try:
@@ -259,20 +274,25 @@ def _describe(out: Path, seed: int, kind: str, strengths: Plan, source: Source) 
         if made_by == FORMAT_VERSION:
             there = {key: found[key] for key in wanted}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{file}: cannot be read ({error!r}); choose another --out") from error
+        why = f"cannot be read ({error!r})"
+        raise InputError(why, path=file, cure="choose another place", options=("out",)) from error
     if made_by != FORMAT_VERSION:
         raise InputError(
-            f"{file}: begun by another version of rankiqa (set format {made_by}, now {FORMAT_VERSION}); "
-            "finish it with that version, or choose another --out"
+            f"begun by another version of rankiqa (set format {made_by}, now {FORMAT_VERSION})",
+            path=file,
+            cure="finish it with that version, or choose another place",
+            options=("out",),
         )
     for key, value in wanted.items():
         if key == "versions" or there[key] == value:
             continue
         raise InputError(
-            f"{file}: made with another {key.replace('_', ' ')} ({json.dumps(there[key])}, "
-            f"now {json.dumps(value)}); choose another --out, or give what the set was made with"
+            f"made with another {key.replace('_', ' ')} ({json.dumps(there[key])}, now {json.dumps(value)})",
+            path=file,
+            cure="give what the set was made with, or choose another place",
+            options=("out",),
         )
-    for name, version in wanted["versions"].items():
+    for name, version in now.items():
         if there["versions"].get(name) != version:
             print(
                 f"warning: {file}: made with {name} {there['versions'].get(name)}, goes on with {version}: "
@@ -286,8 +306,9 @@ def _finished_rows(out: Path) -> dict[tuple[str, str, int], Row]:
     """The rows of manifest and journal; a last line of the journal that was not finished is cut off."""
     tables = []
     if (out / MANIFEST).exists():
-        tables.append(RankedSet.read(out).table)
+        tables.append(read_manifest(out))
     journal = out / JOURNAL
+    anew = "remove it to make these images anew"
     if journal.exists():
         data = journal.read_bytes()
         whole = data[: data.rfind(b"\n") + 1]
@@ -296,9 +317,11 @@ def _finished_rows(out: Path) -> dict[tuple[str, str, int], Row]:
         if whole:
             try:
                 tables.append(parse_rows(whole.decode(), header=False))
-            except ValueError as error:
-                raise InputError(f"{journal}: {error}; remove it to make these images anew") from error
-    rows = {}
+            except InputError as error:
+                raise error.but(path=journal, cure=anew) from error
+            except UnicodeDecodeError as error:
+                raise InputError(str(error), path=journal, cure=anew) from error
+    rows: dict[tuple[str, str, int], Row] = {}
     for table in tables:
         for row in table.to_dict("records"):
             if row["level"] == 0:
@@ -323,21 +346,21 @@ def _append(journal: Path, rows: Sequence[Row]) -> None:
         raise explain_os_error(error, journal) from error
 
 
-def _make_one(work: _Work, reference: str, jobs: Sequence[Job]) -> tuple[str, list[Row], str | None]:
+def _make_one(work: _Work, reference: str, jobs: Sequence[Job]) -> tuple[str, list[Row], InputError | None]:
     """Write the images of one photo; returns (reference, rows, None) or (reference, [], why not)."""
     cv2.setNumThreads(1)  # the workers share the cores already
+    photo = work.photos / reference
     if not reference.isprintable():
-        return reference, [], f"{reference!r}: its name has characters that text files cannot hold; rename it"
+        why = "its name has characters that text files cannot hold"
+        return reference, [], InputError(why, path=photo, cure="rename it")
     try:
-        image = read_image(work.source / reference, work.convert)
-        height, width = image.shape[:2]
-        if min(height, width) < work.min_side:
-            raise InputError(
-                f"{work.source / reference}: {width}×{height} pixels are too small, the shorter side must "
-                f"have {work.min_side} (--min-side)"
-            )
+        image = read_image(photo, work.convert)
     except InputError as error:
-        return reference, [], str(error)
+        return reference, [], error
+    height, width = image.shape[:2]
+    if min(height, width) < work.min_side:
+        why = f"{width}×{height} pixels are too small, the shorter side must have {work.min_side}"
+        return reference, [], InputError(why, path=photo, options=("min_side",))
     rows = []
     name = output_name(reference, work.kind)
     strengths = dict(work.strengths)
@@ -345,15 +368,18 @@ def _make_one(work: _Work, reference: str, jobs: Sequence[Job]) -> tuple[str, li
         if distortion == PRISTINE:
             path, strength, seed, made = f"{PRISTINE}/{name}", None, None, image
         else:
-            if strengths[distortion] is None:
-                seed = image_seed(work.seed, reference, distortion, 1)
-                strengths[distortion] = strengths_for_psnr(DISTORTIONS[distortion], image, seed)
-            path, strength = f"{distortion}/{level}/{name}", strengths[distortion][level - 1]
+            of_type = strengths[distortion]
+            if of_type is None:
+                of_type = strengths_for_psnr(
+                    DISTORTIONS[distortion], image, image_seed(work.seed, reference, distortion, 1)
+                )
+                strengths[distortion] = of_type
+            path, strength = f"{distortion}/{level}/{name}", of_type[level - 1]
             seed = image_seed(work.seed, reference, distortion, level)
             made = DISTORTIONS[distortion](image, strength, np.random.default_rng(seed))
         sha256 = write_image(work.out / path, made, work.kind)
         values = (path, reference, distortion, level, strength, seed, sha256)
-        rows.append(dict(zip(COLUMNS, values, strict=True)))
+        rows.append(dict(zip(MANIFEST_COLUMNS, values, strict=True)))
     return reference, rows, None
 
 
@@ -366,5 +392,5 @@ def _finish(out: Path, rows: Mapping[Any, Row], jobs: Sequence[Job]) -> None:
     if not manifest.exists() or manifest.read_text(encoding="utf-8") != text:
         write_atomically(manifest, text.encode())
     (out / JOURNAL).unlink(missing_ok=True)
-    for file in temporary_files(out):
+    for file in out.rglob("*".join(TEMPORARY)):  # of a process that was killed
         file.unlink(missing_ok=True)

@@ -22,7 +22,7 @@ from rankiqa.errors import InputError
 from rankiqa.images import builtin_photos
 from rankiqa.images.crops import crop_at, random_place
 from rankiqa.images.listing import list_images
-from rankiqa.images.photos import Photo, read_photos
+from rankiqa.images.photos import Photo, read_all_photos
 from rankiqa.images.reading import read_image
 from rankiqa.ranks.ranked_set import image_seed
 
@@ -35,17 +35,11 @@ class OnlineSet:
     """Pristine photos and what is done to them; the interface is `rankiqa.ranks.protocol.Ranks`.
 
     Attributes:
-    ----------
-    folder
-        Where the photos lie.
-    references
-        Their paths in it, sorted.
-    strengths
-        From the name of each type to its strengths, the mildest first: level 1 is the first.
-    seed
-        Of the whole images: those that `make_ranks` writes with this seed.
-    convert
-        Take greyscale, transparent, CMYK and 16-bit photos too, as `read_image` does.
+        folder: Where the photos lie.
+        references: Their paths in it, sorted.
+        strengths: From the name of each type to its strengths, the mildest first: level 1 is the first.
+        seed: Of the whole images: those that `make_ranks` writes with this seed.
+        convert: Take greyscale, transparent, CMYK and 16-bit photos too, as `read_image` does.
     """
 
     folder: Path
@@ -68,21 +62,21 @@ class OnlineSet:
         `distortions` and `levels` are those of `rankiqa.distortions.plan`. No photo is read yet.
 
         Raises:
-        ------
-        InputError
-            As `plan` and `list_images` do; `levels` is "psnr".
+            InputError: an unknown type, level table or file, impossible strengths, a folder that is missing or holds no
+                image, or the levels "psnr", which take too long.
+            MissingExtra: a type needs an optional package that is not installed.
         """
         if levels == PSNR:
             raise InputError(
-                "levels psnr needs whole images and takes too long for each batch; "
-                "make the ranked set on disk (make_ranks --levels psnr)"
+                "levels psnr needs whole images and takes too long for each batch",
+                cure="make the ranked set on disk with make_ranks, and give its folder",
             )
         strengths = plan(distortions, levels)
         if pristine is None:
             folder, references = builtin_photos.folder(), sorted(builtin_photos.PHOTOS)
         else:
             folder, references = Path(pristine), list_images(pristine)
-        in_order = {name: strengths[name] for name in DISTORTIONS if name in strengths}
+        in_order = {name: found for name in DISTORTIONS if (found := strengths.get(name)) is not None}
         return cls(folder, tuple(references), in_order, seed, convert)
 
     @property
@@ -99,12 +93,7 @@ class OnlineSet:
     def photos(self) -> dict[str, Photo]:
         """The photo of each reference, all of them read once; `InputError` for one that cannot be read."""
         _read.cache_clear()  # a file may be another one since
-        found = read_photos({name: self.folder / name for name in self.references}, self.convert)
-        for photo in found.values():
-            if isinstance(photo, InputError):
-                # The reader's advice is for make_ranks.
-                raise InputError(str(photo).replace("(--convert)", "(--data.convert true)"))
-        return found
+        return read_all_photos({name: self.folder / name for name in self.references}, self.convert)
 
     @cached_property
     def fingerprint(self) -> dict[str, str]:
@@ -117,9 +106,9 @@ class OnlineSet:
         """The same with these references only; `InputError` names one that is not there."""
         wanted = set(references)
         if missing := wanted - set(self.references):
-            raise InputError(f"{self.folder}: holds no photo {min(missing)!r}")
+            raise InputError(f"holds no photo {min(missing)!r}", path=self.folder)
         if not wanted:
-            raise InputError(f"{self.folder}: no photo was selected; name at least one")
+            raise InputError("no photo was selected", path=self.folder, cure="name at least one")
         return dataclasses.replace(self, references=tuple(sorted(wanted)))
 
     def image(self, reference: str, distortion: str, level: int) -> np.ndarray:
@@ -145,7 +134,7 @@ class OnlineSet:
         try:
             top, left = random_place(photo, size, rng)
         except InputError as error:
-            raise InputError(f"{self.folder / reference}: {error}") from None
+            raise error.at(self.folder / reference) from None
         if level == 0:
             return crop_at(photo, top, left, size)
         draws = np.random.default_rng(image_seed(seed, reference, distortion, level))
@@ -154,7 +143,7 @@ class OnlineSet:
 
     def _strength(self, distortion: str, level: int) -> float:
         if level not in self.levels.get(distortion, ()):
-            raise InputError(f"{self.folder}: no {distortion} level {level}; there is {self.levels}")
+            raise InputError(f"no {distortion} level {level}; there is {self.levels}", path=self.folder)
         return self.strengths[distortion][level - 1]
 
     def _photo(self, reference: str) -> np.ndarray:

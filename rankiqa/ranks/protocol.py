@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Protocol
 
 import numpy as np
+
+from rankiqa.images.photos import Photo
 
 
 class Ranks(Protocol):
     """Photos at rising levels of distortion: on disk (`RankedSet`), or distorted when asked for (`OnlineSet`)."""
 
     @property
-    def folder(self) -> Any:
+    def folder(self) -> Path:
         """Where it comes from, for messages."""
 
     @property
@@ -28,8 +31,8 @@ class Ranks(Protocol):
         """From each type to its levels, rising; 0, the pristine image, is the first."""
 
     @property
-    def photos(self) -> dict[str, Any]:
-        """The `rankiqa.images.photos.Photo` of each reference; `InputError` for one that cannot be read."""
+    def photos(self) -> dict[str, Photo]:
+        """The photo of each reference; `InputError` for one that cannot be read."""
 
     @property
     def fingerprint(self) -> dict[str, str]:

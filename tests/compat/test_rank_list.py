@@ -8,7 +8,8 @@ from rankiqa.cli.make_rank_list import main
 from rankiqa.cli.make_ranks import main as make_ranks
 from rankiqa.compat.rank_list import HIGHER, LOWER, ListLine, check_ranks, list_of_ranks, read_list, write_list
 from rankiqa.errors import InputError
-from rankiqa.ranks.ranked_set import RankedSet, regenerate, verify
+from rankiqa.ranks.ranked_set import RankedSet
+from rankiqa.ranks.verification import regenerate, verify_ranked_set
 
 # As the original's scripts write them: '%s %6.2f', the photos of a level after one another.
 TID2013 = """\
@@ -147,7 +148,7 @@ def test_an_original_list_becomes_a_ranked_set_to_train_on(tmp_path, capsys, pho
     assert ranks.levels == {"GB": (0, 1, 2)}
     assert ranks.row_path("00002", "GB", 2).name == "00002.bmp"
     assert (ranks.image("00001", "GB", 0) == photo).all()
-    assert not verify(ranks).bad
+    assert not verify_ranked_set(ranks).bad
     with pytest.raises(InputError, match="cannot be made again"):
         regenerate(ranks, ranks.table[ranks.table["level"] == 1].iloc[0])
     before = (root / "manifest.csv").read_bytes()

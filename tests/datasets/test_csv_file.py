@@ -35,7 +35,7 @@ def test_columns_end_up_where_they_belong(images, tmp_path):
 def test_a_given_direction_wins_over_the_name_of_the_column(images, tmp_path):
     labels = label_file(tmp_path, "name,dmos\none.png,4.57\n")
     assert read_labels(labels, images, direction="higher")["truth"].tolist() == [4.57]
-    with pytest.raises(InputError, match="--direction higher or --direction lower"):
+    with pytest.raises(InputError, match=r"is better; say it \(direction=higher, direction=lower\)"):
         read_labels(labels, images, direction="up")
 
 
@@ -44,14 +44,14 @@ def test_a_given_direction_wins_over_the_name_of_the_column(images, tmp_path):
     [
         (
             "name,quality\none.png,1\n",
-            "no column mos or dmos or score or label, only name, quality; name it with --score-column",
+            "no column mos or dmos or score or label, only name, quality; name it \\(score_column\\)",
         ),
         (
             "file,mos\none.png,1\n",
-            "no column name or path or image or file_name, only file, mos; name it with --name-column",
+            "no column name or path or image or file_name, only file, mos; name it \\(name_column\\)",
         ),
-        ("name,mos,dmos\none.png,1,2\n", "has the columns mos and dmos; say which one with --score-column"),
-        ("name,score\none.png,1\n", "say --direction higher or --direction lower"),
+        ("name,mos,dmos\none.png,1,2\n", "has the columns mos and dmos; say which one \\(score_column\\)"),
+        ("name,score\none.png,1\n", "is better; say it \\(direction=higher, direction=lower\\)"),
         ("name,mos\none.png,1\ntwo.png,nan\n", "line 3: the mos of two.png is nan, not a finite number"),
         ("name,mos\none.png,\n", "line 2: the mos of one.png is empty, not a finite number"),
         ("name,mos\none.png,inf\n", "line 2: the mos of one.png is inf, not a finite number"),

@@ -261,7 +261,7 @@ def test_a_missing_image_is_counted_and_named_or_recorded(name, root):
         ("live", {}, r"dmos\.mat: no such file"),
         ("csiq", {}, r"csiq\.DMOS\.xlsx: no such file \(nor csiq\.DMOS\.csv, csiq_label\.txt\)"),
         ("tid2013", {"direction": "lower"}, "direction is for the data set csv; tid2013 declares its own"),
-        ("csv", {}, "--labels FILE"),
+        ("csv", {}, r"needs the file with the scores; name it \(labels\)"),
         ("tid2013", {"missing": "skip"}, "missing must be error or record"),
     ],
 )

@@ -24,7 +24,7 @@ def test_a_score_that_is_no_number_is_named_by_its_place_and_image(root):
     scores = loadmat(root / "dmos_realigned.mat")["dmos_new"]
     scores[0, 4] = np.nan
     rewrite(root / "dmos_realigned.mat", dmos_new=scores)
-    with pytest.raises(InputError, match=r"dmos_realigned\.mat, number 5: the DMOS of jpeg/img2\.bmp is nan"):
+    with pytest.raises(InputError, match=r"dmos_realigned\.mat: number 5, the DMOS of jpeg/img2\.bmp, is nan"):
         open_dataset("live", root)
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rankiqa.datasets.neighbours import components, content_groups, thumbnail
+from rankiqa.datasets.neighbours import components, content_groups, descriptor
 
 CHANGES = {
     "jpeg": lambda a: cv2.imdecode(cv2.imencode(".jpg", a, [cv2.IMWRITE_JPEG_QUALITY, 10])[1], cv2.IMREAD_COLOR),
@@ -31,7 +31,7 @@ def files(photos, tmp_path_factory):
 
 
 def test_a_changed_photo_is_a_neighbour_and_another_photo_is_not(files):
-    look = {key: thumbnail(file).astype(float) for key, file in files.items()}
+    look = {key: descriptor(file).astype(float) for key, file in files.items()}
     for (a, x), (b, y) in combinations(look.items(), 2):
         assert (x @ y > 0.85) == (a[0] == b[0]), (a, b)
         if a[0] != b[0]:
@@ -42,7 +42,7 @@ def test_a_changed_photo_is_a_neighbour_and_another_photo_is_not(files):
     assert groups == tuple(f"stretched {name}.png" for name, _ in keys)
 
 
-def test_a_thumbnail_is_averaged_and_without_what_is_smooth(photos, tmp_path):
+def test_a_descriptor_is_averaged_and_without_what_is_smooth(photos, tmp_path):
     Image.fromarray(photos["astronaut.png"]).save(tmp_path / "a.png")
     size, pixels = 8, photos["astronaut.png"].astype(float)  # 512×512: whole blocks
     means = np.array(
@@ -53,18 +53,18 @@ def test_a_thumbnail_is_averaged_and_without_what_is_smooth(photos, tmp_path):
     smooth = np.stack([np.ones(64), x, y, x**2, y**2], 1)
     rest = means.reshape(64, 3)
     rest = rest - smooth @ np.linalg.lstsq(smooth, rest, rcond=None)[0]
-    np.testing.assert_allclose(thumbnail(tmp_path / "a.png", size), (rest / np.linalg.norm(rest)).ravel(), atol=1e-5)
+    np.testing.assert_allclose(descriptor(tmp_path / "a.png", size), (rest / np.linalg.norm(rest)).ravel(), atol=1e-5)
 
 
 def test_a_jpeg_read_at_a_fraction_of_its_size_is_the_same_picture(photos, tmp_path):
     picture = Image.fromarray(photos["coffee.png"])
     picture.save(tmp_path / "a.jpg", quality=95)
     Image.open(tmp_path / "a.jpg").save(tmp_path / "a.png")  # decoded at full size
-    assert thumbnail(tmp_path / "a.jpg") @ thumbnail(tmp_path / "a.png") > 0.999
+    assert descriptor(tmp_path / "a.jpg") @ descriptor(tmp_path / "a.png") > 0.999
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned by 90° to the right when shown
     picture.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "turned.jpg", quality=95, exif=exif)
-    assert thumbnail(tmp_path / "turned.jpg") @ thumbnail(tmp_path / "a.png") > 0.99
+    assert descriptor(tmp_path / "turned.jpg") @ descriptor(tmp_path / "a.png") > 0.99
 
 
 def test_what_cannot_be_compared_is_a_group_of_its_own(photos, tmp_path):

@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from rankiqa.cli import main
-from rankiqa.datasets.verify import verify
+from rankiqa.datasets.verify import verify_dataset
 from tests.datasets import layouts
 
 
@@ -20,7 +20,7 @@ def part(tmp_path):
 
 
 def test_a_declared_part_with_a_grey_image_is_whole(part, capsys):
-    found = verify("biq2021", part, workers=3)
+    found = verify_dataset("biq2021", part, workers=3)
     assert found.is_whole
     assert [(problem.kind, problem.path) for problem in found.problems] == [("conversion", "Images/ss01 (2).jpg")]
     assert main(["verify", "biq2021", "--root", str(part), "--workers", "1"]) == 0

@@ -18,7 +18,7 @@ from rankiqa.evaluation.source import open_source
 from rankiqa.images.photos import pixels_sha256
 from rankiqa.images.reading import read_image
 from rankiqa.models import build_model, save_model
-from rankiqa.ranks.ranked_set import format_rows
+from rankiqa.ranks.manifest import format_rows
 from rankiqa.scoring.view import View
 from tests.evaluation.networks import Brightness, tables
 

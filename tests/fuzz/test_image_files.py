@@ -17,7 +17,7 @@ from PIL import Image
 from rankiqa.images.reading import FRAMES, read_image
 from tests.fuzz.damage import EXTREMES, damaged
 from tests.fuzz.harness import tries
-from tests.images.test_reading import BMPS, bmp, png_chunk, sixteen_bit_png, sixteen_bit_tiff, wide
+from tests.images.by_hand import BMPS, bmp, png_chunk, sixteen_bit_png, sixteen_bit_tiff, wide
 
 MOST = 1_000_000  # pixels
 RNG = np.random.default_rng(0)

@@ -16,7 +16,8 @@ from rankiqa.compat.score_list import KINDS, read_scores
 from rankiqa.datasets.registry import open_dataset
 from rankiqa.datasets.splits import make_split, read_split, write_split
 from rankiqa.errors import InputError
-from rankiqa.ranks.ranked_set import MANIFEST, RankedSet, format_rows
+from rankiqa.ranks.manifest import MANIFEST, format_rows
+from rankiqa.ranks.ranked_set import RankedSet
 from tests.fuzz.damage import damaged_text
 from tests.fuzz.harness import tries
 

@@ -18,8 +18,9 @@ from rankiqa.images import builtin_photos
 from rankiqa.images.listing import list_images
 from rankiqa.images.reading import read_image
 from rankiqa.ranks.contact_sheet import draw_sheet
-from rankiqa.ranks.making import Source, output_name
-from rankiqa.ranks.ranked_set import RankedSet, regenerate
+from rankiqa.ranks.making import PristinePhotos, output_name
+from rankiqa.ranks.ranked_set import RankedSet
+from rankiqa.ranks.verification import regenerate
 
 ROOT = Path(__file__).parents[2]
 
@@ -171,9 +172,15 @@ def test_bad_images_among_good_ones_are_left_out_by_name(photo_folder, tmp_path,
     out, err = capsys.readouterr()
     assert "18 images made, 0 kept, 5 photos left out" in out
     warnings = {line for line in err.replace("\r", "\n").splitlines() if line.startswith("warning")}
-    for words in ("/text.png: not an image", "/cut.png: ", "/grey.png: is greyscale", "line\\nbreak.png"):
+    for words in (
+        "/text.png: not an image",
+        "/cut.png: ",
+        "/grey.png: is greyscale; allow its conversion",
+        "line\\nbreak.png",
+    ):
         assert any(words in line for line in warnings), words
-    assert any("small.png: 10×90 pixels are too small" in line and "have 64" in line for line in warnings)
+    assert any("/grey.png" in line and line.endswith("(--convert)") for line in warnings)
+    assert any("small.png: 10×90 pixels are too small" in line and "have 64 (--min-side)" in line for line in warnings)
     assert len(warnings) == 5
     assert RankedSet.read(tmp_path / "ranks").references == ("a/x.png", "b/x.png", "x.png")
     assert make(photo_folder, tmp_path / "converted", "--distortions", "JPEG", "--convert") == 0
@@ -262,25 +269,25 @@ def test_sampling_depends_on_the_seed_and_paths_only(tmp_path, monkeypatch):
         (tmp_path / folder).mkdir(exist_ok=True)
         for i in range(count):
             (tmp_path / folder / f"{i}.png").write_bytes(b"")
-    found = Source.find(tmp_path, per_folder=3, seed=4).references
+    found = PristinePhotos.find(tmp_path, per_folder=3, seed=4).references
     assert [sum(path.rpartition("/")[0] == folder for path in found) for folder in ("a", "b", "b/c")] == [
         3,
         2,
         3,
     ]
-    limited = Source.find(tmp_path, per_folder=3, limit=4, seed=4).references
+    limited = PristinePhotos.find(tmp_path, per_folder=3, limit=4, seed=4).references
     assert len(limited) == 4
     assert set(limited) < set(found)
-    assert set(limited) < set(Source.find(tmp_path, per_folder=3, limit=5, seed=4).references)
+    assert set(limited) < set(PristinePhotos.find(tmp_path, per_folder=3, limit=5, seed=4).references)
     listing = list_images(tmp_path)
     monkeypatch.setattr("rankiqa.ranks.making.list_images", lambda root: listing[::-1])
-    assert Source.find(tmp_path, per_folder=3, limit=4, seed=4).references == limited
-    others = {Source.find(tmp_path, limit=4, seed=seed).references for seed in range(8)}
+    assert PristinePhotos.find(tmp_path, per_folder=3, limit=4, seed=4).references == limited
+    others = {PristinePhotos.find(tmp_path, limit=4, seed=seed).references for seed in range(8)}
     assert len(others) > 1
 
 
 def test_the_default_photos_are_those_of_scikit_image(monkeypatch, tmp_path):
-    source = Source.find()
+    source = PristinePhotos.find()
     assert source.references == tuple(sorted(builtin_photos.PHOTOS))
     assert set(builtin_photos.HELD_OUT) < set(builtin_photos.PHOTOS)
     for name in source.references:
@@ -288,8 +295,8 @@ def test_the_default_photos_are_those_of_scikit_image(monkeypatch, tmp_path):
         assert min(pixels.shape[:2]) >= 224
         assert np.abs(np.diff(pixels.astype(int), axis=2)).mean() > 3  # in colour
     monkeypatch.setattr("skimage.__file__", str(tmp_path / "__init__.py"))
-    with pytest.raises(InputError, match=r"astronaut\.png.*--pristine"):
-        Source.find()
+    with pytest.raises(InputError, match=r"astronaut\.png.*\(pristine\)"):
+        PristinePhotos.find()
 
 
 def test_the_sheet_shows_centre_crops_at_native_size(photos, tmp_path):
@@ -329,7 +336,7 @@ def test_the_flags_are_checked(capsys):
     assert main(["--distortions", "blur"]) == 2
     assert "GB, GN, JPEG, JP2K" in capsys.readouterr().err
     assert main(["--levels", "5"]) == 2
-    assert "--levels 5: no such level table or file" in capsys.readouterr().err
+    assert "5: no such level table or file; give paper, psnr or a YAML file (--levels)" in capsys.readouterr().err
 
 
 def test_the_list_shows_types_and_strengths(capsys):

@@ -13,11 +13,11 @@ from rankiqa.config import RankConfig, RankDataConfig
 from rankiqa.distortions import DISTORTIONS
 from rankiqa.errors import InputError
 from rankiqa.images import builtin_photos
+from rankiqa.images import photos as photo_files
 from rankiqa.images.crops import random_crop, random_place
 from rankiqa.images.reading import read_image
 from rankiqa.images.writing import write_image
 from rankiqa.ranks import online as online_set
-from rankiqa.ranks import ranked_set
 from rankiqa.ranks.online import OnlineSet
 from rankiqa.ranks.ranked_set import RankedSet
 from rankiqa.seeding import derive_seed, generator
@@ -201,7 +201,7 @@ def test_what_cannot_be_used_is_named(online, photo_folder, monkeypatch):
         ((photo_folder / "none",), "none: no such folder"),
         ((photo_folder, "GB,XY"), "unknown distortion 'XY'"),
         ((photo_folder, "live", "mild"), "mild: no such level table"),
-        ((photo_folder, "live", "psnr"), "make_ranks --levels psnr"),
+        ((photo_folder, "live", "psnr"), "make the ranked set on disk with make_ranks"),
     ):
         with pytest.raises(InputError, match=words):
             OnlineSet.find(*arguments)
@@ -213,11 +213,11 @@ def test_what_cannot_be_used_is_named(online, photo_folder, monkeypatch):
     with pytest.raises(InputError, match=r"no photo 'y\.png'"):
         online.select(["y.png"])
     Image.open(photo_folder / "x.png").convert("L").save(photo_folder / "x.png")
-    with pytest.raises(InputError, match=r"x\.png: is greyscale; allow its conversion \(--data.convert true\)"):
+    with pytest.raises(InputError, match=r"x\.png: is greyscale; allow its conversion or .* \(convert=True\)"):
         _ = OnlineSet.find(photo_folder).photos
     assert len(OnlineSet.find(photo_folder, convert=True).photos) == 3
     (photo_folder / "a" / "x.png").write_bytes(b"no image")
     for threads in (1, 8):  # the same photo is named, whichever is read first
-        monkeypatch.setattr(ranked_set.os, "cpu_count", lambda threads=threads: threads)
+        monkeypatch.setattr(photo_files.os, "cpu_count", lambda threads=threads: threads)
         with pytest.raises(InputError, match=r"a/x\.png"):
             _ = OnlineSet.find(photo_folder).photos

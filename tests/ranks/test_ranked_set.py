@@ -10,7 +10,9 @@ from PIL import Image
 from rankiqa.cli.make_ranks import main
 from rankiqa.distortions import DISTORTIONS
 from rankiqa.errors import InputError
-from rankiqa.ranks.ranked_set import RankedSet, format_rows, parse_rows, regenerate, verify
+from rankiqa.ranks.manifest import format_rows, parse_rows
+from rankiqa.ranks.ranked_set import RankedSet
+from rankiqa.ranks.verification import regenerate, verify_ranked_set
 
 REFERENCES = ("a/x.png", "b/x.png", "x.png")
 TYPES = ("GB", "GN", "JPEG", "JP2K")
@@ -116,8 +118,8 @@ BROKEN = {
     "other columns": (lambda rows: [row[:-1] for row in rows], "has the columns path, reference"),
     "no rows": (lambda rows: rows[:1], "lists no images"),
     "no header": (lambda rows: rows[1:], "has the columns"),
-    "level is no number": (lambda rows: [*rows, ["y", "x.png", "GB", "one", "1.0", "1", "0"]], "'one'"),
-    "too many fields": (lambda rows: [*rows, [*rows[1], "more"]], "manifest.csv: "),
+    "level is no number": (lambda rows: [*rows, ["y", "x.png", "GB", "one", "1.0", "1", "0"]], "line 65: 'one'"),
+    "too many fields": (lambda rows: [*rows, [*rows[1], "more"]], "manifest.csv, line 65: 8 cells in place of 7"),
 }
 
 
@@ -184,4 +186,4 @@ def test_the_hash_is_that_of_sha256sum(made):
     table = pd.read_csv(made / "manifest.csv")
     for path, sha256 in zip(table["path"], table["sha256"], strict=True):
         assert hashlib.sha256((made / path).read_bytes()).hexdigest() == sha256
-    assert verify(RankedSet.read(made)).extra == ()
+    assert verify_ranked_set(RankedSet.read(made)).extra == ()

@@ -12,7 +12,8 @@ from PIL import Image
 from rankiqa.compat.rank_list import LOWER, check_ranks, read_list, write_manifest
 from rankiqa.datasets.registry import open_dataset
 from rankiqa.errors import InputError
-from rankiqa.ranks.ranked_set import MANIFEST, RankedSet, format_rows
+from rankiqa.ranks.manifest import MANIFEST, format_rows
+from rankiqa.ranks.ranked_set import RankedSet
 from tests.datasets import layouts
 
 

@@ -1,0 +1,154 @@
+"""`manifest.csv`, which lists the images of a ranked set: a row an image."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from rankiqa.errors import InputError
+from rankiqa.images.photos import PRISTINE
+
+MANIFEST = "manifest.csv"
+JOURNAL = "manifest.csv.part"  # rows of an unfinished set, as they come
+MANIFEST_COLUMNS = ("path", "reference", "distortion", "level", "strength", "seed", "sha256")
+_ANEW = "make the set anew with make_ranks"
+
+
+def read_manifest(folder: Path) -> pd.DataFrame:
+    """The checked rows of `folder`/manifest.csv, in its order; the image files are not looked at.
+
+    Returns:
+        A row an image: path (relative to `folder`), reference, distortion ("pristine" at level 0, and only there),
+        level (int, from 0), strength (float; NaN for pristine), seed (Int64; <NA> for pristine), sha256 of the file.
+
+    Raises:
+        InputError: there is no manifest, or it has other columns, a value out of range, a path that leads out of the
+            folder, the same row twice, or a reference without its pristine image.
+    """
+    manifest = folder / MANIFEST
+    if not manifest.is_file():
+        cure = "make the set with make_ranks"
+        if (folder / JOURNAL).exists():
+            cure = "its making is unfinished: run the same make_ranks command again"
+        raise InputError("no such file", path=manifest, cure=cure)
+    try:
+        table = parse_rows(manifest.read_text(encoding="utf-8"))
+    except InputError as error:
+        raise error.but(path=manifest, cure=_ANEW) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(" ".join(str(error).split()), path=manifest, cure=_ANEW) from error
+    _check(manifest, table)
+    return table
+
+
+def format_rows(rows: Iterable[Mapping[str, Any]], header: bool = True) -> str:
+    """CSV of manifest rows; strengths are written so that they read back as the same number."""
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, MANIFEST_COLUMNS, lineterminator="\n")
+    if header:
+        writer.writeheader()
+    for row in rows:
+        strength = "" if row["strength"] is None else repr(float(row["strength"]))
+        writer.writerow({**row, "strength": strength})
+    return buffer.getvalue()
+
+
+def parse_rows(text: str, header: bool = True) -> pd.DataFrame:
+    """The table of `read_manifest` from the CSV of `format_rows`.
+
+    Raises:
+        InputError: other columns, a row of another length, or a cell that is no number where it must be; with the
+            line, and without a path, which the caller knows.
+    """
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    rows, lines = [], []
+    try:
+        if header and tuple(names := next(reader, [])) != MANIFEST_COLUMNS:
+            raise InputError(f"has the columns {', '.join(names)} in place of {', '.join(MANIFEST_COLUMNS)}")
+        for row in filter(None, reader):
+            if len(row) != len(MANIFEST_COLUMNS):
+                raise InputError(f"{len(row)} cells in place of {len(MANIFEST_COLUMNS)}", line=reader.line_num)
+            rows.append(row)
+            lines.append(reader.line_num)
+    except csv.Error as error:
+        raise InputError(f"is not CSV ({error})", line=reader.line_num) from error
+    table = pd.DataFrame(rows, columns=list(MANIFEST_COLUMNS), dtype=str)
+    table["level"] = np.array(_converted(_whole, table["level"], lines), dtype=np.int64)
+    table["strength"] = np.array(_converted(_strength, table["strength"], lines), dtype=float)
+    table["seed"] = pd.array(_converted(_seed, table["seed"], lines), dtype="Int64")
+    return table
+
+
+def _converted(convert: Callable[[str], Any], cells: Iterable[str], lines: Iterable[int]) -> list[Any]:
+    """The values of a column; an error names the line."""
+    values = []
+    for cell, line in zip(cells, lines, strict=True):
+        try:
+            values.append(convert(cell))
+        except InputError as error:
+            raise error.but(line=line) from error
+    return values
+
+
+def _whole(text: str) -> int:
+    if not re.fullmatch(r"-?[0-9]{1,19}", text) or abs(int(text)) >= 2**63:
+        raise InputError(f"{text[:40]!r} is no whole number of 63 bits")
+    return int(text)
+
+
+def _strength(text: str) -> float:
+    try:
+        return float(text or "nan")
+    except ValueError:
+        raise InputError(f"the strength {text[:40]!r} is no number") from None
+
+
+def _seed(text: str) -> Any:
+    if text and (seed := _whole(text)) < 0:
+        raise InputError(f"the seed {seed} is negative")
+    return seed if text else pd.NA
+
+
+def _check(manifest: Path, table: pd.DataFrame) -> None:
+    """Raise `InputError` for rows that do not go together, or paths that lead out of the folder."""
+    if table.empty:
+        raise InputError("lists no images", path=manifest, cure="make the set with make_ranks")
+    if (table["level"] < 0).any():
+        row = table[table["level"] < 0].iloc[0]
+        raise InputError(f"{row.path} has the negative level {row.level}; levels start at 0", path=manifest)
+    wrong = (table["distortion"] == PRISTINE) != (table["level"] == 0)
+    if wrong.any():
+        row = table[wrong].iloc[0]
+        why = f"{row.path} is {row.distortion} at level {row.level}; level 0, and only it, is {PRISTINE}"
+        raise InputError(why, path=manifest)
+    for key in (["reference", "distortion", "level"], ["path"]):
+        if (twice := table.duplicated(key)).any():
+            raise InputError(f"{table[twice].iloc[0].path} has two rows", path=manifest, cure="make the set anew")
+    pristine = set(table.loc[table["level"] == 0, "reference"])
+    if missing := set(table["reference"]) - pristine:
+        why = f"{min(missing)} has no pristine image"
+        raise InputError(why, path=manifest, cure="run the same make_ranks again")
+    root = os.path.realpath(manifest.parent)
+    folders = set()
+    for path in table["path"]:
+        pure = PurePath(path)
+        if not pure.parts or pure.is_absolute() or ".." in pure.parts or "\0" in path:
+            raise InputError(f"the path {path!r} leads out of the folder; paths must stay in it", path=manifest)
+        folders.add(pure.parent)
+    for parent in sorted(folders):  # the files themselves are resolved when they are asked for
+        if not is_inside(manifest.parent / parent, root):
+            raise InputError(f"{parent} is a link that leads out of the folder", path=manifest)
+
+
+def is_inside(path: Path, root: str) -> bool:
+    """Whether `path`, its links followed, lies in the folder `root`, a real path."""
+    real = os.path.realpath(path)
+    return real == root or real.startswith(os.path.join(root, ""))
