@@ -13,7 +13,7 @@ import pandas as pd
 
 from rankiqa.distortions import DISTORTIONS
 from rankiqa.errors import InputError
-from rankiqa.extras import extra as needed
+from rankiqa.extras import extra
 from rankiqa.images.photos import PRISTINE
 from rankiqa.images.reading import read_image
 from rankiqa.ranks.ranked_set import RankedSet
@@ -55,7 +55,7 @@ class RankedSetCheck:
 
 def verify_ranked_set(ranked_set: RankedSet, workers: int = 1) -> RankedSetCheck:
     """Compare every file with its SHA-256 in the manifest, and look for files that it does not list."""
-    with needed("train"):
+    with extra("train"):
         from joblib import Parallel, delayed
 
     def check(path: str, sha256: str) -> InputError | None:
@@ -76,9 +76,9 @@ def verify_ranked_set(ranked_set: RankedSet, workers: int = 1) -> RankedSetCheck
         delayed(check)(path, sha) for path, sha in zip(table["path"], table["sha256"], strict=True)
     )
     listed = set(table["path"])
-    extra: list[str] = []
+    unlisted: list[str] = []
     for top in sorted({PurePath(path).parts[0] for path in listed}):
         for folder, _, names in os.walk(ranked_set.folder / top):
             inside = Path(folder).relative_to(ranked_set.folder)
-            extra += [path for name in names if (path := (inside / name).as_posix()) not in listed]
-    return RankedSetCheck(len(table), tuple(error for error in results if error), tuple(sorted(extra)))
+            unlisted += [path for name in names if (path := (inside / name).as_posix()) not in listed]
+    return RankedSetCheck(len(table), tuple(error for error in results if error), tuple(sorted(unlisted)))

@@ -212,7 +212,7 @@ def test_bad_arguments_are_raised_before_any_file_is_read(files):
             View(**bad)
     with pytest.raises(InputError, match="workers"):
         score_files(Brightness(), files, workers=-1)
-    with pytest.raises(InputError, match="dense mode needs a network of rankiqa.models"):
+    with pytest.raises(InputError, match=r"dense mode needs a network of rankiqa.models"):
         score_files(Brightness(), files, View(mode="dense"))
 
 
