@@ -77,7 +77,9 @@ def test_what_moved_is_where_the_changelog_says():
     for old, *names, new in table:
         names = [part for name in (old, *names) if (part := name.rpartition(".")[2])] if names else []
         wrong += [f"{new}.{name}" for name in names or [""] if not is_there(f"{new}.{name}".rstrip("."))]
-    assert not wrong
+    renamed = re.findall(r"^- `rankiqa\.[\w.]+` is `(rankiqa\.[\w.]+)`$", newest, re.MULTILINE)
+    assert renamed
+    assert not wrong + [name for name in renamed if not is_there(name)]
 
 
 def test_the_citation_is_of_this_version():
