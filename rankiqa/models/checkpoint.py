@@ -151,7 +151,7 @@ def load_model(folder: str | Path, device: str | torch.device = "cpu") -> tuple[
     # The shapes alone: a small file must not have a network of many GB made.
     with torch.device("meta"), Unfilled():
         if layout(build().backbone.state_dict()) != layout(tensors):
-            raise InputError(f"{weights}: the weights are of another network than {name}")
+            raise InputError(f"the weights are of another network than {name}", path=weights)
     with Unfilled():
         model = build()
     model.backbone.load_state_dict(tensors)
