@@ -10,6 +10,7 @@ import itertools
 import logging
 import re
 import socket
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -48,6 +49,8 @@ def _here(function: Callable[..., Any], jobs: Iterable[tuple], workers: int) -> 
     from joblib import Parallel, delayed
     from joblib.externals.loky.process_executor import BrokenProcessPool
 
+    # What it says where an error ends the work early; the error says enough.
+    warnings.filterwarnings("ignore", ".* tasks have been successfully executed", UserWarning, "joblib")
     pool = Parallel(n_jobs=workers, return_as="generator_unordered")
     try:
         yield from pool(delayed(function)(*job) for job in jobs)

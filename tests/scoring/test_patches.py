@@ -102,7 +102,7 @@ def test_random_places_reach_every_corner_evenly():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"height": 31}, r"the image \(50×31\) is smaller than the 32×32 crop.*reflect or resize"),
+        ({"height": 31}, r"the image \(50×31\) is smaller than the 32×32 crop.*small=reflect, small=resize"),
         ({"patches": 0}, "patches must be at least 1, not 0"),
         ({"mode": "dense"}, "crops are random or grid, not 'dense'"),
     ],
