@@ -81,7 +81,7 @@ def parse_rows(text: str, header: bool = True) -> pd.DataFrame:
     except csv.Error as error:
         raise InputError(f"is not CSV ({error})", line=reader.line_num) from error
     table = pd.DataFrame(rows, columns=list(MANIFEST_COLUMNS), dtype=str)
-    table["level"] = np.array(_converted(_whole, table["level"], lines), dtype=np.int64)
+    table["level"] = np.array(_converted(_level, table["level"], lines), dtype=np.int64)
     table["strength"] = np.array(_converted(_strength, table["strength"], lines), dtype=float)
     table["seed"] = pd.array(_converted(_seed, table["seed"], lines), dtype="Int64")
     return table
@@ -98,10 +98,14 @@ def _converted(convert: Callable[[str], Any], cells: Iterable[str], lines: Itera
     return values
 
 
-def _whole(text: str) -> int:
+def _whole(text: str, what: str) -> int:
     if not re.fullmatch(r"-?[0-9]{1,19}", text) or abs(int(text)) >= 2**63:
-        raise InputError(f"{text[:40]!r} is no whole number of 63 bits")
+        raise InputError(f"the {what} {text[:40]!r} is no whole number of 63 bits")
     return int(text)
+
+
+def _level(text: str) -> int:
+    return _whole(text, "level")
 
 
 def _strength(text: str) -> float:
@@ -112,7 +116,7 @@ def _strength(text: str) -> float:
 
 
 def _seed(text: str) -> Any:
-    if text and (seed := _whole(text)) < 0:
+    if text and (seed := _whole(text, "seed")) < 0:
         raise InputError(f"the seed {seed} is negative")
     return seed if text else pd.NA
 

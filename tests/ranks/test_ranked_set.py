@@ -118,7 +118,10 @@ BROKEN = {
     "other columns": (lambda rows: [row[:-1] for row in rows], "has the columns path, reference"),
     "no rows": (lambda rows: rows[:1], "lists no images"),
     "no header": (lambda rows: rows[1:], "has the columns"),
-    "level is no number": (lambda rows: [*rows, ["y", "x.png", "GB", "one", "1.0", "1", "0"]], "line 65: 'one'"),
+    "level is no number": (
+        lambda rows: [*rows, ["y", "x.png", "GB", "one", "1.0", "1", "0"]],
+        "line 65: the level 'one'",
+    ),
     "too many fields": (lambda rows: [*rows, [*rows[1], "more"]], "manifest.csv, line 65: 8 cells in place of 7"),
 }
 
