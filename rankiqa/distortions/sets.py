@@ -6,6 +6,8 @@ import reprlib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from rankiqa.distortions import laboratory
+from rankiqa.distortions.camera import types as camera
 from rankiqa.distortions.levels import TID2013_PSNR
 from rankiqa.distortions.registry import DISTORTIONS, Distortion
 from rankiqa.errors import InputError
@@ -26,14 +28,15 @@ SETS: dict[str, tuple[str, ...]] = {
         *("GN", "GNC", "SCN", "MN", "HFN", "IN", "QN", "GB", "ID|ID-NLM", "JPEG", "JP2K", "JPEGTE", "JP2KTE"),
         *("NEPN", "BW", "MSH", "MSL", "CCH", "CCL", "CS", "MGN", "CN", "LCNI", "CQD", "CA", "SSR"),
     ),
-    "mlive": tuple(name for name, d in DISTORTIONS.items() if "mlive" in d.levels and "+" in name),
+    "mlive": tuple(d.name for d in laboratory.TYPES if "mlive" in d.levels and "+" in d.name),
     "kadid10k": (
         *("GB", "LENS", "MOTION", "CDIFF", "CSHIFT", "CQD", "HSVSAT", "LABSAT", "JP2K", "JPEG", "GN", "GNC", "IN"),
         *("SPECKLE", "ID|ID-NLM", "BRIGHT", "DARK", "MSH", "MSL", "JITTER", "NEPN", "PIXEL", "QN", "CBLOCK", "SHARP"),
         *("CURVEH", "CURVEL"),
     ),
-    # Every type there is, each with the first of its tables; one of the two denoisers.
-    "all": tuple("ID|ID-NLM" if name == "ID" else name for name in DISTORTIONS if name != "ID-NLM"),
+    # Every type of the sets above, each with the first of its tables; one of the two denoisers.
+    "all": tuple("ID|ID-NLM" if d.name == "ID" else d.name for d in laboratory.TYPES if d.name != "ID-NLM"),
+    **({"camera": tuple(d.name for d in camera.TYPES)} if camera.TYPES else {}),
 }
 
 # From a type's name to its strengths, mildest first; None where they are found for each image
