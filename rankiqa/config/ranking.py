@@ -52,6 +52,7 @@ class RankModelConfig:
         crop: side of the square crop in pixels; none: the network's own (224 or 227).
         dropout: probability; none: the network's own.
         channels_last: memory layout, faster for most convolutional networks.
+        freeze_until: the first layer of the backbone that learns, by its name, as features.6; none: all learn.
     """
 
     name: str = "shallow"
@@ -60,6 +61,7 @@ class RankModelConfig:
     crop: int | None = None
     dropout: float | None = None
     channels_last: bool = True
+    freeze_until: str | None = None
 
 
 @dataclass

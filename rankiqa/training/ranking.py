@@ -13,6 +13,7 @@ from rankiqa.errors import InputError
 from rankiqa.extras import extra
 from rankiqa.losses import hardest_pairs_hinge, pair_statistics, pairwise_hinge
 from rankiqa.models import RankModel, build_model
+from rankiqa.models.freezing import freeze_until
 from rankiqa.models.reference import MOST, Reference
 from rankiqa.ranks.online import OnlineSet
 from rankiqa.ranks.protocol import Ranks
@@ -24,9 +25,6 @@ from rankiqa.training.loop import Rows, Trainer
 from rankiqa.training.rank_validation import NUMBERS, score_ranks, summarize, validation_items
 from rankiqa.training.ranked_batches import RankedBatches
 from rankiqa.training.samplers import make_sampler
-
-with extra("train"):
-    from accelerate import Accelerator
 
 with extra("train"):
     from accelerate import Accelerator
@@ -110,6 +108,8 @@ class RankTrainer(Trainer):
         torch.manual_seed(derive_seed(config.seed, "weights"))
         m = config.model
         model = build_model(m.name, m.weights, m.preprocessing, m.crop, m.dropout)
+        if m.freeze_until is not None:
+            freeze_until(model, m.freeze_until)
         self._check_sizes(model)
         super().__init__(config, accelerator, model, self.train_set.fingerprint)
 
