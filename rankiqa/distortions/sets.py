@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import reprlib
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -14,7 +15,7 @@ from rankiqa.errors import InputError
 from rankiqa.extras import MissingExtra
 from rankiqa.yaml_file import read_yaml
 
-PAPER, PSNR = "paper", "psnr"
+PAPER, PSNR, EVEN = "paper", "psnr", "even:"
 
 # Two names with a bar between them: the first whose optional package is installed.
 _TID2013 = (
@@ -45,39 +46,34 @@ Strengths = Mapping[str, tuple[float, ...] | None]
 
 
 def resolve(text: str) -> tuple[Distortion, ...]:
-    """The distortions that `text` names: a set ("live") or names with commas ("GB,JPEG").
+    """The distortions that `text` names: sets and names with commas ("live", "GB,JPEG", "camera,codecs").
 
     Raises:
         InputError: a name is unknown (the message lists those that are known) or given twice, or there is none.
         MissingExtra: a type needs an optional package that is not installed.
     """
-    names = [_first_available(entry) for entry in SETS[text]] if text in SETS else _split(text)
-    for position, name in enumerate(names):
-        if name not in DISTORTIONS:
-            known = ", ".join([*SETS, *DISTORTIONS])
-            raise InputError(f"unknown distortion {name!r}; known: {known}")
-        if name in names[:position]:
-            raise InputError(f"distortion {name!r} is given twice", cure="name each once")
-        if (extra := DISTORTIONS[name].extra) and not DISTORTIONS[name].available:
-            raise MissingExtra(extra, extra)  # its one package has its name
-    return tuple(DISTORTIONS[name] for name in names)
+    return tuple(DISTORTIONS[name] for name in _tables(text))
 
 
 def plan(distortions: str, levels: str = PAPER) -> Strengths:
     """Types and strengths of a ranked set.
 
     Args:
-        distortions: a set or names, as `resolve` takes them.
-        levels: "paper" for the set's published strengths (for names: the first table that each type has), "psnr" for
+        distortions: sets and names, as `resolve` takes them. A type of two sets is there once, as the first has it.
+        levels: "paper" for the set's published strengths (for names: the first table that each type has), "even:7" for
+            7 strengths of each type, evenly from the mildest to the strongest of those (`Distortion.at`), "psnr" for
             strengths that give each image TID2013's PSNR where the type allows it, or the path of a YAML file with the
             strengths of some types, `GB: [1, 2, 4]`; the other types keep the published ones.
 
     Raises:
-        InputError: an unknown type, level table or file, a strength out of range, or strengths that do not rise.
+        InputError: an unknown type, level table or file, a strength out of range, strengths that do not rise, or more
+            even levels than a type has strengths.
         MissingExtra: a type needs an optional package that is not installed.
     """
-    found = resolve(distortions)
-    strengths = {d.name: _published(d, distortions) for d in found}
+    tables = _tables(distortions)
+    if levels.startswith(EVEN):
+        return {name: _even(DISTORTIONS[name], table, levels) for name, table in tables.items()}
+    strengths = {name: DISTORTIONS[name].levels[table] for name, table in tables.items()}
     if levels == PSNR:
         return {name: None if DISTORTIONS[name].psnr else of_type for name, of_type in strengths.items()}
     if levels != PAPER:
@@ -90,7 +86,7 @@ def plan(distortions: str, levels: str = PAPER) -> Strengths:
 def stand_ins(names: Collection[str], text: str) -> list[str]:
     """A line for each type of the set `text` that stands in for one whose optional package is missing."""
     lines = []
-    for entry in SETS.get(text, ()):
+    for entry in (entry for part in text.split(",") for entry in SETS.get(part.strip(), ())):
         first, _, second = entry.partition("|")
         if second in names:
             wanted, other = DISTORTIONS[first], DISTORTIONS[second]
@@ -106,8 +102,33 @@ def number_of_levels(strengths: tuple[float, ...] | None) -> int:
     return len(TID2013_PSNR if strengths is None else strengths)
 
 
-def _split(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",")]
+def _tables(text: str) -> dict[str, str]:
+    """From each type that `text` names to the table of its levels: the set's own, or the type's first."""
+    tables: dict[str, str] = {}
+    for part in text.split(","):
+        part = part.strip()
+        names = [_first_available(entry) for entry in SETS[part]] if part in SETS else [part]
+        for name in names:
+            if name not in DISTORTIONS:
+                known = ", ".join([*SETS, *DISTORTIONS])
+                raise InputError(f"unknown distortion {name!r}; known: {known}")
+            if name in tables and part not in SETS:
+                raise InputError(f"distortion {name!r} is given twice", cure="name each once")
+            distortion = DISTORTIONS[name]
+            if distortion.extra and not distortion.available:
+                raise MissingExtra(distortion.package or distortion.extra, distortion.extra)
+            tables.setdefault(name, part if part in distortion.levels else next(iter(distortion.levels)))
+    return tables
+
+
+def _even(distortion: Distortion, table: str, levels: str) -> tuple[float, ...]:
+    count = levels.removeprefix(EVEN)
+    if not re.fullmatch("[0-9]{1,6}", count) or not int(count):
+        raise InputError(f"levels {levels}: give a number from 1 on, such as {EVEN}7", options=("levels",))
+    try:
+        return distortion.scale(table).even(int(count))
+    except InputError as error:
+        raise error.but(reason=f"{distortion.name}: {error.reason}", options=("levels",)) from None
 
 
 def _first_available(entry: str) -> str:
@@ -115,14 +136,9 @@ def _first_available(entry: str) -> str:
     return next((name for name in names if DISTORTIONS[name].available), names[-1])
 
 
-def _published(distortion: Distortion, text: str) -> tuple[float, ...]:
-    table = text if text in distortion.levels else next(iter(distortion.levels))
-    return distortion.levels[table]
-
-
 def _read(path: str, known: Collection[str]) -> dict[str, tuple[float, ...]]:
     if not Path(path).is_file():
-        cure = f"give {PAPER}, {PSNR} or a YAML file"
+        cure = f"give {PAPER}, {EVEN}7, {PSNR} or a YAML file"
         raise InputError("no such level table or file", path=path, cure=cure, options=("levels",))
     content = read_yaml(path)
     if not isinstance(content, dict) or not content:

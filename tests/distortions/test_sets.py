@@ -206,5 +206,31 @@ def test_a_file_of_levels_that_cannot_be(content, words, tmp_path):
 
 
 def test_an_unknown_level_table_is_named():
-    with pytest.raises(InputError, match=r"papre: no such level table or file; give paper, psnr or .* \(levels\)"):
+    with pytest.raises(InputError, match=r"papre: no such level table or file; give paper, even:7, .* \(levels\)"):
         plan("live", "papre")
+
+
+def test_even_levels_run_from_the_sets_first_strength_to_its_last():
+    found = plan("tid2013", "even:7")
+    assert found["GB"][0] == 7 / 6
+    assert found["GB"][-1] == 91 / 6
+    assert found["QN"] == (9, 8, 7, 6, 5, 4, 3)
+    assert {len(strengths) for strengths in found.values()} == {7}
+
+
+@pytest.mark.parametrize("levels", ["even:0", "even:", "even:-1", "even:x", "even:1.5", "even:9999999"])
+def test_a_wrong_number_of_even_levels_is_refused(levels):
+    with pytest.raises(InputError, match=rf"levels {levels}: give a number from 1 on, such as even:7 \(levels\)"):
+        plan("live", levels)
+
+
+def test_a_type_without_so_many_strengths_is_named():
+    with pytest.raises(InputError, match=r"QN: from 9 to 3 there are 7 whole strengths, not 8 \(levels\)"):
+        plan("tid2013", "even:8")
+
+
+def test_sets_go_together_and_a_type_of_two_is_there_once_as_the_first_has_it():
+    both = plan("kadid10k, live")
+    assert tuple(both) == tuple(dict.fromkeys([*plan("kadid10k"), *plan("live")]))
+    assert both["JPEG"] == plan("kadid10k")["JPEG"]
+    assert plan("live,SCN")["SCN"] == plan("SCN")["SCN"]
