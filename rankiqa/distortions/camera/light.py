@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
 _STEPS = 65535  # of the table back: a step is at most 0.05 of a code value, where the curve is steepest
+
+KNEE = 0.8  # of white: pixel value 231, where the shoulder begins
+BRIGHTEST = 4.0  # times white: two stops, what a sensor's raw file keeps above the photo's white
+_BEND = 1 / (1 - KNEE) - 1 / (BRIGHTEST - KNEE)
 
 
 def srgb_to_linear(code: np.ndarray) -> np.ndarray:
@@ -19,18 +24,50 @@ def linear_to_srgb(light: np.ndarray) -> np.ndarray:
     return np.where(light <= 0.0031308, light * 12.92, 1.055 * np.maximum(light, 0) ** (1 / 2.4) - 0.055)
 
 
+def above_the_knee(light: np.ndarray) -> np.ndarray:
+    """The light on the sensor, on [0, `BRIGHTEST`], of light on [0, 1] in the photo: float64."""
+    over = np.maximum(np.asarray(light, np.float64) - KNEE, 0)
+    return np.minimum(light, KNEE) + over / (1 - _BEND * over)
+
+
+def below_white(radiance: np.ndarray) -> np.ndarray:
+    """The light on [0, 1] in the photo of light on the sensor: float64, the inverse of `above_the_knee`."""
+    over = np.maximum(np.asarray(radiance, np.float64) - KNEE, 0)
+    return np.minimum(radiance, KNEE) + over / (1 + _BEND * over)
+
+
 _TO_LINEAR = srgb_to_linear(np.arange(256) / 255).astype(np.float32)
 _TO_SRGB = np.rint(255 * linear_to_srgb(np.arange(_STEPS + 1) / _STEPS)).astype(np.uint8)
+_TO_RADIANCE = above_the_knee(_TO_LINEAR).astype(np.float32)
+_TO_PHOTO = np.rint(255 * linear_to_srgb(below_white(BRIGHTEST * np.arange(_STEPS + 1) / _STEPS))).astype(np.uint8)
 
 
 def to_light(image: np.ndarray) -> np.ndarray:
     """Light on [0, 1], white 1, of a uint8 sRGB image: float32, a new array of the same shape."""
-    return _TO_LINEAR[image]
+    return cv2.LUT(image, _TO_LINEAR)
 
 
 def to_pixels(light: np.ndarray) -> np.ndarray:
-    """The uint8 sRGB image of `light`, float on [0, 1], clipped above and below as a sensor and a file do it."""
-    steps = np.multiply(light, np.float32(_STEPS), dtype=np.float32)
-    np.clip(steps, 0, _STEPS, out=steps)
-    steps += np.float32(0.5)
-    return _TO_SRGB[steps.astype(np.uint16)]
+    """The uint8 sRGB image of `light`, float32 on [0, 1], clipped above and below as a sensor and a file do it."""
+    return _TO_SRGB.take(_steps(light, _STEPS))
+
+
+def to_radiance(image: np.ndarray) -> np.ndarray:
+    """The light that fell on the sensor, which the photo's highlights only hint at: float32 on [0, `BRIGHTEST`].
+
+    A camera presses what is brighter than white into the range by a shoulder. Up to `KNEE` this is `to_light`; above,
+    it rises ever more steeply, to `BRIGHTEST` at pixel value 255. `image` is uint8 sRGB; a new array of its shape.
+
+    Source: the curve is ours, a hyperbola that leaves the straight line smoothly, shaped as the cameras' responses of
+    Grossberg and Nayar (TPAMI 2004) are.
+    """
+    return cv2.LUT(image, _TO_RADIANCE)
+
+
+def to_photo(radiance: np.ndarray) -> np.ndarray:
+    """The uint8 sRGB image of light that fell on the sensor, float32 on [0, `BRIGHTEST`]: undoes `to_radiance`."""
+    return _TO_PHOTO.take(_steps(radiance, _STEPS / BRIGHTEST))
+
+
+def _steps(light: np.ndarray, steps: float) -> np.ndarray:
+    return cv2.addWeighted(light, steps, light, 0, 0, dtype=cv2.CV_16U)  # multiplies, rounds and clips in one pass
