@@ -8,6 +8,7 @@ from rankiqa.config.common import RunConfig, at_least, one_of
 from rankiqa.errors import InputError
 
 SOURCES = ("ranks", "online")
+STRENGTHS = ("levels", "continuous")
 SAMPLERS = ("efficient", "random_pairs", "hard_negatives")
 
 
@@ -20,8 +21,12 @@ class RankDataConfig:
             space on disk, new noise at every step, more work for the processor).
         ranks: ranks: folder of a ranked set (data_gen/make_ranks.py) to train on.
         pristine: online: folder of photos; none: the five photographs of scikit-image.
-        distortions: online: a set (live, tid2013, tid2013-24, kadid10k, mlive) or names of types with commas.
-        levels: online: paper (the published strengths), or a YAML file with the strengths of some types.
+        distortions: online: sets (live, tid2013, tid2013-24, kadid10k, mlive, all, camera, codecs, photo) and names of
+            types, with commas.
+        levels: online: paper (the published strengths), even:N (N of each type, evenly spread), or a YAML file with the
+            strengths of some types.
+        strengths: online: levels (those) or continuous (drawn anew for each image, anywhere between the mildest and the
+            strongest; the order of what was drawn is the rank).
         convert: online: take greyscale, transparent, CMYK and 16-bit photos too, converted to RGB.
         val: folder of another ranked set to validate on; none: photos to train on are held out.
         holdout: how many photos to hold out where there is no `val`; drawn with the seed.
@@ -34,6 +39,7 @@ class RankDataConfig:
     pristine: str | None = None
     distortions: str = "live"
     levels: str = "paper"
+    strengths: str = "levels"
     convert: bool = False
     val: str | None = None
     holdout: int = 0
@@ -135,6 +141,7 @@ class RankConfig(RunConfig):
     def check(self) -> None:
         """Raise `InputError`, naming the key, for a value that no ranking run can have."""
         one_of("data.source", self.data.source, SOURCES)
+        one_of("data.strengths", self.data.strengths, STRENGTHS)
         one_of("batch.sampler", self.batch.sampler, SAMPLERS)
         one_of("loss.reduction", self.loss.reduction, ("pairs", "images"))
         super().check()
@@ -145,5 +152,11 @@ class RankConfig(RunConfig):
         at_least("batch.images", self.batch.images, 1)
         at_least("batch.pairs", self.batch.pairs, 1)
         at_least("loss.margin", self.loss.margin, 0)
+        if self.data.strengths != "levels" and self.data.source != "online":
+            raise InputError(
+                "data.strengths continuous needs photos that are distorted while training",
+                cure="give",
+                options=("data.source=online",),
+            )
         if self.data.val and (self.data.holdout or self.data.holdout_names):
             raise InputError("data.val and data.holdout exclude each other", cure="give the one or the other")

@@ -17,6 +17,7 @@ import numpy as np
 
 from rankiqa.distortions import DISTORTIONS
 from rankiqa.distortions.cropping import distort_crop
+from rankiqa.distortions.scale import Scale
 from rankiqa.distortions.sets import PAPER, PSNR, plan
 from rankiqa.errors import InputError
 from rankiqa.images import builtin_photos
@@ -25,6 +26,7 @@ from rankiqa.images.listing import list_images
 from rankiqa.images.photos import Photo, read_all_photos
 from rankiqa.images.reading import read_image
 from rankiqa.ranks.ranked_set import image_seed
+from rankiqa.seeding import generator
 
 # Decoded photos that a process keeps. A batch, and a validation, use a photo at all its levels in a row.
 _KEPT = 2
@@ -40,6 +42,7 @@ class OnlineSet:
         strengths: From the name of each type to its strengths, the mildest first: level 1 is the first.
         seed: Of the whole images: those that `make_ranks` writes with this seed.
         convert: Take greyscale, transparent, CMYK and 16-bit photos too, as `read_image` does.
+        continuous: A crop's level is drawn, and lies between the levels; whole images keep to them.
     """
 
     folder: Path
@@ -47,6 +50,7 @@ class OnlineSet:
     strengths: dict[str, tuple[float, ...]]
     seed: int = 0
     convert: bool = False
+    continuous: bool = False
 
     @classmethod
     def find(
@@ -56,6 +60,7 @@ class OnlineSet:
         levels: str = PAPER,
         seed: int = 0,
         convert: bool = False,
+        continuous: bool = False,
     ) -> OnlineSet:
         """All photos in the folder `pristine`, at any depth; None takes those of `builtin_photos`.
 
@@ -77,7 +82,7 @@ class OnlineSet:
         else:
             folder, references = Path(pristine), list_images(pristine)
         in_order = {name: found for name in DISTORTIONS if (found := strengths.get(name)) is not None}
-        return cls(folder, tuple(references), in_order, seed, convert)
+        return cls(folder, tuple(references), in_order, seed, convert, continuous)
 
     @property
     def distortions(self) -> tuple[str, ...]:
@@ -97,9 +102,9 @@ class OnlineSet:
 
     @cached_property
     def fingerprint(self) -> dict[str, str]:
-        """SHA-256 of the photos' names and pixels, the types, their strengths and the seed."""
+        """SHA-256 of the photos' names and pixels, the types, their strengths and how they are drawn, and the seed."""
         photos = [(name, self.photos[name].sha256) for name in self.references]
-        text = json.dumps([photos, list(self.strengths.items()), self.seed])
+        text = json.dumps([photos, list(self.strengths.items()), self.seed, *([True] if self.continuous else [])])
         return {"online_sha256": hashlib.sha256(text.encode()).hexdigest()}
 
     def select(self, references: Iterable[str]) -> OnlineSet:
@@ -122,8 +127,23 @@ class OnlineSet:
         rng = np.random.default_rng(image_seed(self.seed, reference, distortion, level))
         return DISTORTIONS[distortion](photo, self._strength(distortion, level), rng)
 
+    def draw_level(self, reference: str, distortion: str, level: int, seed: int = 0) -> float:
+        """The level itself; `continuous`, one drawn from `seed`, in the part of the scale that is the level's.
+
+        The strengths from the mildest to the strongest are shared out evenly to the levels, so that those of one photo
+        stay in order and a step sees weak and strong ones. What is drawn counts as the levels do: 2.5 is halfway from
+        level 2 to level 3. Strengths that are whole numbers may come out the same; then the levels do too.
+        """
+        of_type = self.strengths[distortion]
+        most = len(of_type) - 1
+        if not (self.continuous and level and most):
+            return level
+        t = (level - 1 + generator(seed, "strength", reference, distortion, level).random()) / len(of_type)
+        scale = Scale(of_type, DISTORTIONS[distortion].whole)
+        return 1 + most * (scale.place(scale.at(t)) if scale.whole else t)
+
     def crop(
-        self, reference: str, distortion: str, level: int, size: int, rng: np.random.Generator, seed: int = 0
+        self, reference: str, distortion: str, level: float, size: int, rng: np.random.Generator, seed: int = 0
     ) -> np.ndarray:
         """A size×size part of a distorted photo at a place drawn from `rng`, the rest of it not distorted if possible.
 
@@ -141,10 +161,13 @@ class OnlineSet:
         strength = self._strength(distortion, level)
         return distort_crop(DISTORTIONS[distortion], photo, strength, draws, top, left, size)
 
-    def _strength(self, distortion: str, level: int) -> float:
-        if level not in self.levels.get(distortion, ()):
+    def _strength(self, distortion: str, level: float) -> float:
+        of_type = self.strengths.get(distortion, ())
+        if not 1 <= level <= len(of_type):
             raise InputError(f"no {distortion} level {level}; there is {self.levels}", path=self.folder)
-        return self.strengths[distortion][level - 1]
+        if level == int(level):
+            return of_type[int(level) - 1]
+        return Scale(of_type, DISTORTIONS[distortion].whole).at((level - 1) / (len(of_type) - 1))
 
     def _photo(self, reference: str) -> np.ndarray:
         return _read(self.folder / reference, self.convert)

@@ -44,7 +44,13 @@ class Ranks(Protocol):
     def image(self, reference: str, distortion: str, level: int) -> np.ndarray:
         """A whole image, uint8 H×W×3, always the same. It may be read-only."""
 
+    def draw_level(self, reference: str, distortion: str, level: int, seed: int = 0) -> float:
+        """The level of a crop: `level` itself, or one drawn from `seed` near it, where strengths are continuous."""
+
     def crop(
-        self, reference: str, distortion: str, level: int, size: int, rng: np.random.Generator, seed: int = 0
+        self, reference: str, distortion: str, level: float, size: int, rng: np.random.Generator, seed: int = 0
     ) -> np.ndarray:
-        """A size×size part of an image at a place drawn from `rng`; noise that is made anew draws from `seed`."""
+        """A size×size part of an image at a place drawn from `rng`; noise that is made anew draws from `seed`.
+
+        `level` is what `draw_level` gave.
+        """

@@ -108,11 +108,15 @@ class RankedSet:
         """The pixels of an image, uint8 H×W×3; level 0 gives the pristine one."""
         return read_image(self.row_path(reference, distortion, level))
 
+    def draw_level(self, reference: str, distortion: str, level: int, seed: int = 0) -> int:
+        """The level itself, as the images are there; `seed` is not used."""
+        return level
+
     def crop(
-        self, reference: str, distortion: str, level: int, size: int, rng: np.random.Generator, seed: int = 0
+        self, reference: str, distortion: str, level: float, size: int, rng: np.random.Generator, seed: int = 0
     ) -> np.ndarray:
         """A size×size part of an image at a place drawn from `rng`; `seed` is not used, as the image is there."""
-        path = self.row_path(reference, distortion, level)
+        path = self.row_path(reference, distortion, int(level))
         try:
             return random_crop(read_image(path), size, rng)
         except InputError as error:
@@ -143,7 +147,7 @@ class RankedSet:
         return RankedSet(self.folder, self.table[self.table["reference"].isin(wanted)].reset_index(drop=True))
 
 
-def image_seed(seed: int, reference: str, distortion: Distortion | str, level: int) -> int:
+def image_seed(seed: int, reference: str, distortion: Distortion | str, level: float) -> int:
     """The seed that one image of the set draws from.
 
     All levels of a nested type share theirs, so that the places that a level hits are among the next level's.

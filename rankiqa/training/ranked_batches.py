@@ -16,7 +16,8 @@ class RankedBatches:
 
     Every image has a crop of its own place, drawn from the seed, the step and its place in the batch; `aligned`, all
     levels of a photo and a type have one place. An online set distorts anew at each step; what it draws depends on the
-    seed, the step and the image. The pairs are made over the images of all processes (see `rankiqa.training.loop`).
+    seed, the step and the image. Levels of continuous strengths are fractions. The pairs are made over the images of
+    all processes (see `rankiqa.training.loop`).
 
     Args:
         ranks: the images.
@@ -43,15 +44,17 @@ class RankedBatches:
 
     def __getitem__(self, step: int) -> Batch:
         items = self.sampler.batch(step)
+        seed = derive_seed(self.seed, "distort", step)
+        levels = [self.ranks.draw_level(item.reference, item.distortion, item.level, seed) for item in items]
         mine = own_places(len(items), self.rank, self.processes)
-        images = np.stack([self._crop(step, place, items[place]) for place in mine])
+        images = np.stack([self._crop(step, place, items[place], levels[place], seed) for place in mine])
         return {
             "images": torch.from_numpy(images.transpose(0, 3, 1, 2)),
             "group": torch.tensor([item.group for item in items]),
-            "level": torch.tensor([item.level for item in items]),
+            "level": torch.tensor(levels),
         }
 
-    def _crop(self, step: int, place: int, item: Item) -> np.ndarray:
+    def _crop(self, step: int, place: int, item: Item, level: float, seed: int) -> np.ndarray:
         what: tuple[str | int, ...] = (item.reference, item.distortion) if self.aligned else (place,)
-        rng, seed = generator(self.seed, "crop", step, *what), derive_seed(self.seed, "distort", step)
-        return self.ranks.crop(item.reference, item.distortion, item.level, self.crop, rng, seed)
+        rng = generator(self.seed, "crop", step, *what)
+        return self.ranks.crop(item.reference, item.distortion, level, self.crop, rng, seed)

@@ -34,7 +34,8 @@ def open_ranks(config: RankConfig) -> Ranks:
     """All the images that the settings name."""
     data = config.data
     if data.source == "online":
-        return OnlineSet.find(data.pristine, data.distortions, data.levels, config.seed, data.convert)
+        continuous = data.strengths == "continuous"
+        return OnlineSet.find(data.pristine, data.distortions, data.levels, config.seed, data.convert, continuous)
     return RankedSet.read(data.ranks)
 
 

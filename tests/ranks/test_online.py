@@ -221,3 +221,61 @@ def test_what_cannot_be_used_is_named(online, photo_folder, monkeypatch):
         monkeypatch.setattr(photo_files.os, "cpu_count", lambda threads=threads: threads)
         with pytest.raises(InputError, match=r"a/x\.png"):
             _ = OnlineSet.find(photo_folder).photos
+
+
+@pytest.fixture
+def continuous(photo_folder):
+    return OnlineSet.find(photo_folder, TYPES, seed=7, continuous=True)
+
+
+def test_continuous_levels_are_drawn_evenly_over_the_whole_scale_and_stay_in_order(continuous):
+    reference = continuous.references[0]
+    draws = np.array([[continuous.draw_level(reference, "GB", k, seed) for k in range(6)] for seed in range(400)])
+    assert (draws[:, 0] == 0).all()
+    assert (np.diff(draws, axis=1) > 0).all()
+    t = np.sort((draws[:, 1:] - 1).ravel()) / 4  # on [0, 1], each fifth of it with a fifth of the draws
+    assert np.abs(t - np.linspace(0, 1, len(t))).max() < 0.02
+    assert len(np.unique(draws[:, 1:])) == 2000
+
+
+def test_the_strength_of_a_continuous_level_is_that_of_its_place_on_the_scale(continuous):
+    photo = read_image(continuous.folder / "x.png")
+    for name, level in (("GB", 2.5), ("GB", 3), ("MSL", 1.25)):
+        strength = DISTORTIONS[name].at((level - 1) / (len(continuous.strengths[name]) - 1))
+        made = DISTORTIONS[name](photo, strength, np.random.default_rng(0))
+        crop = continuous.crop("x.png", name, level, 48, np.random.default_rng(level != 3), 1)
+        top, left = random_place(photo, 48, np.random.default_rng(level != 3))
+        assert np.abs(crop - made[top : top + 48, left : left + 48].astype(int)).max() <= 1
+
+
+def test_whole_strengths_that_come_out_the_same_are_one_level(continuous):
+    strengths = continuous.strengths["JPEG"]
+    drawn = [continuous.draw_level("x.png", "JPEG", level, seed) for level in (3, 4, 5) for seed in range(60)]
+    of_level = {level: continuous._strength("JPEG", level) for level in drawn}
+    assert len(set(of_level.values())) == len(of_level) <= 10  # qualities 10 to 0
+    assert all(strength == int(strength) and 0 <= strength <= 10 for strength in of_level.values())
+    assert sorted(of_level, key=of_level.get, reverse=True) == sorted(of_level)
+    assert strengths[-1] == 0
+
+
+def test_batches_of_continuous_strengths_depend_on_the_seed_alone(continuous):
+    def batches(**options):
+        return RankedBatches(continuous, sampler(continuous), 48, seed=3, **options)
+
+    plain = list(load_batches(batches(), 0, 3, 0))
+    for a, b in zip(plain, load_batches(batches(), 0, 3, 2), strict=True):
+        assert all(torch.equal(a[key], b[key]) for key in a)
+    part = batches(rank=1, processes=2)[2]
+    assert torch.equal(part["images"], plain[2]["images"][1::2])
+    assert torch.equal(part["level"], plain[2]["level"])
+    levels = [item.level for item in batches().sampler.batch(0)]
+    drawn = plain[0]["level"]
+    assert drawn.is_floating_point() and not torch.equal(drawn, plain[1]["level"])
+    assert [level == 0 for level in levels] == (drawn == 0).tolist()
+    # The same order within a photo and type, whatever was drawn.
+    assert all((a < b) == (c < d) for a, b, c, d in zip(levels, levels[1:], drawn, drawn[1:], strict=False) if a < b)
+
+
+def test_a_set_of_continuous_strengths_is_another_one_for_a_run(online, continuous):
+    assert online.fingerprint != continuous.fingerprint
+    assert continuous.select(continuous.references[:2]).continuous

@@ -27,7 +27,9 @@ def online(ranks):
     )
 
 
-def test_an_online_run_resumed_ends_with_bit_equal_weights(online, tmp_path):
+@pytest.mark.parametrize("strengths", ["levels", "continuous"])
+def test_an_online_run_resumed_ends_with_bit_equal_weights(online, tmp_path, strengths):
+    online = dataclasses.replace(online, strengths=strengths)
     RankTrainer(settings(None, tmp_path / "whole", data=online, steps=4)).run()
     parts = settings(None, tmp_path / "parts", data=online, steps=2)
     RankTrainer(parts).run()
@@ -54,6 +56,17 @@ def test_an_online_run_resumed_ends_with_bit_equal_weights(online, tmp_path):
         RankTrainer(again)
 
 
+def test_what_is_frozen_stays_as_it_was_drawn(ranks, tmp_path):
+    config = settings(ranks, tmp_path / "run", steps=2)
+    config.model.freeze_until = "features.6"
+    trainer = RankTrainer(config)
+    before = {name: value.clone() for name, value in trainer.model.backbone.named_parameters()}
+    trainer.run()
+    after = weights(tmp_path / "run")
+    kept = {name for name in before if torch.equal(before[name], after[name])}
+    assert kept == {name for name in before if name.split(".")[:2] in [["features", str(k)] for k in range(6)]}
+
+
 def test_an_online_set_is_validated_on_the_images_of_the_ranked_set(ranks, online, tmp_path):
     sources = {"disk": RankDataConfig(ranks=str(ranks), holdout=2), "online": dataclasses.replace(online, holdout=2)}
     rows = [RankTrainer(settings(None, tmp_path / name, data=data)).validate() for name, data in sources.items()]
@@ -64,6 +77,12 @@ def test_an_online_set_is_validated_on_the_images_of_the_ranked_set(ranks, onlin
     ("changes", "message"),
     [
         (["--data.source", "offline"], "data.source must be one of ranks, online; got 'offline'"),
+        (["--data.strengths", "any"], "data.strengths must be one of levels, continuous; got 'any'"),
+        (["--data.levels", "even:0"], "levels even:0: give a number from 1 on, such as even:7 (--data.levels)"),
+        (
+            ["--data.source", "ranks", "--data.strengths", "continuous"],
+            "data.strengths continuous needs photos that are distorted while training; give (--data.source online)",
+        ),
         (["--data.distortions", "GB,XY"], "unknown distortion 'XY'; known: live"),
         (["--data.levels", "mild"], "mild: no such level table or file"),
         (["--data.levels", "psnr"], "levels psnr needs whole images"),
