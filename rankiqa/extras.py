@@ -7,7 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 # What is installed, where it is called otherwise than what is imported.
-_INSTALLED = {"google": "protobuf", "yaml": "pyyaml", "distributed": "dask", "onnx_ir": "onnx-ir"}
+_INSTALLED = {
+    "google": "protobuf",
+    "yaml": "pyyaml",
+    "distributed": "dask",
+    "onnx_ir": "onnx-ir",
+    "pillow_heif": "pillow-heif",
+    "pillow_jxl": "pillow-jxl-plugin",
+}
 
 
 class MissingExtra(ImportError):
@@ -17,12 +24,14 @@ class MissingExtra(ImportError):
         name: the package, as it is imported.
         extra: the extra of rankiqa that brings it.
         purpose: what it is needed for.
+        called: the package, as it is installed.
+        cure: the command that installs it.
     """
 
     def __init__(self, package: str, extra: str, purpose: str = "this") -> None:
-        called = _INSTALLED.get(package, package)
-        super().__init__(f'the package {called} is needed for {purpose}: pip install "rankiqa[{extra}]"', name=package)
-        self.extra, self.purpose = extra, purpose
+        self.extra, self.purpose, self.cure = extra, purpose, f'pip install "rankiqa[{extra}]"'
+        self.called = _INSTALLED.get(package, package)
+        super().__init__(f"the package {self.called} is needed for {purpose}: {self.cure}", name=package)
 
     def __reduce__(self) -> tuple:
         return type(self), (self.name, self.extra, self.purpose)

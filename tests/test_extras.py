@@ -28,6 +28,8 @@ BROUGHT_BY = {
     "distributed": "dask",
     "markupsafe": "jinja2",
     "onnx_ir": "onnx-ir",
+    "pillow_heif": "pillow-heif",
+    "pillow_jxl": "pillow-jxl-plugin",
 }
 # A process that has the mandatory packages alone, whatever is installed: the others are found by nobody.
 WITHOUT = """\
@@ -61,7 +63,7 @@ def read_setup():
 MANDATORY, EXTRAS = read_setup()
 ABSENT = {"accelerate", "bm3d", "dask", "distributed", "google", "h5py", "huggingface_hub", "jinja2", "joblib"}
 ABSENT |= {"jsonargparse", "markupsafe", "matplotlib", "onnx", "onnx_ir", "onnxruntime", "onnxscript", "openpyxl"}
-ABSENT |= {"shtab", "tensorboard", "timm", "torchmetrics", "yaml"}
+ABSENT |= {"pillow_heif", "pillow_jxl", "shtab", "tensorboard", "timm", "torchmetrics", "yaml"}
 
 
 BROUGHT = {required(line) for name in EXTRAS if name not in COLLECTIONS for line in EXTRAS[name]}

@@ -29,7 +29,11 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("image", metavar="IMAGE", help="PNG, JPEG, BMP, TIFF, WebP, JPEG 2000 or GIF")
+    add(
+        "image",
+        metavar="IMAGE",
+        help="PNG, JPEG, BMP, TIFF, WebP, JPEG 2000, GIF or AVIF; with their extras HEIC or JPEG XL",
+    )
     add("-o", "--out", required=True, metavar="PNG", help="the picture to write")
     add("--model", metavar="DIR|RUN|HUB_ID", help="a ranking network (default: the model that comes with the package)")
     add(

@@ -136,7 +136,7 @@ def _codecs() -> Iterable[Finding]:
 
     y, x = np.mgrid[:32, :48]
     image = np.stack([5 * x, 8 * y, 255 - 5 * x], axis=-1).astype(np.uint8)
-    for name in ("PNG", "BMP", "TIFF", "GIF", "JPEG", "WEBP", "JPEG2000"):
+    for name in ("PNG", "BMP", "TIFF", "GIF", "JPEG", "WEBP", "JPEG2000", "AVIF"):
         try:
             buffer = io.BytesIO()
             Image.fromarray(image).save(buffer, name)
@@ -153,7 +153,7 @@ def _codecs() -> Iterable[Finding]:
         jpeg2000(image, 20, np.random.default_rng(0))
         yield Finding("codecs", "JPEG 2000 at a given ratio", OK, "encodes")
     except Exception as error:
-        yield Finding("codecs", "JPEG 2000 at a given ratio", BROKEN, _line(error), 'pip install "pillow>=11"')
+        yield Finding("codecs", "JPEG 2000 at a given ratio", BROKEN, _line(error), 'pip install "pillow>=11.3"')
 
 
 def _model() -> Iterable[Finding]:

@@ -22,14 +22,16 @@ from rankiqa.printable import printable
 
 _EPILOG = f"""\
 what is read, and what is done to it:
-  formats          PNG, JPEG, BMP, TIFF, WebP, JPEG 2000 and GIF, told by their content
+  formats          PNG, JPEG, BMP, TIFF, WebP, JPEG 2000, GIF and AVIF, HEIC with the extra heic, JPEG XL with the extra
+                   jxl; told by their content
   alpha            laid on white
   grey             copied to the three channels
-  16 bits          divided by 257
+  over 8 bits      scaled to 8 and rounded
   CMYK             converted by Pillow, without a profile
   colour profiles  not applied
-  EXIF rotation    applied
-  several frames   the first one, of animations and of pages
+  rotation         applied: EXIF's, and that of HEIC, AVIF and JPEG XL
+  HDR gain maps    left aside, and said so once
+  several frames   the first one, of animations and of pages; an animated JPEG XL is refused
   small            below 32 px on a side: refused; smaller than the model's crop: mirrored at the borders, and noted (or
                    as --small says)
   large            above 200 megapixels: refused

@@ -7,7 +7,10 @@ from pathlib import Path
 
 from rankiqa.errors import InputError
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".jp2", ".gif"})
+SUFFIXES = frozenset(
+    {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".jp2", ".gif"}
+    | {".avif", ".heic", ".heif", ".hif", ".jxl"}
+)
 
 
 def list_images(root: str | os.PathLike[str]) -> list[str]:

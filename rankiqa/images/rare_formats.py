@@ -25,6 +25,11 @@ def too_large(path: Path, pixels: int, most: int) -> InputError:
     return InputError(f"has more than {most:,} pixels ({pixels:,})", path=path, cure="make it smaller")
 
 
+def many_frames(path: Path, count: int | str) -> InputError:
+    """The error for a file with several frames or pages."""
+    return InputError(f"has {count} frames or pages", path=path, cure="give one image a file")
+
+
 def blocks(size: tuple[int, int]) -> Iterator[Box]:
     """An image of (width, height) in parts of at most `BLOCK` pixels."""
     width, height = size

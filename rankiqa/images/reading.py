@@ -16,14 +16,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, features
 
 from rankiqa.errors import InputError
+from rankiqa.images.headers import AVIF, HEIF, JXL, Header, kind_of, read_header
 from rankiqa.images.listing import SUFFIXES
+from rankiqa.images.notes import note
+from rankiqa.images.plugins import decode_heif, decode_jxl
 from rankiqa.images.rare_formats import (
     blocks,
     eight_bits,
     has_sixteen_bits,
+    many_frames,
     part_of,
     tiff_tags,
     too_large,
@@ -33,7 +37,7 @@ from rankiqa.images.rare_formats import (
 MAX_PIXELS = 200_000_000  # more than cameras have; reading a JPEG of so many takes 1.4 GB
 FRAMES = ("error", "first")
 
-_FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "JPEG2000", "GIF")
+_FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "JPEG2000", "GIF", "AVIF")
 _GREY = ("1", "L", "LA", "La")
 _ALPHA = ("RGBA", "LA", "La", "PA")
 _ORIENTATION = 0x0112  # EXIF tag
@@ -52,6 +56,8 @@ _AS_STORED: dict[int, Callable[[np.ndarray], np.ndarray]] = {
 _MAX_SCANS = 100  # of a JPEG; a photo has ten. Each is a pass over all pixels, and an empty one takes 60 bytes
 _MAX_PAGES = 1000  # counted of a TIFF: Pillow's time for them grows with their square
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # of a JPEG, without those inside a scan
+GAIN_MAP = "its HDR gain map is left aside"
+_GAIN_MAP_MARKS = (b"hdrgm:Version", b"urn:iso:std:iso:ts:21496:-1", b"http://ns.apple.com/HDRGainMap/")
 _PILLOW = re.compile(r"PIL\.")
 _limit_lock = threading.Lock()
 if hasattr(os, "register_at_fork"):  # a process forked while a thread holds it would wait for ever
@@ -69,10 +75,11 @@ def read_image(
     everywhere (or, in a BMP, zero everywhere: an unused byte), are plain RGB.
 
     With `convert` also these are taken: greyscale (copied to the three channels), alpha (laid on white),
-    16 bits a channel (divided by 257 and rounded) and CMYK (Pillow's conversion, without a profile).
+    more than 8 bits a channel (scaled to 255 and rounded) and CMYK (Pillow's conversion, without a profile).
 
     Args:
-        path: a PNG, JPEG, BMP, TIFF, WebP, JPEG 2000 or GIF, whatever its suffix.
+        path: a PNG, JPEG, BMP, TIFF, WebP, JPEG 2000, GIF or AVIF, whatever its suffix; a HEIF (HEIC) with the extra
+            `heic`, a JPEG XL with the extra `jxl`. An HDR gain map is left aside, and noted.
         convert: take what is not RGB with 8 bits a channel too.
         frames: what becomes of a file with several frames or pages: "error", or "first" (the first is taken).
         max_pixels: the most that an image may have; one that claims more is refused before it is decoded. Pillow's own
@@ -80,8 +87,8 @@ def read_image(
 
     Raises:
         InputError: the file is missing, is no image, is cut short, has too many pixels, has several frames or pages
-            (unless `frames` is "first"), or, without `convert`, is greyscale, transparent, CMYK or has 16 bits a
-            channel. The message names the file.
+            (unless `frames` is "first"), needs an extra that is not installed, is an animated JPEG XL, or, without
+            `convert`, is greyscale, transparent, CMYK or has more than 8 bits a channel. The message names the file.
     """
     if frames not in FRAMES:
         raise InputError(f"frames must be {' or '.join(FRAMES)}, not {frames!r}")
@@ -139,6 +146,33 @@ def _pillow_limit(pixels: int) -> Iterator[int | None]:
 
 def _decode(path: Path, data: bytes, convert: bool, frames: str, max_pixels: int) -> tuple[Image.Image, int]:
     """The image with its pixels, 8 bits a channel, and the orientation in its EXIF data."""
+    kind = kind_of(data)
+    header = _check_header(path, data, kind, convert, max_pixels) if kind else Header()
+    if kind == HEIF:
+        return decode_heif(path, data, frames, max_pixels), 1
+    if kind == JXL:
+        decoded = decode_jxl(path, data, header)
+        return (decoded, 1) if isinstance(decoded, Image.Image) else _decode(path, decoded, convert, frames, max_pixels)
+    return _open(path, data, convert, frames, max_pixels)
+
+
+def _check_header(path: Path, data: bytes, kind: str, convert: bool, max_pixels: int) -> Header:
+    """The header of a HEIF, AVIF or JPEG XL; `InputError` for what is not to be decoded."""
+    if kind == AVIF and not features.check("avif"):
+        cure = 'pip install --force-reinstall "pillow>=11.3"'
+        raise InputError("is an AVIF, which the Pillow that is installed was built without", path=path, cure=cure)
+    header = read_header(data, kind)
+    if header.pixels > max_pixels:
+        raise too_large(path, header.pixels, max_pixels)
+    if header.bits > 8 and not convert:
+        raise _unconverted(path, f"has {header.bits} bits a channel", "save it with 8")
+    if header.gain_map:
+        note(path, GAIN_MAP)
+    return header
+
+
+def _open(path: Path, data: bytes, convert: bool, frames: str, max_pixels: int) -> tuple[Image.Image, int]:
+    """`_decode` for what Pillow reads by itself."""
     stream = io.BytesIO(data)
     try:
         with _pillow_limit(max_pixels) as usual:
@@ -156,10 +190,12 @@ def _decode(path: Path, data: bytes, convert: bool, frames: str, max_pixels: int
     if tile > max_pixels:  # Pillow looks at the image alone
         raise too_large(path, tile, max_pixels)
     if count > 1:
-        many = f"{count} or more" if count == _MAX_PAGES else count
-        raise InputError(f"has {many} frames or pages", path=path, cure="give one image a file")
-    if image.format in ("JPEG", "MPO") and _count_scans(data) > _MAX_SCANS:
-        raise InputError(f"has more than {_MAX_SCANS} scans, as no photo has", path=path, cure="save it anew")
+        raise many_frames(path, f"{count} or more" if count == _MAX_PAGES else count)
+    if image.format in ("JPEG", "MPO"):
+        if _count_scans(data) > _MAX_SCANS:
+            raise InputError(f"has more than {_MAX_SCANS} scans, as no photo has", path=path, cure="save it anew")
+        if _has_gain_map(image, data):
+            note(path, GAIN_MAP)
     if again and not convert:
         raise _unconverted(path, "has 16 bits a channel", "save it with 8")
     above = usual is not None and image.width * image.height > usual
@@ -189,6 +225,12 @@ def _count_frames(image: Image.Image) -> int:
             image.seek(count)
             count += 1
     return count
+
+
+def _has_gain_map(image: Image.Image, data: bytes) -> bool:
+    """Whether a JPEG has one (Ultra HDR, ISO 21496-1, Apple): a second picture that its metadata speak of."""
+    where = data if image.format == "MPO" else bytes(image.info.get("xmp") or b"")
+    return any(mark in where for mark in _GAIN_MAP_MARKS)
 
 
 def _count_scans(data: bytes) -> int:
