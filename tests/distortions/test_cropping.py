@@ -11,7 +11,8 @@ from rankiqa.distortions.psnr import psnr
 
 # Types whose noise is drawn for the window; the others give the whole image's own pixels.
 NOISY = [name for name, d in DISTORTIONS.items() if d.context is not None and ("+GN" in name or name in {
-    *("GN", "GNC", "SCN", "MN", "HFN", "IN", "ID-NLM", "MGN", "CN", "LCNI", "SPECKLE", "JITTER"),
+    *("GN", "GNC", "SCN", "MN", "HFN", "IN", "ID-NLM", "MGN", "CN", "LCNI", "SPECKLE", "JITTER", "LOWLIGHT"),
+    "LOWLIGHT-DN",
 })]  # fmt: skip
 LOCAL = [name for name, d in DISTORTIONS.items() if d.context is not None and name not in NOISY]
 WHOLE = [name for name, d in DISTORTIONS.items() if d.context is None]

@@ -152,7 +152,7 @@ def test_bm3d_or_a_stand_in_that_says_so(without_bm3d, monkeypatch):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("GB,blur", ["'blur'", "live, tid2013, tid2013-24, mlive, kadid10k, all, GB, GN"]),
+        ("GB,blur", ["'blur'", "live, tid2013, tid2013-24, mlive, kadid10k, all, camera, GB, GN"]),
         ("GB,GN,GB", ["'GB'", "twice"]),
         ("", ["''", "known"]),
     ],

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from skimage import color
 
 from rankiqa.distortions.camera import light
 
@@ -32,3 +33,14 @@ def test_the_shoulder_leaves_the_dark_alone_and_rises_ever_more_steeply_to_the_b
     slopes = np.diff(radiance[~below]) / np.diff(linear[~below])
     assert (np.diff(slopes) > 0).all()
     assert slopes[0] > 1
+
+
+def test_light_is_that_of_skimage():
+    grey = np.repeat(CODES[..., None], 3, axis=2)
+    assert light.to_light(grey)[..., 1] == pytest.approx(color.rgb2xyz(grey)[..., 1], abs=1e-6)
+
+
+def test_pixels_are_the_nearest_to_the_formulas_values():
+    values = np.random.default_rng(0).random((1, 20000)).astype(np.float32) ** 3
+    exact = 255 * np.where(values <= 0.0031308, 12.92 * values, 1.055 * values ** (1 / 2.4) - 0.055)
+    assert np.abs(light.to_pixels(values) - exact).max() < 0.5 + 0.03

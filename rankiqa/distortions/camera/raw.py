@@ -1,0 +1,47 @@
+"""Light as a sensor counts it, before the camera's tone curve makes a photo of it."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from rankiqa.distortions.camera.light import linear_to_srgb, srgb_to_linear
+
+_STEPS = 65535  # of the table back
+
+
+def tone_curve(code: np.ndarray) -> np.ndarray:
+    """The contrast that a camera gives its photos, on sRGB code values on [0, 1]: the smooth step 3x² − 2x³."""
+    code = np.asarray(code, np.float64)
+    return code * code * (3 - 2 * code)
+
+
+def inverse_tone_curve(code: np.ndarray) -> np.ndarray:
+    """What `tone_curve` makes `code`, on [0, 1], of: float64."""
+    return 0.5 - np.sin(np.arcsin(1 - 2 * np.asarray(code, np.float64)) / 3)
+
+
+# The light of each of the 256 code values, and the code values of all lights.
+RAW_OF_CODE = srgb_to_linear(inverse_tone_curve(np.arange(256) / 255))
+_TO_RAW = RAW_OF_CODE.astype(np.float32)
+_FROM_RAW = np.rint(255 * tone_curve(linear_to_srgb(np.arange(_STEPS + 1) / _STEPS))).astype(np.uint8)
+
+
+def to_raw(image: np.ndarray) -> np.ndarray:
+    """The light that a sensor counted, on [0, 1], 1 where it is full, of a uint8 H×W×3 sRGB image: float32.
+
+    It is the photo's light before the tone curve with which a camera gives its photos contrast: dark tones are brighter
+    in it, so that less light crushes them, as it does in photos. Source: Brooks et al., "Unprocessing Images for
+    Learned Raw Denoising", CVPR 2019; the colour matrix is left out.
+    """
+    return cv2.LUT(image, _TO_RAW)
+
+
+def from_raw(light: np.ndarray) -> np.ndarray:
+    """The uint8 sRGB image that a camera makes of float light on [0, 1] on its sensor, clipped: undoes `to_raw`."""
+    return _FROM_RAW.take(cv2.addWeighted(light, _STEPS, light, 0, 0, dtype=cv2.CV_16U))  # rounds and clips
+
+
+def scale_light(light: np.ndarray, gain: np.ndarray) -> np.ndarray:
+    """Multiply float32 H×W×3 light in place by a float32 H×W gain; gives the light."""
+    return cv2.multiply(light, cv2.merge((gain, gain, gain)), dst=light)
