@@ -7,7 +7,7 @@ import reprlib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from rankiqa.distortions import laboratory
+from rankiqa.distortions import codec_types, laboratory
 from rankiqa.distortions.camera import types as camera
 from rankiqa.distortions.levels import TID2013_PSNR
 from rankiqa.distortions.registry import DISTORTIONS, Distortion
@@ -17,7 +17,8 @@ from rankiqa.yaml_file import read_yaml
 
 PAPER, PSNR, EVEN = "paper", "psnr", "even:"
 
-# Two names with a bar between them: the first whose optional package is installed.
+# Two names with a bar between them: the first whose optional package is installed. None after the bar: the type is
+# left out where its package is missing.
 _TID2013 = (
     *("GN", "GNC", "HFN", "IN", "QN", "GB", "ID|ID-NLM", "JPEG", "JP2K", "NEPN", "BW"),
     *("MSH", "MSL", "CCH", "CCL", "CS", "MGN", "CQD", "CA"),
@@ -38,6 +39,7 @@ SETS: dict[str, tuple[str, ...]] = {
     # Every type of the sets above, each with the first of its tables; one of the two denoisers.
     "all": tuple("ID|ID-NLM" if d.name == "ID" else d.name for d in laboratory.TYPES if d.name != "ID-NLM"),
     **({"camera": tuple(d.name for d in camera.TYPES)} if camera.TYPES else {}),
+    "codecs": tuple(f"{d.name}|" if d.extra else d.name for d in codec_types.TYPES),
 }
 
 # From a type's name to its strengths, mildest first; None where they are found for each image
@@ -84,16 +86,20 @@ def plan(distortions: str, levels: str = PAPER) -> Strengths:
 
 
 def stand_ins(names: Collection[str], text: str) -> list[str]:
-    """A line for each type of the set `text` that stands in for one whose optional package is missing."""
+    """A line for each type of the sets in `text` that is not among `names`, as its optional package is missing.
+
+    It says which type stands in for it, or that it is left out, and which extra brings the package.
+    """
     lines = []
     for entry in (entry for part in text.split(",") for entry in SETS.get(part.strip(), ())):
-        first, _, second = entry.partition("|")
-        if second in names:
-            wanted, other = DISTORTIONS[first], DISTORTIONS[second]
-            lines.append(
-                f"{other.name}, {other.title}, stands in for {wanted.title}: "
-                f'the package {wanted.extra} is not installed (pip install "rankiqa[{wanted.extra}]")'
-            )
+        first, bar, second = entry.partition("|")
+        if bar and first not in names:
+            wanted = DISTORTIONS[first]
+            what = f"without {first}"
+            if second:
+                what = f"{second}, {DISTORTIONS[second].title}, stands in for {wanted.title}"
+            extra = wanted.extra or ""
+            lines.append(f"{what}: {MissingExtra(wanted.package or extra, extra, first)}")
     return lines
 
 
@@ -107,7 +113,7 @@ def _tables(text: str) -> dict[str, str]:
     tables: dict[str, str] = {}
     for part in text.split(","):
         part = part.strip()
-        names = [_first_available(entry) for entry in SETS[part]] if part in SETS else [part]
+        names = list(filter(None, map(_first_available, SETS[part]))) if part in SETS else [part]
         for name in names:
             if name not in DISTORTIONS:
                 known = ", ".join([*SETS, *DISTORTIONS])
@@ -132,8 +138,9 @@ def _even(distortion: Distortion, table: str, levels: str) -> tuple[float, ...]:
 
 
 def _first_available(entry: str) -> str:
+    """The type that an entry of a set is here; "" for one that is left out."""
     names = entry.split("|")
-    return next((name for name in names if DISTORTIONS[name].available), names[-1])
+    return next((name for name in names if name and DISTORTIONS[name].available), names[-1])
 
 
 def _read(path: str, known: Collection[str]) -> dict[str, tuple[float, ...]]:

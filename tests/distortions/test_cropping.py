@@ -14,7 +14,9 @@ NOISY = [name for name, d in DISTORTIONS.items() if d.context is not None and ("
     *("GN", "GNC", "SCN", "MN", "HFN", "IN", "ID-NLM", "MGN", "CN", "LCNI", "SPECKLE", "JITTER", "LOWLIGHT"),
     "LOWLIGHT-DN",
 })]  # fmt: skip
-LOCAL = [name for name, d in DISTORTIONS.items() if d.context is not None and name not in NOISY]
+# Encoders that code a block by what they made of those before it: nearly the whole image's.
+NEAR = ["WEBP", "AVIF", "JXL", "HEIC", "H264", "HEVC"]
+LOCAL = [name for name, d in DISTORTIONS.items() if d.context is not None and name not in (*NOISY, *NEAR)]
 WHOLE = [name for name, d in DISTORTIONS.items() if d.context is None]
 SIZE = 64
 SEEDS = 32
@@ -58,6 +60,21 @@ def test_a_crop_of_what_draws_no_noise_is_that_of_the_whole_image(name, odd):
             assert difference.max() <= 1
             assert np.count_nonzero(difference) <= 0.001 * difference.size  # ties that are rounded the other way
             assert part.flags.c_contiguous and part.base is None
+
+
+@pytest.mark.parametrize("name", NEAR)
+def test_a_crop_by_an_encoder_is_as_far_off_as_that_of_the_whole_image_and_nearer_to_it(name, odd):
+    if not DISTORTIONS[name].available:
+        pytest.skip(f"needs the extra {DISTORTIONS[name].extra}")
+    for strength in strengths(name):
+        whole = DISTORTIONS[name](odd, strength, np.random.default_rng(0))
+        further = []
+        for top, left in places(odd)[-4:]:
+            part = distort_crop(DISTORTIONS[name], odd, strength, np.random.default_rng(0), top, left, SIZE)
+            of_whole, pristine = (image[top : top + SIZE, left : left + SIZE] for image in (whole, odd))
+            further.append(psnr(pristine, part) - psnr(pristine, of_whole))
+            assert psnr(of_whole, part) > psnr(pristine, of_whole) + 1
+        assert np.abs(further).mean() < 0.5
 
 
 @pytest.mark.parametrize("name", WHOLE)

@@ -149,10 +149,26 @@ def test_bm3d_or_a_stand_in_that_says_so(without_bm3d, monkeypatch):
     assert sets.stand_ins(plan("tid2013"), "tid2013") == []
 
 
+def test_a_codec_without_its_package_is_left_out_of_the_set_and_missed_where_it_is_named(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert list(plan("codecs")) == ["JPEG420", "JPEG444", "JPEG2X", "WEBP", "AVIF"]
+    assert sets.stand_ins(plan("live,codecs"), "live,codecs") == [
+        'without JXL: the package pillow-jxl-plugin is needed for JXL: pip install "rankiqa[jxl]"',
+        'without HEIC: the package pillow-heif is needed for HEIC: pip install "rankiqa[heic]"',
+        'without H264: the package av is needed for H264: pip install "rankiqa[video]"',
+        'without HEVC: the package av is needed for HEVC: pip install "rankiqa[video]"',
+    ]
+    with pytest.raises(MissingExtra, match=r'the package pillow-heif is needed .*: pip install "rankiqa\[heic\]"'):
+        resolve("JPEG420,HEIC")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
+    assert list(plan("codecs")) == ["JPEG420", "JPEG444", "JPEG2X", "WEBP", "AVIF", "JXL", "HEIC", "H264", "HEVC"]
+    assert sets.stand_ins(plan("codecs"), "codecs") == []
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("GB,blur", ["'blur'", "live, tid2013, tid2013-24, mlive, kadid10k, all, camera, GB, GN"]),
+        ("GB,blur", ["'blur'", "live, tid2013, tid2013-24, mlive, kadid10k, all, camera, codecs, GB, GN"]),
         ("GB,GN,GB", ["'GB'", "twice"]),
         ("", ["''", "known"]),
     ],
