@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from rankiqa.distortions.camera import field
-from rankiqa.distortions.camera.raw import RAW_OF_CODE, from_raw, scale_light
+from rankiqa.distortions.camera.raw import RAW_OF_CODE, from_raw, scale_light, to_raw
 
 # The light of an overcast, slightly bluish sky, in a photo whose brightest part is white.
 AIRLIGHT = np.array((0.63, 0.67, 0.72))
@@ -23,11 +23,10 @@ def haze(image: np.ndarray, strength: float, rng: np.random.Generator) -> np.nda
     He, Sun and Tang, CVPR 2009, and of RESIDE (Li et al., TIP 2019), which draws β in [0.6, 1.8] and A in [0.7, 1].
     """
     height, width = image.shape[:2]
-    air = airlight(image)
-    above_air = cv2.LUT(image, (RAW_OF_CODE[:, None] - air).astype(np.float32)[None])
     transmission = np.exp(-np.float32(strength) * depth(rng))
-    scale_light(above_air, field.enlarged(transmission, height, width))
-    return from_raw(above_air + air.astype(np.float32))
+    veil = (1 - transmission[..., None]) * airlight(image).astype(np.float32)
+    light = scale_light(to_raw(image), field.enlarged(transmission, height, width))
+    return from_raw(cv2.add(light, field.enlarged(veil, height, width), dst=light))
 
 
 def airlight(image: np.ndarray) -> np.ndarray:

@@ -9,8 +9,8 @@ from rankiqa.distortions.camera.raw import RAW_OF_CODE, from_raw, to_raw
 
 READ_NOISE = 2.0  # electrons, standard deviation
 GAINS = (2.0, 1.0, 1.7)  # the white balance of R, G and B in daylight
-CONTEXT = 2  # pixels around, that demosaicing and the edge's reflection take, a whole number of Bayer cells
-DENOISING_CONTEXT = 24
+CONTEXT = 2  # pixels around that demosaicing looks at, in whole cells of the mosaic
+DENOISING_CONTEXT = 24  # the same, and 16 for the blur of colour and 4 for enlarging it, in whole blocks of 4
 
 # Noise as 16-bit numbers, that OpenCV's demosaicing takes: ±1 of light, 0 in the middle.
 _HALF = 32767
@@ -38,11 +38,11 @@ def low_light(image: np.ndarray, strength: float, rng: np.random.Generator) -> n
 
 def bayer_noise(image: np.ndarray, electrons: float, rng: np.random.Generator) -> np.ndarray:
     """The noise of the mosaic's pixels, R G over G B, in white-balanced light: float32, `CONTEXT` wider each way."""
-    wider = cv2.copyMakeBorder(image, *(CONTEXT,) * 4, borderType=cv2.BORDER_REFLECT_101)
+    wider: np.ndarray = cv2.copyMakeBorder(image, *(CONTEXT,) * 4, borderType=cv2.BORDER_REFLECT_101)
     noise = rng.standard_normal(wider.shape[:2], dtype=np.float32)
     for row, column, channel in ((0, 0, 0), (0, 1, 1), (1, 0, 1), (1, 1, 2)):
         deviation = noise_deviation(electrons, GAINS[channel]).astype(np.float32)
-        noise[row::2, column::2] *= deviation[wider[row::2, column::2, channel]]
+        noise[row::2, column::2] *= deviation.take(wider[row::2, column::2, channel])
     return noise
 
 
