@@ -76,7 +76,8 @@ def misfocus(image: np.ndarray, strength: float, rng: np.random.Generator) -> np
     made, below = sharp, 0.0
     for disc in _LAYERS:
         share = np.clip((radius - np.float32(below)) / np.float32(disc - below), 0, 1)
-        made = cv2.blendLinear(_disc_blur(sharp, disc), made, share, 1 - share)
+        blurred = _disc_blur(sharp, disc)
+        made = cv2.blendLinear(blurred, made, share, 1 - share, dst=blurred)
         below = disc
         if disc >= strength:
             break
