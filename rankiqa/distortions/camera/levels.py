@@ -4,7 +4,6 @@ from __future__ import annotations
 
 # The scene. Optical depth at the mean depth; RESIDE (TIP 2019) draws 0.6–1.8, which begins beyond what is just visible.
 HAZE = {"camera": (0.1, 0.25, 0.5, 0.9, 1.5)}
-
 SUBJECT = {"camera": (3.5, 6.0, 10.5, 17.5, 28.0)}  # pixels along the line, as the lengths below
 
 # The lens. Pixels of a photo 512 pixels wide; ours, each about 1.75 times the last, up to where MDSI (Nafchi et al.,
@@ -39,8 +38,9 @@ HDR = {"camera": (1.5, 2.0, 2.7, 3.8, 5.5)}  # factor on the detail
 VIVID = {"camera": (1.25, 1.5, 1.8, 2.2, 2.8)}  # factor on the chroma
 BANDING = {"camera": (6.0, 10.0, 16.0, 26.0, 42.0)}  # step, grey levels
 
-# Scaling. Factors, ours: a photo 512 pixels wide was 380 to 80. From 2 on where pixels are repeated: below, few are.
-UPNEAR = {"camera": (2.2, 2.8, 3.7, 5.0, 7.0)}
+# Scaling. Factors, ours: what is shown 512 pixels wide was 380 to 79. Repeated pixels begin above 2: below,
+# only some of them are, and at 2 the means of 2×2 pixels stay, which is all that is seen from further away.
+UPNEAR = {"camera": (2.2, 2.8, 3.6, 4.7, 6.2)}
 UPLIN = {"camera": (1.35, 1.85, 2.6, 4.0, 6.5)}
 UPCUBIC = {"camera": (1.35, 1.85, 2.6, 4.0, 6.5)}
 UPLANC = {"camera": (1.35, 1.85, 2.6, 4.0, 6.5)}
