@@ -14,7 +14,8 @@ _EXAMPLES = """\
 examples:
   rankiqa make-ranks --pristine photos/ --out ranks/live --workers 8
   rankiqa make-ranks --pristine photos/ --out ranks/mine --distortions GB,JPEG --levels psnr
-  rankiqa make-ranks --distortions tid2013 --list
+  rankiqa make-ranks --pristine photos/ --out ranks/today --distortions camera,codecs,photo
+  rankiqa make-ranks --distortions tid2013 --levels even:7 --list
 """
 
 
@@ -38,15 +39,16 @@ def _parser() -> argparse.ArgumentParser:
         "--distortions",
         metavar="SET|NAMES",
         default="live",
-        help="live, tid2013 (17 types of the paper), tid2013-24 (all 24), mlive, kadid10k, or names: GB,JPEG; "
-        "--list tells all",
+        help="live, tid2013 (17 types of the paper), tid2013-24 (all 24), mlive, kadid10k, all (of these), camera, "
+        "codecs, photo (chains of their faults), names of types, or several with commas: camera,GB; --list tells all",
     )
     add(
         "--levels",
         metavar="TABLE",
         default="paper",
-        help="paper: the published strengths; psnr: for each image those that give it 33, 30, 27, 24, 21 dB, as in "
-        "TID2013; or a YAML file with your own, such as GB: [1, 2, 4]",
+        help="paper: the published strengths; even:7: 7 of each type, evenly from its mildest to its strongest; psnr: "
+        "for each image those that give it 33, 30, 27, 24, 21 dB, as in TID2013; or a YAML file with your own, such as "
+        "GB: [1, 2, 4]",
     )
     add("--list", action="store_true", help="make nothing: list types and strengths of --distortions and --levels")
     add("--workers", type=positive, default=os.cpu_count() or 1, help="processes, with --backend joblib")
@@ -88,8 +90,9 @@ def _make(options: argparse.Namespace) -> int:
     from rankiqa.distortions.sets import stand_ins
     from rankiqa.extras import need
     from rankiqa.ranks.contact_sheet import SHEET, write_sheet
-    from rankiqa.ranks.making import PristinePhotos, make_ranked_set
+    from rankiqa.ranks.making import make_ranked_set
     from rankiqa.ranks.manifest import MANIFEST
+    from rankiqa.ranks.pristine_photos import PristinePhotos
     from rankiqa.ranks.ranked_set import RankedSet
 
     need("train", "matplotlib", *(["joblib"] if options.scheduler is None else []))  # the one for the sheet, at the end

@@ -194,6 +194,7 @@ KADID10K_IDENTITIES = ((1, 0.1), (3, 1), (8, 1), (18, 0), (25, 0))
 MLIVE_BLUR = (7 / 6, 15 / 6, 39 / 6)
 MLIVE_NOISE = (2**-10, 2**-7.5, 2**-5.5)
 
+
 # The set `codecs`: the encoders' own qualities. Levels 1 to 5 of a type have the mean MDSI (against the original, over
 # photos of 512×512) of JPEG420's: 0.16, which a careful viewer just sees, 0.20, 0.245, 0.29 and 0.33, as far as that is
 # met. JPEG: from what cameras and web pages save at (75 to 85) to a picture that messengers have passed on often.
@@ -205,3 +206,6 @@ JXL_QUALITY = {"codecs": (81, 62, 43, 29, 19)}
 HEIC_QUALITY = {"codecs": (55, 44, 34, 25, 17)}  # libheif's; 50 is usual
 H264_RATE_FACTOR = {"codecs": (21.5, 27, 32, 36.5, 40.5)}  # x264's CRF; 23 is usual, 18 to 28 are sane, says FFmpeg
 HEVC_RATE_FACTOR = {"codecs": (22, 28, 33, 37.5, 41.5)}  # x265's CRF; 28 is usual
+
+# Chains: t on [0, 1], of each fault from just visible to its own most (`rankiqa.distortions.chains`); ours.
+CHAIN = {"photo": (0.0, 0.25, 0.5, 0.75, 1.0)}

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rankiqa.distortions import codec_types, laboratory
 from rankiqa.distortions.camera import types as camera
+from rankiqa.distortions.chains import CHAINS
 from rankiqa.distortions.levels import TID2013_PSNR
 from rankiqa.distortions.registry import DISTORTIONS, Distortion
 from rankiqa.errors import InputError
@@ -38,8 +39,9 @@ SETS: dict[str, tuple[str, ...]] = {
     ),
     # Every type of the sets above, each with the first of its tables; one of the two denoisers.
     "all": tuple("ID|ID-NLM" if d.name == "ID" else d.name for d in laboratory.TYPES if d.name != "ID-NLM"),
-    **({"camera": tuple(d.name for d in camera.TYPES)} if camera.TYPES else {}),
+    "camera": tuple(d.name for d in camera.TYPES),
     "codecs": tuple(f"{d.name}|" if d.extra else d.name for d in codec_types.TYPES),
+    "photo": CHAINS,
 }
 
 # From a type's name to its strengths, mildest first; None where they are found for each image

@@ -18,19 +18,18 @@ import cv2
 import numpy as np
 
 from rankiqa.distortions import DISTORTIONS
+from rankiqa.distortions.chains import chained_codecs
 from rankiqa.distortions.levels import TID2013_PSNR
 from rankiqa.distortions.psnr import strengths_for_psnr
 from rankiqa.distortions.sets import Strengths, number_of_levels
 from rankiqa.errors import InputError, explain_os_error
 from rankiqa.files import TEMPORARY, write_atomically
-from rankiqa.images import builtin_photos
-from rankiqa.images.listing import list_images
 from rankiqa.images.photos import PRISTINE
 from rankiqa.images.reading import read_image
 from rankiqa.images.writing import KINDS, write_image
-from rankiqa.ranks.manifest import JOURNAL, MANIFEST, MANIFEST_COLUMNS, format_rows, parse_rows, read_manifest
+from rankiqa.ranks.manifest import JOURNAL, MANIFEST, MANIFEST_COLUMNS, RECIPE, format_rows, parse_rows, read_manifest
+from rankiqa.ranks.pristine_photos import PristinePhotos
 from rankiqa.ranks.ranked_set import image_seed
-from rankiqa.seeding import derive_seed
 from rankiqa.version import versions
 
 DESCRIPTION = "set.json"
@@ -40,52 +39,6 @@ KEPT = "what was made is kept, and the same command goes on"
 
 Row = dict[str, Any]
 Job = tuple[str, int]  # distortion, level
-
-
-@dataclass(frozen=True)
-class PristinePhotos:
-    """Which photos a ranked set is made of.
-
-    Attributes:
-        folder: Where they lie.
-        references: Their paths in it, sorted.
-        description: What `set.json` says about them.
-    """
-
-    folder: Path
-    references: tuple[str, ...]
-    description: Mapping[str, Any]
-
-    @classmethod
-    def find(
-        cls,
-        folder: str | Path | None = None,
-        per_folder: int | None = None,
-        limit: int | None = None,
-        seed: int = 0,
-    ) -> PristinePhotos:
-        """The photos in `folder`, at any depth, or those of `builtin_photos`.
-
-        `per_folder` takes so many of each folder that holds photos, and `limit` so many of those. The choice
-        depends on the seed and the paths, and a smaller one is a part of a larger one.
-
-        Raises:
-            InputError: the folder is missing, cannot be listed, or holds no image.
-        """
-        if folder is None:
-            root, found = builtin_photos.folder(), list(builtin_photos.PHOTOS)
-            name = "the photos of scikit-image"
-        else:
-            root, found = Path(folder), list_images(folder)
-            name = str(root.resolve())
-        chosen = sorted(found, key=lambda path: derive_seed(seed, "sample", path))
-        if per_folder is not None:
-            groups: dict[str, list[str]] = {}
-            for path in chosen:
-                groups.setdefault(path.rpartition("/")[0], []).append(path)
-            kept = {path for group in groups.values() for path in group[:per_folder]}
-            chosen = [path for path in chosen if path in kept]
-        return cls(root, tuple(sorted(chosen[:limit])), {"photos": name, "per_folder": per_folder, "limit": limit})
 
 
 @dataclass(frozen=True)
@@ -238,13 +191,15 @@ def _versions(names: Iterable[str]) -> dict[str, str]:
     """Of everything that may change a pixel."""
     from PIL import features
 
-    extras = sorted({extra for name in names if (extra := DISTORTIONS[name].extra)})
+    known = [DISTORTIONS[name] for name in (*names, *chained_codecs(names))]
+    encoders = {d.name: d.recipe(d.limits[0], 0) for d in known if d.recipe and d.stage == "saving"}
     return {
         **versions(("numpy", "scipy", "Pillow")),
         "OpenCV": cv2.__version__,  # several packages bring it
         "libjpeg": features.version("libjpeg_turbo") or features.version("jpg") or "unknown",
         "OpenJPEG": features.version("jpg_2000") or "unknown",
-        **versions(extras),
+        **versions(sorted({d.extra for d in known if d.extra and not d.recipe})),
+        **encoders,
     }
 
 
@@ -366,7 +321,7 @@ def _make_one(work: _Work, reference: str, jobs: Sequence[Job]) -> tuple[str, li
     strengths = dict(work.strengths)
     for distortion, level in jobs:
         if distortion == PRISTINE:
-            path, strength, seed, made = f"{PRISTINE}/{name}", None, None, image
+            path, strength, seed, made, recipe = f"{PRISTINE}/{name}", None, None, image, ""
         else:
             of_type = strengths[distortion]
             if of_type is None:
@@ -377,9 +332,11 @@ def _make_one(work: _Work, reference: str, jobs: Sequence[Job]) -> tuple[str, li
             path, strength = f"{distortion}/{level}/{name}", of_type[level - 1]
             seed = image_seed(work.seed, reference, distortion, level)
             made = DISTORTIONS[distortion](image, strength, np.random.default_rng(seed))
+            tell = DISTORTIONS[distortion].recipe
+            recipe = tell(strength, seed) if tell else ""
         sha256 = write_image(work.out / path, made, work.kind)
         values = (path, reference, distortion, level, strength, seed, sha256)
-        rows.append(dict(zip(MANIFEST_COLUMNS, values, strict=True)))
+        rows.append({**dict(zip(MANIFEST_COLUMNS, values, strict=True)), RECIPE: recipe})
     return reference, rows, None
 
 

@@ -19,6 +19,7 @@ from rankiqa.images.photos import PRISTINE
 MANIFEST = "manifest.csv"
 JOURNAL = "manifest.csv.part"  # rows of an unfinished set, as they come
 MANIFEST_COLUMNS = ("path", "reference", "distortion", "level", "strength", "seed", "sha256")
+RECIPE = "recipe"  # one column more, where an image has one
 _ANEW = "make the set anew with make_ranks"
 
 
@@ -27,7 +28,8 @@ def read_manifest(folder: Path) -> pd.DataFrame:
 
     Returns:
         A row an image: path (relative to `folder`), reference, distortion ("pristine" at level 0, and only there),
-        level (int, from 0), strength (float; NaN for pristine), seed (Int64; <NA> for pristine), sha256 of the file.
+        level (int, from 0), strength (float; NaN for pristine), seed (Int64; <NA> for pristine), sha256 of the file,
+        recipe (the steps of a chain, or the version of the encoder; "" for other types).
 
     Raises:
         InputError: there is no manifest, or it has other columns, a value out of range, a path that leads out of the
@@ -50,9 +52,14 @@ def read_manifest(folder: Path) -> pd.DataFrame:
 
 
 def format_rows(rows: Iterable[Mapping[str, Any]], header: bool = True) -> str:
-    """CSV of manifest rows; strengths are written so that they read back as the same number."""
+    """CSV of manifest rows; strengths are written so that they read back as the same number.
+
+    The recipes have a column if a row has one: a set without any is the same file as it was before there were recipes.
+    """
+    rows = list(rows)
+    columns = (*MANIFEST_COLUMNS, RECIPE) if any(row.get(RECIPE) for row in rows) else MANIFEST_COLUMNS
     buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, MANIFEST_COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(buffer, columns, extrasaction="ignore", restval="", lineterminator="\n")
     if header:
         writer.writeheader()
     for row in rows:
@@ -70,17 +77,22 @@ def parse_rows(text: str, header: bool = True) -> pd.DataFrame:
     """
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     rows, lines = [], []
+    known: tuple[tuple[str, ...], ...] = (MANIFEST_COLUMNS, (*MANIFEST_COLUMNS, RECIPE))
     try:
-        if header and tuple(names := next(reader, [])) != MANIFEST_COLUMNS:
-            raise InputError(f"has the columns {', '.join(names)} in place of {', '.join(MANIFEST_COLUMNS)}")
+        if header:
+            names = tuple(next(reader, []))
+            if names not in known:
+                raise InputError(f"has the columns {', '.join(names)} in place of {', '.join(MANIFEST_COLUMNS)}")
+            known = (names,)
+        lengths = [len(columns) for columns in known]  # a journal, without a header, may have both
         for row in filter(None, reader):
-            if len(row) != len(MANIFEST_COLUMNS):
-                raise InputError(f"{len(row)} cells in place of {len(MANIFEST_COLUMNS)}", line=reader.line_num)
-            rows.append(row)
+            if len(row) not in lengths:
+                raise InputError(f"{len(row)} cells in place of {lengths[0]}", line=reader.line_num)
+            rows.append(row if len(row) > len(MANIFEST_COLUMNS) else [*row, ""])
             lines.append(reader.line_num)
     except csv.Error as error:
         raise InputError(f"is not CSV ({error})", line=reader.line_num) from error
-    table = pd.DataFrame(rows, columns=list(MANIFEST_COLUMNS), dtype=str)
+    table = pd.DataFrame(rows, columns=[*MANIFEST_COLUMNS, RECIPE], dtype=str)
     table["level"] = np.array(_converted(_level, table["level"], lines), dtype=np.int64)
     table["strength"] = np.array(_converted(_strength, table["strength"], lines), dtype=float)
     table["seed"] = pd.array(_converted(_seed, table["seed"], lines), dtype="Int64")

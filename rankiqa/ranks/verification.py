@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from rankiqa.distortions import DISTORTIONS
+from rankiqa.distortions.chains import CHAINS, remake
 from rankiqa.errors import InputError
 from rankiqa.extras import extra
 from rankiqa.images.photos import PRISTINE
@@ -35,6 +36,8 @@ def regenerate(ranked_set: RankedSet, row: Any) -> np.ndarray:
     if pd.isna(row.seed) or np.isnan(row.strength):
         why = "has no strength or seed, as it was not made here; it cannot be made again"
         raise InputError(why, path=row.path)
+    if row.distortion in CHAINS:
+        return remake(pristine, row.recipe, int(row.seed))
     return DISTORTIONS[row.distortion](pristine, row.strength, np.random.default_rng(int(row.seed)))
 
 

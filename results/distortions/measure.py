@@ -23,7 +23,7 @@ from scipy import ndimage
 from skimage import color
 from tqdm import tqdm
 
-from rankiqa.distortions import DISTORTIONS, SETS, blur, compression, plan
+from rankiqa.distortions import DISTORTIONS, blur, compression, plan
 from rankiqa.distortions.levels import TID2013_PSNR
 from rankiqa.distortions.noise import local_contrast
 from rankiqa.distortions.psnr import strengths_for_psnr
@@ -33,6 +33,7 @@ from rankiqa.metrics.full_reference import gmsd, psnr, ssim
 from rankiqa.ranks.ranked_set import image_seed
 
 HERE = Path(__file__).parent
+PUBLISHED = ("live", "tid2013", "tid2013-24", "mlive", "kadid10k")  # for the others: todays_faults.py
 BY_PSNR = "tid2013-24-psnr"
 MEASURES = {"PSNR": 1, "SSIM": 1, "GMSD": -1}  # 1: higher is better
 SHARE = 0.99
@@ -41,7 +42,7 @@ SHARE = 0.99
 def plans(bm3d: int) -> dict[str, dict[str, tuple[float, ...] | None]]:
     """From set to type to strengths. BM3D takes half a minute an image: it has a table of its own."""
     found = {}
-    for name in SETS:
+    for name in PUBLISHED:
         found[name] = {("ID-NLM" if kind == "ID" else kind): of for kind, of in plan(name).items()}
     found[BY_PSNR] = {kind: None for kind in found["tid2013-24"] if DISTORTIONS[kind].psnr}
     if bm3d:

@@ -168,7 +168,7 @@ def test_a_codec_without_its_package_is_left_out_of_the_set_and_missed_where_it_
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("GB,blur", ["'blur'", "live, tid2013, tid2013-24, mlive, kadid10k, all, camera, codecs, GB, GN"]),
+        ("GB,blur", ["'blur'", "live, tid2013, tid2013-24, mlive, kadid10k, all, camera, codecs, photo, GB, GN"]),
         ("GB,GN,GB", ["'GB'", "twice"]),
         ("", ["''", "known"]),
     ],

@@ -17,7 +17,8 @@ from rankiqa.errors import InputError
 from rankiqa.images import builtin_photos
 from rankiqa.images.listing import list_images
 from rankiqa.images.reading import read_image
-from rankiqa.ranks.making import PristinePhotos, output_name
+from rankiqa.ranks.making import output_name
+from rankiqa.ranks.pristine_photos import PristinePhotos
 from rankiqa.ranks.ranked_set import RankedSet
 from rankiqa.ranks.verification import regenerate
 
@@ -279,7 +280,7 @@ def test_sampling_depends_on_the_seed_and_paths_only(tmp_path, monkeypatch):
     assert set(limited) < set(found)
     assert set(limited) < set(PristinePhotos.find(tmp_path, per_folder=3, limit=5, seed=4).references)
     listing = list_images(tmp_path)
-    monkeypatch.setattr("rankiqa.ranks.making.list_images", lambda root: listing[::-1])
+    monkeypatch.setattr("rankiqa.ranks.pristine_photos.list_images", lambda root: listing[::-1])
     assert PristinePhotos.find(tmp_path, per_folder=3, limit=4, seed=4).references == limited
     others = {PristinePhotos.find(tmp_path, limit=4, seed=seed).references for seed in range(8)}
     assert len(others) > 1
@@ -314,7 +315,7 @@ def test_the_flags_are_checked(capsys):
     assert main(["--distortions", "blur"]) == 2
     assert "GB, GN, JPEG, JP2K" in capsys.readouterr().err
     assert main(["--levels", "5"]) == 2
-    assert "5: no such level table or file; give paper, psnr or a YAML file (--levels)" in capsys.readouterr().err
+    assert "5: no such level table or file; give paper, even:7, psnr or a YAML file" in capsys.readouterr().err
 
 
 def test_the_list_shows_types_and_strengths(capsys):
