@@ -17,7 +17,7 @@ from rankiqa.extras import extra
 UNKNOWN = "an unknown version"
 
 
-def _recipe(version: Callable[[], str]) -> Callable[[float, int], str]:
+def cached_recipe(version: Callable[[], str]) -> Callable[[float, int], str]:
     """What `version` tells, asked once; `UNKNOWN` where the library does not tell it, or is not there."""
 
     @cache
@@ -88,48 +88,50 @@ def _found(pattern: str, text: str) -> str:
 _SOURCE = "the encoders' own scales; levels of ours, of one MDSI for all"
 _QUALITY = (100, 0)
 _CRF = (1.0, 51.0)
-_of_jpeg, _of_webp, _of_avif = _recipe(_jpeg), _recipe(_webp), _recipe(_avif)
+_of_jpeg, _of_webp, _of_avif = cached_recipe(_jpeg), cached_recipe(_webp), cached_recipe(_avif)
 
+# From WEBP on, the exact pixels of a crop depend on all blocks before it. With windows of the encoder's own largest blocks
+# a 224×224 crop has the PSNR of the whole image's crop to within 0.1 dB in the mean, and within 0.35 dB each.
 TYPES = (
     Distortion(
-        "JPEG420", codecs.jpeg420, "JPEG with 4:2:0 chroma", "quality {}", levels.PHOTO_JPEG, _QUALITY,
+        "JPEG420", codecs.jpeg420, "JPEG with 4:2:0 chroma", "quality {}", levels.JPEG420_QUALITY, _QUALITY,
         source=_SOURCE, whole=True, psnr=False, stage="saving", context=1, grid=16, recipe=_of_jpeg,
     ),
     Distortion(
-        "JPEG444", codecs.jpeg444, "JPEG with 4:4:4 chroma", "quality {}", levels.PHOTO_JPEG, _QUALITY,
+        "JPEG444", codecs.jpeg444, "JPEG with 4:4:4 chroma", "quality {}", levels.JPEG444_QUALITY, _QUALITY,
         source=_SOURCE, whole=True, psnr=False, stage="saving", grid=8, recipe=_of_jpeg,
     ),
     Distortion(
-        "JPEG2X", codecs.jpeg_twice, "JPEG twice, cropped in between", "quality {}", levels.PHOTO_JPEG, _QUALITY,
+        "JPEG2X", codecs.jpeg_twice, "JPEG twice, cropped in between", "quality {}", levels.JPEG2X_QUALITY, _QUALITY,
         source=_SOURCE, whole=True, nested=True, psnr=False, stage="saving", context=17, grid=16,
         recipe=_of_jpeg,
     ),
     Distortion(
         "WEBP", codecs.webp, "WebP", "quality {}", levels.WEBP_QUALITY, _QUALITY,
-        source=_SOURCE, whole=True, psnr=False, stage="saving", context=16, grid=64, recipe=_of_webp,
+        source=_SOURCE, whole=True, psnr=False, stage="saving", context=8, grid=64, recipe=_of_webp,
     ),
     Distortion(
         "AVIF", codecs.avif, "AVIF", "quality {}", levels.AVIF_QUALITY, _QUALITY,
-        source=_SOURCE, whole=True, psnr=False, stage="saving", context=16, grid=64, recipe=_of_avif,
+        source=_SOURCE, whole=True, psnr=False, stage="saving", context=8, grid=32, recipe=_of_avif,
     ),
     Distortion(
         "JXL", codecs.jxl, "JPEG XL", "quality {}", levels.JXL_QUALITY, (99, 19),
-        source=_SOURCE, whole=True, psnr=False, stage="saving", context=16, grid=64, recipe=_recipe(_jxl),
+        source=_SOURCE, whole=True, psnr=False, stage="saving", context=8, grid=64, recipe=cached_recipe(_jxl),
         extra="jxl", package="pillow_jxl",
     ),
     Distortion(
         "HEIC", codecs.heic, "HEIC", "quality {}", levels.HEIC_QUALITY, _QUALITY,
-        source=_SOURCE, whole=True, psnr=False, stage="saving", context=16, grid=64,
-        recipe=_recipe(_heic), extra="heic", package="pillow_heif",
+        source=_SOURCE, whole=True, psnr=False, stage="saving", context=8, grid=32,
+        recipe=cached_recipe(_heic), extra="heic", package="pillow_heif",
     ),
     Distortion(
         "H264", codecs.h264, "H.264 intra frame", "CRF {}", levels.H264_RATE_FACTOR, _CRF,
-        source=_SOURCE, psnr=False, stage="saving", context=16, grid=64, recipe=_recipe(_h264),
+        source=_SOURCE, psnr=False, stage="saving", context=8, grid=16, recipe=cached_recipe(_h264),
         extra="video", package="av",
     ),
     Distortion(
         "HEVC", codecs.hevc, "HEVC intra frame", "CRF {}", levels.HEVC_RATE_FACTOR, _CRF,
-        source=_SOURCE, psnr=False, stage="saving", context=16, grid=64, recipe=_recipe(_hevc),
+        source=_SOURCE, psnr=False, stage="saving", context=8, grid=32, recipe=cached_recipe(_hevc),
         extra="video", package="av",
     ),
 )  # fmt: skip

@@ -182,7 +182,7 @@ def hevc(image: np.ndarray, strength: float, rng: np.random.Generator) -> np.nda
     """A still of HEVC video by x265: an intra frame; `strength` is the rate factor (CRF), 1–51.
 
     `rng` is not used. uint8 H×W×3 in and out; `image` is not changed. `MissingExtra` without the package av,
-    `InputError` for a side of over 8192 pixels.
+    `InputError` for a side of over 65500 pixels.
     """
     check_sides("HEVC", image)
     return decode_frame(encode_hevc(image, strength), "hevc")[: image.shape[0], : image.shape[1]].copy()

@@ -16,8 +16,8 @@ _STEPS_OF_DEVIATION = 4.5  # quantization step over the standard deviation of th
 # 64×64 code-blocks is up to a tenth of it; with smaller ones it comes within 3 % of the size, for 0.1 to 0.2 dB.
 _CODE_BLOCKS = ((12_000, 64), (2_500, 32), (0, 16))  # bytes from which, pixels
 
-# The longest side in pixels that a format, or its encoder, can hold.
-LONGEST = {"JPEG": 65500, "WEBP": 16383, "AVIF": 32768, "HEIC": 8192, "H264": 16384, "HEVC": 8192}
+# The longest side in pixels that a format, or its encoder and decoder here, can hold.
+LONGEST = {"JPEG": 65500, "WEBP": 16383, "AVIF": 32768, "HEIC": 65500, "H264": 16384, "HEVC": 65500}
 
 
 def encode_jpeg(image: np.ndarray, quality: int) -> bytes:

@@ -198,13 +198,15 @@ MLIVE_NOISE = (2**-10, 2**-7.5, 2**-5.5)
 # The set `codecs`: the encoders' own qualities. Levels 1 to 5 of a type have the mean MDSI (against the original, over
 # photos of 512×512) of JPEG420's: 0.16, which a careful viewer just sees, 0.20, 0.245, 0.29 and 0.33, as far as that is
 # met. JPEG: from what cameras and web pages save at (75 to 85) to a picture that messengers have passed on often.
-PHOTO_JPEG = {"codecs": (80, 50, 27, 16, 10)}  # libjpeg's quality
+JPEG420_QUALITY = {"codecs": (80, 50, 27, 16, 10)}  # libjpeg's quality
+JPEG444_QUALITY = {"codecs": (70, 45, 26, 16, 10)}
+JPEG2X_QUALITY = {"codecs": (85, 62, 36, 21, 12)}  # both times
 WEBP_QUALITY = {"codecs": (87, 73, 35, 12, 3)}  # libwebp's; 75 is usual
-AVIF_QUALITY = {"codecs": (69, 50, 37, 23, 10)}  # libavif's; 60 to 75 are usual
+AVIF_QUALITY = {"codecs": (68, 51, 39, 27, 13)}  # libavif's; 60 to 75 are usual
 # libjxl's; 90 is usual. Below 19 it halves the image first, which may be better than 19 is.
 JXL_QUALITY = {"codecs": (81, 62, 43, 29, 19)}
 HEIC_QUALITY = {"codecs": (55, 44, 34, 25, 17)}  # libheif's; 50 is usual
-H264_RATE_FACTOR = {"codecs": (21.5, 27, 32, 36.5, 40.5)}  # x264's CRF; 23 is usual, 18 to 28 are sane, says FFmpeg
+H264_RATE_FACTOR = {"codecs": (21.5, 27, 31, 35, 39)}  # x264's CRF; 23 is usual, 18 to 28 are sane, says FFmpeg
 HEVC_RATE_FACTOR = {"codecs": (22, 28, 33, 37.5, 41.5)}  # x265's CRF; 28 is usual
 
 # Chains: t on [0, 1], of each fault from just visible to its own most (`rankiqa.distortions.chains`); ours.
