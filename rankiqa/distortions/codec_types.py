@@ -90,8 +90,8 @@ _QUALITY = (100, 0)
 _CRF = (1.0, 51.0)
 _of_jpeg, _of_webp, _of_avif = cached_recipe(_jpeg), cached_recipe(_webp), cached_recipe(_avif)
 
-# From WEBP on, the exact pixels of a crop depend on all blocks before it. With windows of the encoder's own largest blocks
-# a 224×224 crop has the PSNR of the whole image's crop to within 0.1 dB in the mean, and within 0.35 dB each.
+# From WEBP on, the exact pixels of a crop depend on all blocks before it. With windows of an encoder's largest blocks a
+# 224×224 crop has the PSNR of the whole image's crop to within 0.1 dB in the mean, and within 0.35 dB each.
 TYPES = (
     Distortion(
         "JPEG420", codecs.jpeg420, "JPEG with 4:2:0 chroma", "quality {}", levels.JPEG420_QUALITY, _QUALITY,
