@@ -12,8 +12,8 @@ from rankiqa.distortions.camera.light import to_photo, to_radiance
 from rankiqa.distortions.camera.shapes import detail, smooth_noise
 
 _BLADES = (5, 6, 7, 8)  # of an iris; wide open, or with none, it is round
-_LAYERS = (1.5, 3.0, 6.0, 12.0, 24.0, 48.0)  # radii of the discs between which `misfocus` interpolates, pixels
-_SHRUNK_DISC = 3.0  # pixels: the radius at which a larger disc is applied, to an image made smaller
+_LAYERS = (1.6, 4.0, 10.0, 25.0, 62.5)  # radii of the discs between which `misfocus` interpolates, pixels
+_SMALL_DISC = 2.0  # pixels: the radius down to which a disc is applied to an image made smaller instead
 
 
 def defocus(image: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
@@ -76,7 +76,8 @@ def misfocus(image: np.ndarray, strength: float, rng: np.random.Generator) -> np
     made, below = sharp, 0.0
     for disc in _LAYERS:
         share = np.clip((radius - np.float32(below)) / np.float32(disc - below), 0, 1)
-        made = cv2.blendLinear(_disc_blur(sharp, disc), made, share, 1 - share)
+        blurred = _disc_blur(sharp, disc)
+        made = cv2.blendLinear(blurred, made, share, 1 - share, dst=blurred)
         below = disc
         if disc >= strength:
             break
@@ -103,14 +104,14 @@ def blurred_end(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def _disc_blur(radiance: np.ndarray, radius: float) -> np.ndarray:
     """Blur by a disc; a large one goes over an image made smaller, which is many times faster."""
-    if radius <= _SHRUNK_DISC:
+    factor = 2 ** max(0, math.floor(math.log2(radius / _SMALL_DISC)))
+    if factor == 1:
         return _filter(radiance, disk_kernel(radius))
     height, width = radiance.shape[:2]
-    factor = radius / _SHRUNK_DISC
     size = (max(1, round(width / factor)), max(1, round(height / factor)))
     smaller = cv2.resize(radiance, size, interpolation=cv2.INTER_AREA)
     # Making it smaller (a box) and larger (a tent) blurs as well: together as a disc of radius 1 would.
-    smaller = _filter(smaller, disk_kernel(math.sqrt(_SHRUNK_DISC**2 - 1)))
+    smaller = _filter(smaller, disk_kernel(math.sqrt((radius / factor) ** 2 - 1)))
     return cv2.resize(smaller, (width, height), interpolation=cv2.INTER_LINEAR)
 
 

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 _STEPS = 65535  # of the table back: a step is at most 0.05 of a code value, where the curve is steepest
+_STRIP = 32  # rows at a time: what lies between light and pixels then stays in the cache
 
 KNEE = 0.8  # of white: pixel value 231, where the shoulder begins
 BRIGHTEST = 4.0  # times white: two stops, what a sensor's raw file keeps above the photo's white
@@ -49,7 +50,7 @@ def to_light(image: np.ndarray) -> np.ndarray:
 
 def to_pixels(light: np.ndarray) -> np.ndarray:
     """The uint8 sRGB image of `light`, float32 on [0, 1], clipped above and below as a sensor and a file do it."""
-    return _TO_SRGB.take(_steps(light, _STEPS))
+    return _look_up(light, _STEPS, _TO_SRGB)
 
 
 def to_radiance(image: np.ndarray) -> np.ndarray:
@@ -66,8 +67,16 @@ def to_radiance(image: np.ndarray) -> np.ndarray:
 
 def to_photo(radiance: np.ndarray) -> np.ndarray:
     """The uint8 sRGB image of light that fell on the sensor, float32 on [0, `BRIGHTEST`]: undoes `to_radiance`."""
-    return _TO_PHOTO.take(_steps(radiance, _STEPS / BRIGHTEST))
+    return _look_up(radiance, _STEPS / BRIGHTEST, _TO_PHOTO)
 
 
-def _steps(light: np.ndarray, steps: float) -> np.ndarray:
-    return cv2.addWeighted(light, steps, light, 0, 0, dtype=cv2.CV_16U)  # multiplies, rounds and clips in one pass
+def _look_up(light: np.ndarray, steps: float, table: np.ndarray) -> np.ndarray:
+    """The entries of `table` at `light` times `steps`, rounded and clipped to it."""
+    found = np.empty(light.shape, np.uint8)
+    for top in range(0, len(light), _STRIP):
+        strip = light[top : top + _STRIP]
+        places: np.ndarray = cv2.addWeighted(
+            strip, steps, strip, 0, 0, dtype=cv2.CV_16U
+        )  # multiplies, rounds and clips at once
+        table.take(places.reshape(strip.shape), out=found[top : top + _STRIP], mode="clip")
+    return found

@@ -27,10 +27,9 @@ def screen_moire(image: np.ndarray, strength: float, rng: np.random.Generator) -
     `image` is not changed. Source: moiré of screens as in Sun, Yu and Wang (TIP 2018); the model is ours.
     """
     red, green, blue, rows = fringes(image.shape[:2], rng)
-    light = cv2.GaussianBlur(to_light(image), (5, 5), _BLUR, borderType=cv2.BORDER_REFLECT)
-    gain = cv2.merge(
-        [1 + np.float32(strength) * ((1 - _SHARE) * colour + _SHARE * rows) for colour in (red, green, blue)]
-    )
+    light = to_light(cv2.GaussianBlur(image, (5, 5), _BLUR, borderType=cv2.BORDER_REFLECT))
+    rows = 1 + np.float32(strength * _SHARE) * rows
+    gain = cv2.merge([cv2.scaleAdd(colour, strength * (1 - _SHARE), rows) for colour in (red, green, blue)])
     return to_pixels(cv2.multiply(light, gain))
 
 
@@ -51,6 +50,7 @@ def fringes(shape: tuple[int, int], rng: np.random.Generator) -> tuple[np.ndarra
     across = (cos * x + sin * y) * scale + np.float32(start[0])  # in pixels of the screen
     down = (cos * y - sin * x) * scale + np.float32(start[1])
     stripes, lines = (np.float32(2 * math.pi) * (place - np.rint(place)) for place in (across, down))
-    cos, sin = np.cos(stripes), np.sin(stripes)
-    thirds = [np.float32(2 * math.pi * third) for third in (1 / 6, 1 / 2, 5 / 6)]
-    return *(cos * np.cos(third) + sin * np.sin(third) for third in thirds), np.cos(lines)
+    thirds = (2 * math.pi * third for third in (1 / 6, 1 / 2, 5 / 6))
+    waves = np.cos(stripes), np.sin(stripes)
+    colours = (cv2.addWeighted(waves[0], math.cos(third), waves[1], math.sin(third), 0) for third in thirds)
+    return *colours, np.cos(lines)

@@ -6,6 +6,7 @@ from rankiqa.distortions.camera import (
     defocus,
     enlarging,
     exposure,
+    flare,
     haze,
     lens_light,
     levels,
@@ -49,6 +50,10 @@ TYPES: tuple[Distortion, ...] = (
     Distortion(
         "GLARE", lens_light.glare, "Veiling glare", "{} of the light", levels.GLARE, (0.001, 1.0), stage="lens",
         source="ISO 9358; strengths of ours", psnr=False, context=None, nested=True,
+    ),
+    Distortion(
+        "FLARE", flare.flare, "Lens flare", "light {}", levels.FLARE, (0.001, 10.0), stage="lens",
+        source="Wu et al., ICCV 2021; Flare7K, NeurIPS 2022; strengths of ours", psnr=False, context=None, nested=True,
     ),
     Distortion(
         "VIGN", lens_light.vignetting, "Vignetting", "{} EV lost at the corner", levels.VIGNETTING, (0.05, 12.0),

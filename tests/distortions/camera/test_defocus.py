@@ -81,7 +81,7 @@ def test_where_the_radius_is_that_of_a_layer_misfocus_is_that_disc(photo, monkey
     from rankiqa.distortions.camera import defocus as module
 
     monkeypatch.setattr(module, "blurred_end", lambda image, draw: np.ones(image.shape[:2], np.float32))
-    for radius, near in ((1.5, 0.6), (3.0, 0.6), (6.0, 6.0)):  # the largest over a smaller image
+    for radius, near in ((1.6, 0.6), (4.0, 2.5), (10.0, 2.5)):  # the larger ones over a smaller image
         kernel = aperture(radius, 0, 0)[..., None].astype(float)
         radiance = light.above_the_knee(light.srgb_to_linear(photo[:80, :96] / 255))
         expected = 255 * light.linear_to_srgb(light.below_white(ndimage.correlate(radiance, kernel, mode="reflect")))
