@@ -15,6 +15,8 @@ _BLADES = (5, 6, 7, 8)  # of an iris; wide open, or with none, it is round
 _LAYERS = (1.6, 4.0, 10.0, 25.0, 62.5)  # radii of the discs between which `misfocus` interpolates, pixels
 _SMALL_DISC = 2.0  # pixels: the radius down to which a disc is applied to an image made smaller instead
 
+_STRIP = 32  # rows that are mixed at a time, which then stay in the cache
+
 
 def defocus(image: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
     """Blur in light as a lens out of focus does: each point becomes the shape of the aperture.
@@ -73,11 +75,13 @@ def misfocus(image: np.ndarray, strength: float, rng: np.random.Generator) -> np
     """
     sharp = to_radiance(image)
     radius = np.float32(strength) * blurred_end(image, rng)
-    made, below = sharp, 0.0
+    made, blurred, below = sharp.copy(), np.empty_like(sharp), 0.0
     for disc in _LAYERS:
-        share = np.clip((radius - np.float32(below)) / np.float32(disc - below), 0, 1)
-        blurred = _disc_blur(sharp, disc)
-        made = cv2.blendLinear(blurred, made, share, 1 - share, dst=blurred)
+        _disc_blur(sharp, disc, blurred)
+        for top in range(0, len(made), _STRIP):
+            rows = slice(top, top + _STRIP)
+            share = np.clip((radius[rows] - np.float32(below)) / np.float32(disc - below), 0, 1)
+            cv2.blendLinear(blurred[rows], made[rows], share, 1 - share, dst=made[rows])
         below = disc
         if disc >= strength:
             break
@@ -102,17 +106,18 @@ def blurred_end(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.clip(cv2.resize(depth.astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC), 0, 1)
 
 
-def _disc_blur(radiance: np.ndarray, radius: float) -> np.ndarray:
-    """Blur by a disc; a large one goes over an image made smaller, which is many times faster."""
+def _disc_blur(radiance: np.ndarray, radius: float, blurred: np.ndarray) -> None:
+    """Blur by a disc, into `blurred`; a large one goes over an image made smaller, which is many times faster."""
     factor = 2 ** max(0, math.floor(math.log2(radius / _SMALL_DISC)))
     if factor == 1:
-        return _filter(radiance, disk_kernel(radius))
+        cv2.filter2D(radiance, cv2.CV_32F, disk_kernel(radius), dst=blurred, borderType=cv2.BORDER_REFLECT)
+        return
     height, width = radiance.shape[:2]
     size = (max(1, round(width / factor)), max(1, round(height / factor)))
     smaller = cv2.resize(radiance, size, interpolation=cv2.INTER_AREA)
     # Making it smaller (a box) and larger (a tent) blurs as well: together as a disc of radius 1 would.
     smaller = _filter(smaller, disk_kernel(math.sqrt((radius / factor) ** 2 - 1)))
-    return cv2.resize(smaller, (width, height), interpolation=cv2.INTER_LINEAR)
+    cv2.resize(smaller, (width, height), dst=blurred, interpolation=cv2.INTER_LINEAR)
 
 
 def _filter(radiance: np.ndarray, kernel: np.ndarray) -> np.ndarray:

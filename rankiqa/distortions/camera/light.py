@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 _STEPS = 65535  # of the table back: a step is at most 0.05 of a code value, where the curve is steepest
-_STRIP = 32  # rows at a time: what lies between light and pixels then stays in the cache
+_STRIP = 8  # rows at a time: what lies between light and pixels then stays in the cache
 
 KNEE = 0.8  # of white: pixel value 231, where the shoulder begins
 BRIGHTEST = 4.0  # times white: two stops, what a sensor's raw file keeps above the photo's white

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from rankiqa.distortions.camera import light
-from rankiqa.distortions.camera.screen import fringes, screen_moire
+from rankiqa.distortions.camera.screen import draw_grid, fringes, screen_moire
 
 
 def rng(seed=0):
@@ -11,7 +11,7 @@ def rng(seed=0):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_the_fringes_of_the_colours_are_a_third_apart_and_far_wider_than_a_pixel(seed):
-    red, green, blue, rows = fringes((300, 400), rng(seed))
+    red, green, blue, rows = fringes(draw_grid(rng(seed)), (300, 400), 0, 300)
     assert np.abs(red + green + blue).max() < 1e-3  # three phases a third of a turn apart
     for field in (red, green, blue, rows):
         assert field.dtype == np.float32
