@@ -26,7 +26,7 @@ def trial(request, capfd):
 
 def pytest_terminal_summary(terminalreporter):
     reports = [
-        report for kind in terminalreporter.stats.values() for report in kind if hasattr(report, "user_properties")
+        report for kind in terminalreporter.stats.values() for report in kind if isinstance(report, pytest.TestReport)
     ]
     total = sum(count for r in reports if r.when == "teardown" for name, count in r.user_properties if name == INPUTS)
     if total:
