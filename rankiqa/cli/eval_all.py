@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rankiqa.cli import HelpFormatter, guarded
-from rankiqa.cli.images import MODES, SMALL
+from rankiqa.cli.images import ICC, ICC_HELP, MODES, SMALL
 
 if TYPE_CHECKING:
     from rankiqa.evaluation.options import EvaluationOptions
@@ -88,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
         help="images smaller than a crop: leave them out with a warning, mirror them at their borders, or enlarge them",
     )
     add("--convert", action="store_true", help="also take greyscale, transparent, 16-bit and CMYK images")
+    add("--icc", choices=ICC, default="convert", help=ICC_HELP)
     add("--strict", action="store_true", help="stop at the first image that cannot be scored")
     add("--all-references", action="store_true", help="keep the photos that the model was trained on")
     add("--device", default="auto", help="auto, cpu, cuda or cuda:N")
@@ -160,6 +161,7 @@ def _options(args: argparse.Namespace, argv: Sequence[str]) -> EvaluationOptions
         pair_edges=None if args.pair_edges is None else tuple(args.pair_edges),
         device=args.device,
         convert=args.convert,
+        icc=args.icc,
         workers=args.workers,
         strict=args.strict,
         progress=True,

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from rankiqa.cli import HelpFormatter, guarded
+from rankiqa.cli.images import ICC, ICC_HELP
 
 _EXAMPLES = """\
 examples:
@@ -46,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--alpha", type=float, default=0.7, help="how much the worst places are covered, 0 to 1 (default: 0.7)")
     add("--small", choices=("error", "reflect", "resize"), default="reflect", help="a photo smaller than the network's "
         "crop: refuse it, continue it as in a mirror, or enlarge it (default: reflect)")  # fmt: skip
+    add("--icc", choices=ICC, default="convert", help=f"{ICC_HELP} (default: convert)")
     add("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
     return parser
 
@@ -66,7 +68,7 @@ def _run(argv: Sequence[str]) -> int:
         )
     scorer = Scorer.load(options.model, options.device)
     try:
-        quality = quality_map(scorer, options.image, options.small)
+        quality = quality_map(scorer, options.image, options.small, options.icc)
     except InputError as error:
         raise error.at(options.image) from error
     mean = quality.scores.mean()

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 MODES = ("random", "grid", "dense", "resize", "native")  # those of rankiqa.images.crops, which takes long to import
 SMALL = ("error", "reflect", "resize")
+ICC = ("convert", "ignore")  # those of rankiqa.images.icc
+ICC_HELP = "an embedded colour profile, such as a phone's Display P3: convert to sRGB, or ignore it"
 INTERRUPTED = "interrupted; nothing is written"
 STATUS = """\
 exit status: 0; 1 if an image could not be scored (the others are); 2 for bad arguments, with nothing scored; 130 when
@@ -69,6 +71,7 @@ def images_parser(command: str, description: str, epilog: str) -> argparse.Argum
     add("--seed", type=at_least(0), default=0, metavar="N", help="of the random places")
     add("--small", choices=SMALL, default="reflect", help="an image smaller than the model's crop: refuse it, mirror "
         "it at its borders, or enlarge it")  # fmt: skip
+    add("--icc", choices=ICC, default="convert", help=ICC_HELP)
     add("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     add("--workers", type=at_least(0), default=2, metavar="N", help="threads that read images while the network runs")
     add(DEBUG, action="store_true", help="show the traceback where otherwise an error is one line")
@@ -214,7 +217,9 @@ def _results(scorer: Scorer, paths: Sequence[str], options: argparse.Namespace, 
     def look(path: str, pixels: np.ndarray) -> None:
         small[path] = thumbnail(pixels, THUMBNAIL)
 
-    found = scorer.score_files(paths, view_of(options), workers=options.workers, look=look if pictures else None)
+    found = scorer.score_files(
+        *(paths, view_of(options)), icc=options.icc, workers=options.workers, look=look if pictures else None
+    )
     for path, score in zip(paths, found, strict=True):
         picture = small.pop(path, None)
         if isinstance(score, InputError):

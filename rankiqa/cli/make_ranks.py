@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from rankiqa.cli import HelpFormatter, at_least, guarded
+from rankiqa.cli.images import ICC, ICC_HELP
 
 DEFAULT_OUT = "results/demo/ranks"
 _EXAMPLES = """\
@@ -60,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--limit", type=positive, metavar="N", help="take N photos in all")
     add("--min-side", type=positive, metavar="N", default=224, help="leave out photos with a shorter side")
     add("--convert", action="store_true", help="convert grey, transparent, CMYK and 16-bit images to RGB")
+    add("--icc", choices=ICC, default="convert", help=ICC_HELP)
     add("--strict", action="store_true", help="stop at the first image that cannot be used")
     add("--verify", action="store_true", help="make nothing: compare the files in --out with the manifest")
     return parser
@@ -99,7 +101,7 @@ def _make(options: argparse.Namespace) -> int:
     strengths = plan(options.distortions, options.levels)
     for line in stand_ins(strengths, options.distortions):
         print(f"note: {line}", file=sys.stderr)
-    photos = PristinePhotos.find(options.pristine, options.per_folder, options.limit, options.seed)
+    photos = PristinePhotos.find(options.pristine, options.per_folder, options.limit, options.seed, options.icc)
     summary = make_ranked_set(
         photos,
         options.out,

@@ -27,8 +27,8 @@ what is read, and what is done to it:
   alpha            laid on white
   grey             copied to the three channels
   over 8 bits      scaled to 8 and rounded
-  CMYK             converted by Pillow, without a profile
-  colour profiles  not applied
+  colour profiles  converted to sRGB (relative colorimetric); --icc ignore takes the numbers as they are stored
+  CMYK             by its profile; without one as Pillow does
   rotation         applied: EXIF's, and that of HEIC, AVIF and JPEG XL
   HDR gain maps    left aside, and said so once
   several frames   the first one, of animations and of pages; an animated JPEG XL is refused

@@ -25,6 +25,7 @@ from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.datasets.splits import Split
 from rankiqa.errors import InputError
 from rankiqa.images.crops import squeeze
+from rankiqa.images.icc import IGNORE
 from rankiqa.images.photos import Photo
 from rankiqa.images.reading import read_image
 from rankiqa.models import Nima, build_nima
@@ -206,7 +207,7 @@ class SiameseNIMA:
             checkpoint_every=steps_per_epoch,
             overwrite=overwrite,
         )
-        config.scores.convert = True  # as Keras's loader
+        config.scores.convert, config.scores.icc = True, IGNORE  # as Keras's loader
         trainer = SiameseNimaTrainer(config, _scored_set(train_raw, val_raw), (model, origin))
         trainer.run()
         assert isinstance(trainer.model, Nima)  # what it started from
@@ -249,14 +250,13 @@ class SiameseNIMA:
         if target_size is not None and (len(target_size) != 2 or min(target_size) < 1):
             raise InputError(f"target_size must be a height and a width in pixels, not {target_size!r}")
         if target_size is None:
-            found = [
-                _votes(result) for result in score_files(model, paths, View(mode="native"), device=device, convert=True)
-            ]
+            results = score_files(model, paths, View(mode="native"), device=device, convert=True, icc=IGNORE)
+            found = [_votes(result) for result in results]
         else:
             height, width = target_size
 
             def read(path: str) -> torch.Tensor:
-                image = squeeze(read_image(path, convert=True), height, width)
+                image = squeeze(read_image(path, convert=True, icc=IGNORE), height, width)
                 return torch.from_numpy(image.transpose(2, 0, 1).copy())
 
             images = ahead(read, paths, workers=2)
@@ -311,5 +311,5 @@ def _scored_set(train: Raw, val: Raw | None) -> tuple[ScoredSet, Split, dict[str
         raise InputError(f"all {len(table)} labels are {low:g}: no order to learn")
     dataset = ScoredSet("csv", root, (low, high), True, table)
     names = tuple(part for part, raw in parts.items() for _ in raw[0])
-    dataset, photos = decodable(dataset, convert=True)
+    dataset, photos = decodable(dataset, convert=True, icc=IGNORE)
     return dataset, Split("load_data", names, None, None, tuple(table["path"])), photos

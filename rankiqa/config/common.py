@@ -8,6 +8,8 @@ from typing import ClassVar
 
 from rankiqa.errors import InputError
 
+ICC = ("convert", "ignore")  # those of rankiqa.images.icc, which takes long to import
+
 
 def one_of(key: str, value: str | None, allowed: tuple[str | None, ...]) -> None:
     """Raise `InputError`, naming the key, for a value that is not `allowed`."""

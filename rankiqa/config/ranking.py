@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from rankiqa.config.common import RunConfig, at_least, one_of
+from rankiqa.config.common import ICC, RunConfig, at_least, one_of
 from rankiqa.errors import InputError
 
 SOURCES = ("ranks", "online")
@@ -28,6 +28,7 @@ class RankDataConfig:
         strengths: online: levels (those) or continuous (drawn anew for each image, anywhere between the mildest and the
             strongest; the order of what was drawn is the rank).
         convert: online: take greyscale, transparent, CMYK and 16-bit photos too, converted to RGB.
+        icc: online: embedded colour profiles, such as a phone's Display P3: convert (to sRGB) or ignore.
         val: folder of another ranked set to validate on; none: photos to train on are held out.
         holdout: how many photos to hold out where there is no `val`; drawn with the seed.
         holdout_names: these photos (their paths in the photos' folder) in place of a draw.
@@ -41,6 +42,7 @@ class RankDataConfig:
     levels: str = "paper"
     strengths: str = "levels"
     convert: bool = False
+    icc: str = "convert"
     val: str | None = None
     holdout: int = 0
     holdout_names: list[str] = field(default_factory=list)
@@ -142,6 +144,7 @@ class RankConfig(RunConfig):
         """Raise `InputError`, naming the key, for a value that no ranking run can have."""
         one_of("data.source", self.data.source, SOURCES)
         one_of("data.strengths", self.data.strengths, STRENGTHS)
+        one_of("data.icc", self.data.icc, ICC)
         one_of("batch.sampler", self.batch.sampler, SAMPLERS)
         one_of("loss.reduction", self.loss.reduction, ("pairs", "images"))
         super().check()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rankiqa.config.common import at_least, one_of
+from rankiqa.config.common import ICC, at_least, one_of
 from rankiqa.errors import InputError
 
 
@@ -25,6 +25,7 @@ class ScoresConfig:
         test_fraction: random: share of the references to test on.
         val_fraction: share of the training references to hold out for the validation while it trains.
         convert: take greyscale, transparent, CMYK and 16-bit images too, converted to RGB.
+        icc: embedded colour profiles, such as a phone's Display P3: convert (to sRGB) or ignore.
     """
 
     name_column: str | None = None
@@ -38,6 +39,7 @@ class ScoresConfig:
     test_fraction: float = 0.2
     val_fraction: float = 0.1
     convert: bool = False
+    icc: str = "convert"
 
 
 @dataclass
@@ -82,6 +84,7 @@ def named(dataset: str | None, root: str | None) -> tuple[str, str]:
 def check_scores(data: ScoresConfig, key: str = "data") -> None:
     """Raise `InputError` for values in the group `key` of the settings that no run can have."""
     one_of(f"{key}.missing", data.missing, ("error", "record"))
+    one_of(f"{key}.icc", data.icc, ICC)
     at_least(f"{key}.repeat", data.repeat, 0)
     if not 0 <= data.val_fraction < 1:
         raise InputError(f"{key}.val_fraction must be in [0, 1), got {data.val_fraction}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from rankiqa.errors import InputError
+from rankiqa.images.icc import CONVERT, check_icc
 from rankiqa.metrics.close_pairs import check_edges
 from rankiqa.scoring.view import View
 
@@ -28,6 +29,7 @@ class EvaluationOptions:
             None: a 40th, 20th, 10th and 5th of the score range.
         device: auto, cpu, cuda or cuda:N.
         convert: take greyscale, transparent, CMYK and 16-bit images too.
+        icc: what becomes of embedded colour profiles, as in `rankiqa.images.reading.read_image`.
         workers: threads that read images while the network runs.
         strict: an image that cannot be scored is an error, not a warning.
         progress: show a bar and what is left out on stderr.
@@ -48,6 +50,7 @@ class EvaluationOptions:
     pair_edges: tuple[float, ...] | None = None
     device: str = "auto"
     convert: bool = False
+    icc: str = CONVERT
     workers: int = 2
     strict: bool = False
     progress: bool = False
@@ -55,6 +58,7 @@ class EvaluationOptions:
     command: str = ""
 
     def __post_init__(self) -> None:
+        check_icc(self.icc)
         for name, value, least in (("bootstrap", self.bootstrap, 0), ("workers", self.workers, 0)):
             if value < least:
                 raise InputError(f"{name} must be at least {least}, not {value}")

@@ -124,6 +124,7 @@ def carry_out(
         "seed": view.seed,
         "small": view.small,
         "convert": options.convert,
+        "icc": options.icc,
         "bootstrap": options.bootstrap,
         "device": describe(pick_device(options.device)),
         "images": len(scores),
@@ -137,7 +138,7 @@ def carry_out(
     }
     if plan.data["kind"] != "ranks":
         files = {key: file for job in plan.jobs for key, file in zip(job.items["path"], job.items["file"], strict=True)}
-        summary["worst"] = worst_images(scores, files if options.thumbnails else {})
+        summary["worst"] = worst_images(scores, files if options.thumbnails else {}, options.icc)
         summary["close_pairs"] = measure_close_pairs(scores, plan.data["score_range"], options.pair_edges)
         if (votes := measure_votes(scores)) is not None:
             summary["votes"] = votes

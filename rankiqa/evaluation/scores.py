@@ -51,7 +51,11 @@ def score_items(model: RankModel, items: pd.DataFrame, options: EvaluationOption
 
     view = options.view.of(model)
     results = score_files(
-        model, list(items["file"]), view, device=options.device, convert=options.convert, workers=options.workers
+        *(model, list(items["file"]), view),
+        device=options.device,
+        convert=options.convert,
+        icc=options.icc,
+        workers=options.workers,
     )
     bar = tqdm(
         zip(items["path"], results, strict=True),

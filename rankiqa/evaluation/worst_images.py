@@ -11,6 +11,7 @@ import pandas as pd
 from rankiqa.errors import InputError
 from rankiqa.evaluation.items import VOTED
 from rankiqa.evaluation.tables import is_ranked
+from rankiqa.images.icc import CONVERT
 from rankiqa.images.reading import read_image
 from rankiqa.images.thumbnail import thumbnail
 from rankiqa.metrics.correlation import linear_fit
@@ -41,22 +42,23 @@ def worst_placed(scores: pd.DataFrame, count: int = WORST) -> list[dict]:
     return table.iloc[order].to_dict("records")
 
 
-def worst_images(scores: pd.DataFrame, files: Mapping[str, Path]) -> list[dict]:
+def worst_images(scores: pd.DataFrame, files: Mapping[str, Path], icc: str = CONVERT) -> list[dict]:
     """`worst_placed` with a small picture of each, lest the report need the images; `files` finds them by path.
 
-    The thumbnail of an image that is not in `files` is None.
+    The thumbnail of an image that is not in `files` is None. `icc` is that of `read_image`: they look as they were
+    scored.
     """
     worst = worst_placed(scores, SHOWN)
     for image in worst:
         image["level"] = None if pd.isna(image["level"]) else int(image["level"])
-        image["thumbnail"] = _thumbnail(files[image["path"]]) if image["path"] in files else None
+        image["thumbnail"] = _thumbnail(files[image["path"]], icc) if image["path"] in files else None
     return worst
 
 
-def _thumbnail(file: Path) -> str | None:
+def _thumbnail(file: Path, icc: str) -> str | None:
     """The image as a data: address of a small JPEG; None where it cannot be read any more."""
     try:
-        image = read_image(file, convert=True)
+        image = read_image(file, convert=True, icc=icc)
     except InputError:
         return None
     return data_address(thumbnail(image, THUMBNAIL), "image/jpeg")

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from rankiqa.errors import InputError
+from rankiqa.images.icc import CONVERT
 from rankiqa.images.reading import read_image
 
 PRISTINE = "pristine"  # what tables of images have for a distortion where there is none
@@ -33,8 +34,8 @@ def pixels_sha256(image: np.ndarray) -> str:
     return digest.hexdigest()
 
 
-def read_photos(paths: Mapping[str, Path], convert: bool = False) -> dict[str, Photo | InputError]:
-    """The photo of each name, or why it cannot be read. `convert` is that of `read_image`.
+def read_photos(paths: Mapping[str, Path], convert: bool = False, icc: str = CONVERT) -> dict[str, Photo | InputError]:
+    """The photo of each name, or why it cannot be read. `convert` and `icc` are those of `read_image`.
 
     Threads are enough, as decoding and hashing leave the interpreter free.
     """
@@ -42,7 +43,7 @@ def read_photos(paths: Mapping[str, Path], convert: bool = False) -> dict[str, P
 
     def read(path: Path) -> Photo | InputError:
         try:
-            image = read_image(path, convert)
+            image = read_image(path, convert, icc=icc)
         except InputError as error:
             return error
         return Photo(pixels_sha256(image), *image.shape[:2])
@@ -53,10 +54,10 @@ def read_photos(paths: Mapping[str, Path], convert: bool = False) -> dict[str, P
         return dict(zip(paths, bar, strict=True))
 
 
-def read_all_photos(paths: Mapping[str, Path], convert: bool = False) -> dict[str, Photo]:
+def read_all_photos(paths: Mapping[str, Path], convert: bool = False, icc: str = CONVERT) -> dict[str, Photo]:
     """The photo of each name, as `read_photos`; `InputError` for the first that cannot be read."""
     photos = {}
-    for name, photo in read_photos(paths, convert).items():
+    for name, photo in read_photos(paths, convert, icc).items():
         if isinstance(photo, InputError):
             raise photo
         photos[name] = photo

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from rankiqa.errors import InputError
+from rankiqa.images.icc import CONVERT, check_icc, srgb_conversion
 from rankiqa.images.reading import read_image
 
 _KNOWN = (
@@ -15,24 +16,26 @@ _KNOWN = (
 )
 
 
-def pixels_of(image: Any) -> np.ndarray:
-    """uint8 H×W×3 RGB of an image.
+def pixels_of(image: Any, icc: str = CONVERT) -> np.ndarray:
+    """uint8 H×W×3 sRGB of an image.
 
     Args:
         image: the path of a file, read by `rankiqa.images.reading.read_image` with `convert` and the first of several
             frames; a Pillow image, turned as its EXIF data say and converted in the same way; a uint8 array, H×W×3 RGB,
             H×W×4 with alpha, or H×W grey; or a torch tensor, 3×H×W or 1×3×H×W, RGB, uint8 or floating point in [0, 1].
             The last is rounded to 8 bits, as a file would hold it.
+        icc: what becomes of the profile of a file or a Pillow image, as in `read_image`.
 
     Raises:
         InputError: anything else, with what it is.
     """
+    check_icc(icc)
     if isinstance(image, (str, os.PathLike)):
-        return read_image(image, convert=True, frames="first")
+        return read_image(image, convert=True, frames="first", icc=icc)
     if isinstance(image, np.ndarray):
         return _of_array(image)
     if hasattr(image, "getexif"):
-        return _of_pillow(image)
+        return _of_pillow(image, icc)
     if hasattr(image, "detach"):
         return _of_tensor(image)
     raise InputError(f"an image must be {_KNOWN}, not {type(image).__name__}")
@@ -46,12 +49,12 @@ def _of_array(image: np.ndarray) -> np.ndarray:
         raise InputError(f"an image must be {_KNOWN}, not {image.dtype} {'×'.join(map(str, image.shape))}")
     if colour and image.shape[2] == 3:
         return np.ascontiguousarray(image)
-    return _of_pillow(Image.fromarray(np.ascontiguousarray(image)))
+    return _of_pillow(Image.fromarray(np.ascontiguousarray(image)), icc=CONVERT)
 
 
-def _of_pillow(image: Any) -> np.ndarray:
+def _of_pillow(image: Any, icc: str) -> np.ndarray:
     try:
-        return np.array(_opaque(image).convert("RGB"))
+        return np.array(_opaque(image, icc).convert("RGB"))
     except InputError:
         raise
     except (OSError, SyntaxError, ValueError) as error:  # a file cut short, which is read only now; an odd mode
@@ -59,11 +62,11 @@ def _of_pillow(image: Any) -> np.ndarray:
         raise InputError(f"a Pillow image of kind {image.mode} cannot be read as RGB ({why})") from error
 
 
-def _opaque(image: Any) -> Any:
-    """A Pillow image upright, with 8 bits a channel and without transparency."""
+def _opaque(image: Any, icc: str) -> Any:
+    """A Pillow image upright, with 8 bits a channel of sRGB and without transparency."""
     from PIL import Image, ImageOps
 
-    is_bmp = image.format == "BMP"
+    is_bmp, profile = image.format == "BMP", image.info.get("icc_profile") if icc == CONVERT else None
     try:
         image = ImageOps.exif_transpose(image)
     except (OSError, SyntaxError, ValueError, KeyError, TypeError, ZeroDivisionError):
@@ -74,6 +77,8 @@ def _opaque(image: Any) -> Any:
         raise InputError(f"a Pillow image of kind {image.mode} has no known range", cure="convert it to RGB or L")
     if isinstance(image.info.get("transparency"), str):  # a text of this name in a PNG
         del image.info["transparency"]
+    if to_srgb := srgb_conversion(image, profile, None):
+        image = to_srgb(image)
     if image.mode not in ("RGBA", "RGBa", "LA", "La", "PA") and "transparency" not in image.info:
         return image
     image = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")

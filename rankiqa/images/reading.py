@@ -1,7 +1,4 @@
-"""Read images: uint8 H×W×3 RGB, and nothing that was converted without being asked for.
-
-Pixels are taken as they are stored: colour profiles are not applied.
-"""
+"""Read images: uint8 H×W×3 sRGB, and nothing that was converted without being asked for but embedded profiles."""
 
 from __future__ import annotations
 
@@ -20,6 +17,7 @@ from PIL import Image, features
 
 from rankiqa.errors import InputError
 from rankiqa.images.headers import AVIF, HEIF, JXL, Header, kind_of, read_header
+from rankiqa.images.icc import CONVERT, check_icc, srgb_conversion
 from rankiqa.images.listing import SUFFIXES
 from rankiqa.images.notes import note
 from rankiqa.images.plugins import decode_heif, decode_jxl
@@ -67,15 +65,20 @@ if hasattr(os, "register_at_fork"):  # a process forked while a thread holds it 
 
 
 def read_image(
-    path: str | os.PathLike[str], convert: bool = False, frames: str = "error", max_pixels: int = MAX_PIXELS
+    path: str | os.PathLike[str],
+    convert: bool = False,
+    frames: str = "error",
+    max_pixels: int = MAX_PIXELS,
+    icc: str = CONVERT,
 ) -> np.ndarray:
     """The pixels of a colour image: uint8 H×W×3 RGB in 0–255, C-contiguous and writable.
 
     The rotation that EXIF asks for is applied. Palette images, and an alpha channel that is opaque
-    everywhere (or, in a BMP, zero everywhere: an unused byte), are plain RGB.
+    everywhere (or, in a BMP, zero everywhere: an unused byte), are plain RGB. Colours of an embedded profile other than
+    sRGB, such as a phone's Display P3, are converted to sRGB (`rankiqa.images.icc`), unless `icc` is "ignore".
 
     With `convert` also these are taken: greyscale (copied to the three channels), alpha (laid on white),
-    more than 8 bits a channel (scaled to 255 and rounded) and CMYK (Pillow's conversion, without a profile).
+    more than 8 bits a channel (scaled to 255 and rounded) and CMYK (by its profile, or without one as Pillow does).
 
     Args:
         path: a PNG, JPEG, BMP, TIFF, WebP, JPEG 2000, GIF or AVIF, whatever its suffix; a HEIF (HEIC) with the extra
@@ -84,6 +87,8 @@ def read_image(
         frames: what becomes of a file with several frames or pages: "error", or "first" (the first is taken).
         max_pixels: the most that an image may have; one that claims more is refused before it is decoded. Pillow's own
             limit does not count.
+        icc: "convert", or "ignore" (the numbers are taken as they are stored). A profile that is damaged, or for other
+            channels, is ignored too, and noted.
 
     Raises:
         InputError: the file is missing, is no image, is cut short, has too many pixels, has several frames or pages
@@ -92,6 +97,7 @@ def read_image(
     """
     if frames not in FRAMES:
         raise InputError(f"frames must be {' or '.join(FRAMES)}, not {frames!r}")
+    check_icc(icc)
     path = Path(path)
     try:
         data = path.read_bytes()
@@ -104,7 +110,7 @@ def read_image(
         image, orientation = _decode(path, data, convert, frames, max_pixels)
         is_bmp = data.startswith(b"BM")
         del data
-        return _to_rgb(path, image, orientation, is_bmp, convert)
+        return _to_rgb(path, image, orientation, is_bmp, convert, icc)
     except InputError:
         raise
     except MemoryError as error:
@@ -202,6 +208,7 @@ def _open(path: Path, data: bytes, convert: bool, frames: str, max_pixels: int) 
     with _pillow_limit(max_pixels) if above else contextlib.nullcontext():  # a TIFF asks for the limit once more
         pixels = eight_bits(path, image, again) if again else image
         pixels.load()
+    pixels.info.setdefault("icc_profile", image.info.get("icc_profile"))
     orientation = _orientation(image)
     stream.close()  # the image keeps it, and it keeps the bytes of the file
     return pixels, orientation
@@ -254,7 +261,7 @@ def _unconverted(path: Path, why: str, otherwise: str) -> InputError:
     return InputError(why, path=path, cure=f"allow its conversion or {otherwise}", options=("convert=True",))
 
 
-def _to_rgb(path: Path, image: Image.Image, orientation: int, is_bmp: bool, convert: bool) -> np.ndarray:
+def _to_rgb(path: Path, image: Image.Image, orientation: int, is_bmp: bool, convert: bool, icc: str) -> np.ndarray:
     if image.mode in _GREY and not convert:
         raise _unconverted(path, "is greyscale", "leave it out")
     if image.mode == "CMYK" and not convert:
@@ -271,10 +278,12 @@ def _to_rgb(path: Path, image: Image.Image, orientation: int, is_bmp: bool, conv
             if not convert:
                 raise _unconverted(path, "is transparent in places", "save it as RGB")
             flatten = _on_white
+    profile = image.info.get("icc_profile") if icc == CONVERT else None
+    to_srgb = srgb_conversion(image, profile, path) or (lambda part: part)
     pixels = np.empty((*(image.size if orientation in (5, 6, 7, 8) else image.size[::-1]), 3), np.uint8)
     stored = _AS_STORED[orientation](pixels)
     for left, top, right, bottom in blocks(image.size):
-        stored[top:bottom, left:right] = flatten(part_of(image, (left, top, right, bottom)))
+        stored[top:bottom, left:right] = flatten(to_srgb(part_of(image, (left, top, right, bottom))))
     return pixels
 
 

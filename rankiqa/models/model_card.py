@@ -235,7 +235,7 @@ def _limits(settings: Mapping[str, Any], votes: bool) -> str:
             "Images with a side below 32 pixels; they are refused.",
             "Whether a fault is meant: blur behind a portrait is blur.",
             "Kinds of images and of faults that it was not trained on.",
-            "Colour profiles: pixels are taken as they are stored.",
+            "Colours outside sRGB: an embedded profile is converted to sRGB, and what it cannot hold is clipped.",
         ]
     )
 

@@ -66,6 +66,7 @@ class _Work:
     kind: str
     min_side: int
     convert: bool
+    icc: str
     strengths: Strengths = field(default_factory=dict)
 
 
@@ -123,7 +124,7 @@ def make_ranked_set(
     is_new = _describe(out, seed, kind, strengths, photos.description)
 
     # Workers elsewhere do not share this process's working folder.
-    work = _Work(photos.folder.resolve(), out.resolve(), seed, kind, min_side, convert, strengths)
+    work = _Work(photos.folder.resolve(), out.resolve(), seed, kind, min_side, convert, photos.icc, strengths)
     jobs = [
         (PRISTINE, 0),
         *((name, level) for name, of_type in strengths.items() for level in range(1, number_of_levels(of_type) + 1)),
@@ -309,7 +310,7 @@ def _make_one(work: _Work, reference: str, jobs: Sequence[Job]) -> tuple[str, li
         why = "its name has characters that text files cannot hold"
         return reference, [], InputError(why, path=photo, cure="rename it")
     try:
-        image = read_image(photo, work.convert)
+        image = read_image(photo, work.convert, icc=work.icc)
     except InputError as error:
         return reference, [], error
     height, width = image.shape[:2]

@@ -22,6 +22,7 @@ from rankiqa.distortions.sets import PAPER, PSNR, plan
 from rankiqa.errors import InputError
 from rankiqa.images import builtin_photos
 from rankiqa.images.crops import crop_at, random_place
+from rankiqa.images.icc import CONVERT
 from rankiqa.images.listing import list_images
 from rankiqa.images.photos import Photo, read_all_photos
 from rankiqa.images.reading import read_image
@@ -43,6 +44,7 @@ class OnlineSet:
         seed: Of the whole images: those that `make_ranks` writes with this seed.
         convert: Take greyscale, transparent, CMYK and 16-bit photos too, as `read_image` does.
         continuous: A crop's level is drawn, and lies between the levels; whole images keep to them.
+        icc: What becomes of embedded colour profiles, as in `read_image`.
     """
 
     folder: Path
@@ -51,6 +53,7 @@ class OnlineSet:
     seed: int = 0
     convert: bool = False
     continuous: bool = False
+    icc: str = CONVERT
 
     @classmethod
     def find(
@@ -61,6 +64,7 @@ class OnlineSet:
         seed: int = 0,
         convert: bool = False,
         continuous: bool = False,
+        icc: str = CONVERT,
     ) -> OnlineSet:
         """All photos in the folder `pristine`, at any depth; None takes those of `builtin_photos`.
 
@@ -82,7 +86,7 @@ class OnlineSet:
         else:
             folder, references = Path(pristine), list_images(pristine)
         in_order = {name: found for name in DISTORTIONS if (found := strengths.get(name)) is not None}
-        return cls(folder, tuple(references), in_order, seed, convert, continuous)
+        return cls(folder, tuple(references), in_order, seed, convert, continuous, icc)
 
     @property
     def distortions(self) -> tuple[str, ...]:
@@ -98,7 +102,7 @@ class OnlineSet:
     def photos(self) -> dict[str, Photo]:
         """The photo of each reference, all of them read once; `InputError` for one that cannot be read."""
         _read.cache_clear()  # a file may be another one since
-        return read_all_photos({name: self.folder / name for name in self.references}, self.convert)
+        return read_all_photos({name: self.folder / name for name in self.references}, self.convert, self.icc)
 
     @cached_property
     def fingerprint(self) -> dict[str, str]:
@@ -170,11 +174,11 @@ class OnlineSet:
         return Scale(of_type, DISTORTIONS[distortion].whole).at((level - 1) / (len(of_type) - 1))
 
     def _photo(self, reference: str) -> np.ndarray:
-        return _read(self.folder / reference, self.convert)
+        return _read(self.folder / reference, self.convert, self.icc)
 
 
 @lru_cache(maxsize=_KEPT)
-def _read(path: Path, convert: bool) -> np.ndarray:
-    image = read_image(path, convert)
+def _read(path: Path, convert: bool, icc: str) -> np.ndarray:
+    image = read_image(path, convert, icc=icc)
     image.flags.writeable = False
     return image

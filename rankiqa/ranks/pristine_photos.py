@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rankiqa.images import builtin_photos
+from rankiqa.images.icc import CONVERT, check_icc
 from rankiqa.images.listing import list_images
 from rankiqa.seeding import derive_seed
 
@@ -20,11 +21,13 @@ class PristinePhotos:
         folder: Where they lie.
         references: Their paths in it, sorted.
         description: What `set.json` says about them.
+        icc: What becomes of their colour profiles, as in `rankiqa.images.reading.read_image`.
     """
 
     folder: Path
     references: tuple[str, ...]
     description: Mapping[str, Any]
+    icc: str = CONVERT
 
     @classmethod
     def find(
@@ -33,6 +36,7 @@ class PristinePhotos:
         per_folder: int | None = None,
         limit: int | None = None,
         seed: int = 0,
+        icc: str = CONVERT,
     ) -> PristinePhotos:
         """The photos in `folder`, at any depth, or those of `builtin_photos`.
 
@@ -40,8 +44,9 @@ class PristinePhotos:
         depends on the seed and the paths, and a smaller one is a part of a larger one.
 
         Raises:
-            InputError: the folder is missing, cannot be listed, or holds no image.
+            InputError: the folder is missing, cannot be listed, or holds no image; an unknown `icc`.
         """
+        check_icc(icc)
         if folder is None:
             root, found = builtin_photos.folder(), list(builtin_photos.PHOTOS)
             name = "the photos of scikit-image"
@@ -55,4 +60,7 @@ class PristinePhotos:
                 groups.setdefault(path.rpartition("/")[0], []).append(path)
             kept = {path for group in groups.values() for path in group[:per_folder]}
             chosen = [path for path in chosen if path in kept]
-        return cls(root, tuple(sorted(chosen[:limit])), {"photos": name, "per_folder": per_folder, "limit": limit})
+        description = {"photos": name, "per_folder": per_folder, "limit": limit}
+        if icc != CONVERT:  # sets from before there was a choice go on
+            description["icc"] = icc
+        return cls(root, tuple(sorted(chosen[:limit])), description, icc)

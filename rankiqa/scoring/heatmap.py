@@ -13,6 +13,7 @@ from PIL import Image
 from rankiqa.errors import InputError
 from rankiqa.extras import extra
 from rankiqa.images.crops import check_least, fit
+from rankiqa.images.icc import CONVERT
 from rankiqa.images.pixels import pixels_of
 from rankiqa.models.parts import parts_of
 from rankiqa.scoring.dense import places_of, score_map
@@ -55,8 +56,8 @@ class QualityMap:
         return np.stack([np.interp(x, self.x, row) for row in down])
 
 
-def quality_map(scorer: Scorer, image: Any, small: str = "reflect") -> QualityMap:
-    """Score the places of an image: what `rankiqa.images.pixels.pixels_of` takes.
+def quality_map(scorer: Scorer, image: Any, small: str = "reflect", icc: str = CONVERT) -> QualityMap:
+    """Score the places of an image: what `rankiqa.images.pixels.pixels_of` takes, with its `icc`.
 
     The places are those of the features where the network averages over them, and windows of the size of a crop where
     its top is more than that, which is coarser.
@@ -66,7 +67,7 @@ def quality_map(scorer: Scorer, image: Any, small: str = "reflect") -> QualityMa
     """
     network = scorer.network
     places = parts_of(network).averages
-    pixels = pixels_of(image)
+    pixels = pixels_of(image, icc)
     check_least(pixels, LEAST)
     pixels = fit(pixels, network.crop, small)
     with evaluating(network):

@@ -18,6 +18,7 @@ from torch import nn
 
 from rankiqa.errors import InputError
 from rankiqa.images.crops import DENSE, check_least
+from rankiqa.images.icc import CONVERT, check_icc
 from rankiqa.images.reading import read_image
 from rankiqa.models.rank_model import RankModel
 from rankiqa.parallel import ahead
@@ -101,6 +102,7 @@ def score_files(
     *,
     device: str | torch.device | None = None,
     convert: bool = False,
+    icc: str = CONVERT,
     frames: str = "error",
     least: int = 1,
     workers: int = 2,
@@ -114,6 +116,7 @@ def score_files(
         view: as for `score_image`.
         device: as for `score_image`.
         convert: of `rankiqa.images.reading.read_image`.
+        icc: of `read_image`.
         frames: of `read_image`.
         least: the shortest side that an image may have, pixels.
         workers: threads that read and cut the next files while the network runs; 0: none. A few files ahead are held in
@@ -128,11 +131,12 @@ def score_files(
     """
     if workers < 0:
         raise InputError(f"workers must be at least 0, not {workers}")
+    check_icc(icc)
     crop, place, view = _crop_side(model), place_of(model, device), (view or View()).of(model)
 
     def read(path: str | os.PathLike[str]) -> tuple[torch.Tensor, tuple[int, int]] | InputError:
         try:
-            image = read_image(path, convert=convert, frames=frames)
+            image = read_image(path, convert=convert, frames=frames, icc=icc)
             if look is not None:
                 look(os.fspath(path), image)
             check_least(image, least)

@@ -14,6 +14,7 @@ import torch
 
 from rankiqa.errors import InputError
 from rankiqa.images.crops import DENSE, WHOLE, check_least, fit
+from rankiqa.images.icc import CONVERT
 from rankiqa.images.pixels import pixels_of
 from rankiqa.models import RankModel, load_model
 from rankiqa.models.locate import locate
@@ -98,7 +99,7 @@ class Scorer(HubModel):
         except InputError as error:
             raise error.at(folder) from error
 
-    def score(self, image: Any, view: View | None = None, **changes: Any) -> Score:
+    def score(self, image: Any, view: View | None = None, *, icc: str = CONVERT, **changes: Any) -> Score:
         """Score one image. The same image gives the same number, whatever is scored before or beside it.
 
         Args:
@@ -106,6 +107,7 @@ class Scorer(HubModel):
             view: what the network is shown of it; None: 30 random crops, or what is the model's own. An image smaller
                 than the network's crop is mirrored at its borders, unless the view says otherwise; the score tells it
                 in its note.
+            icc: what becomes of an embedded colour profile: "convert" (to sRGB) or "ignore".
             changes: fields of the view: `score(image, mode="dense")`.
 
         Raises:
@@ -117,7 +119,7 @@ class Scorer(HubModel):
         True
         """
         view = replace(view or View(), **changes).of(self.network)
-        pixels = pixels_of(image)
+        pixels = pixels_of(image, icc)
         check_least(pixels, LEAST)
         found = score_image(self.network, pixels, view)
         return self.meaning(found, (pixels.shape[0], pixels.shape[1]), view)
@@ -127,6 +129,7 @@ class Scorer(HubModel):
         paths: Iterable[str | os.PathLike[str]],
         view: View | None = None,
         *,
+        icc: str = CONVERT,
         workers: int = 2,
         look: Look | None = None,
         **changes: Any,
@@ -136,6 +139,7 @@ class Scorer(HubModel):
         Args:
             paths: of image files.
             view: as for `score`.
+            icc: as for `score`.
             workers: threads that read ahead; the scores do not depend on it.
             look: called with the path and the pixels of each file that can be read, in one of these threads.
             changes: fields of the view.
@@ -145,7 +149,13 @@ class Scorer(HubModel):
         """
         view = replace(view or View(), **changes).of(self.network)
         for result in score_files(
-            *(self.network, paths, view), convert=True, frames="first", least=LEAST, workers=workers, look=look
+            *(self.network, paths, view),
+            convert=True,
+            icc=icc,
+            frames="first",
+            least=LEAST,
+            workers=workers,
+            look=look,
         ):
             if isinstance(result, InputError):
                 yield result
@@ -153,13 +163,13 @@ class Scorer(HubModel):
                 assert result.size is not None  # of a file it is always known
                 yield self.meaning(result, result.size, view)
 
-    def map(self, image: Any, small: str = "reflect") -> np.ndarray:
+    def map(self, image: Any, small: str = "reflect", icc: str = CONVERT) -> np.ndarray:
         """The score of every window of an image, (rows, columns) float64; see `rankiqa.scoring.dense.score_map`.
 
         `InputError` for a network that does not allow it.
         """
         parts_of(self.network)
-        pixels = pixels_of(image)
+        pixels = pixels_of(image, icc)
         check_least(pixels, LEAST)
         pixels = fit(pixels, self.network.crop, small)
         with evaluating(self.network):

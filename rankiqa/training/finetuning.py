@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from rankiqa.config import FinetuneConfig
-from rankiqa.config.scores import named
+from rankiqa.config.scores import ScoresConfig, named
 from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.datasets.splits import Split
 from rankiqa.errors import InputError
@@ -176,9 +176,9 @@ class FineTuner(ScoredTrainer):
         return View(patches=self.config.val_patches, seed=self.config.seed, small=self.config.data.small)
 
     @property
-    def converts(self) -> bool:
+    def reading(self) -> ScoresConfig:
         """As the settings say."""
-        return self.config.data.convert
+        return self.config.data
 
     def describe(self, row: dict[str, float]) -> str:
         """SROCC, LCC and RMSE, in the unit of the human scores."""

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from rankiqa.config import NimaConfig, NimaModelConfig
-from rankiqa.config.scores import named
+from rankiqa.config.scores import ScoresConfig, named
 from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.datasets.splits import Split
 from rankiqa.errors import InputError
@@ -152,9 +152,9 @@ class NimaTrainer(ScoredTrainer):
         return {"ALL": {key: float(numbers[key]) for key in self.val_columns}}
 
     @property
-    def converts(self) -> bool:
+    def reading(self) -> ScoresConfig:
         """As the settings say."""
-        return self.config.data.convert
+        return self.config.data
 
     def describe(self, row: dict[str, float]) -> str:
         """SROCC, LCC and EMD; with real votes also what the standard deviation and the accuracy at 5 come to."""

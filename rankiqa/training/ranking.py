@@ -35,7 +35,8 @@ def open_ranks(config: RankConfig) -> Ranks:
     data = config.data
     if data.source == "online":
         continuous = data.strengths == "continuous"
-        return OnlineSet.find(data.pristine, data.distortions, data.levels, config.seed, data.convert, continuous)
+        what = data.pristine, data.distortions, data.levels
+        return OnlineSet.find(*what, config.seed, data.convert, continuous, data.icc)
     return RankedSet.read(data.ranks)
 
 

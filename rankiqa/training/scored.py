@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from rankiqa.config import ScoredRunConfig
+from rankiqa.config.scores import ScoresConfig
 from rankiqa.datasets.leakage import check_leakage, seen_in_test
 from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.datasets.splits import Split, write_split
@@ -113,7 +114,9 @@ class ScoredTrainer(Trainer):
         """The scores of some rows (n,) of the data set, as `view` shows their images; None: as in a validation."""
         files = [self.dataset.table["file"].iloc[row] for row in rows]
         found = []
-        for result in score_files(model, files, view or self.view, device=device, convert=self.converts):
+        how = self.reading
+        results = score_files(model, files, view or self.view, device=device, convert=how.convert, icc=how.icc)
+        for result in results:
             if isinstance(result, InputError):
                 raise result
             found.append(result)
@@ -152,8 +155,8 @@ class ScoredTrainer(Trainer):
 
     @property
     @abstractmethod
-    def converts(self) -> bool:
-        """Whether greyscale, transparent, CMYK and 16-bit images are taken too."""
+    def reading(self) -> ScoresConfig:
+        """The settings that say how images are read."""
 
     def _fingerprint(self) -> dict[str, str]:
         """What must be the same for a run to go on: the start, the images, their scores, votes and parts."""

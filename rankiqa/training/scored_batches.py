@@ -65,7 +65,7 @@ class ScoredBatches:
     def _crop(self, step: int, place: int, file: Path) -> np.ndarray:
         data = self.config.data
         rng = generator(self.config.seed, "crop", step, place)
-        image = read_image(file, data.convert)
+        image = read_image(file, data.convert, icc=data.icc)
         if self.resize is not None:
             image = squeeze(image, self.resize)
         elif isinstance(data, ScoredDataConfig) and data.small != "error" and min(image.shape[:2]) < self.crop:

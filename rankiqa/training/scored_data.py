@@ -13,6 +13,7 @@ from rankiqa.datasets.registry import open_dataset
 from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.datasets.splits import Split, make_split
 from rankiqa.errors import InputError
+from rankiqa.images.icc import CONVERT
 from rankiqa.images.photos import Photo, read_photos
 
 
@@ -55,28 +56,31 @@ def open_scores(
     )
     # AVA is known to hold images that cannot be decoded.
     if options.missing != "error" or dataset.name == "ava":
-        return decodable(dataset, options.convert, record=True)
+        return decodable(dataset, options.convert, options.icc, record=True)
     try:
-        return decodable(dataset, options.convert)
+        return decodable(dataset, options.convert, options.icc)
     except InputError as error:
         without = "go on without them"
         cure = f"{error.cure}; or {without}" if error.cure else without
         raise error.but(cure=cure, options=(*error.options, "missing=record")) from error
 
 
-def decodable(dataset: ScoredSet, convert: bool, *, record: bool = False) -> tuple[ScoredSet, dict[str, Photo]]:
+def decodable(
+    dataset: ScoredSet, convert: bool, icc: str = CONVERT, *, record: bool = False
+) -> tuple[ScoredSet, dict[str, Photo]]:
     """The images that can be decoded, and the size and hash of each by its path.
 
     Args:
         dataset: the images.
         convert: take greyscale, transparent, CMYK and 16-bit images too.
+        icc: of `rankiqa.images.reading.read_image`.
         record: leave out an image that cannot be decoded, with a warning.
 
     Raises:
         InputError: an image cannot be decoded; unless `record`.
     """
     table = dataset.table
-    found = read_photos(dict(zip(table["path"], table["file"], strict=True)), convert)
+    found = read_photos(dict(zip(table["path"], table["file"], strict=True)), convert, icc)
     photos = {path: photo for path, photo in found.items() if isinstance(photo, Photo)}
     broken = {path: photo for path, photo in found.items() if isinstance(photo, InputError)}
     if broken and not record:

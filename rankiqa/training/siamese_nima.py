@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from rankiqa.config import SiameseNimaConfig
-from rankiqa.config.scores import named
+from rankiqa.config.scores import ScoresConfig, named
 from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.datasets.splits import Split
 from rankiqa.images.crops import squeeze
@@ -77,7 +77,8 @@ class PairBatches:
         }
 
     def _read(self, step: int, place: int, file: Path) -> np.ndarray:
-        image = squeeze(read_image(file, self.config.scores.convert), self.side)
+        scores = self.config.scores
+        image = squeeze(read_image(file, scores.convert, icc=scores.icc), self.side)
         mirrored = self.config.batch.flip and generator(self.config.seed, "flip", step, place).random() < 0.5
         return image[:, ::-1] if mirrored else image
 
@@ -176,9 +177,9 @@ class SiameseNimaTrainer(ScoredTrainer):
         return {"ALL": {key: float(numbers[key]) for key in self.val_columns}}
 
     @property
-    def converts(self) -> bool:
+    def reading(self) -> ScoresConfig:
         """As the settings say."""
-        return self.config.scores.convert
+        return self.config.scores
 
     def describe(self, row: dict[str, float]) -> str:
         """SROCC, LCC and the share of close pairs in order."""

@@ -149,7 +149,7 @@ FORMATS = {
         box_pieces,
     ),
     "jxl": (
-        [phone_file("jxl", image, lossless=l) for image in (RGB, RGBA, RGB[..., 0]) for l in (True, False)]
+        [phone_file("jxl", image, lossless=exact) for image in (RGB, RGBA, RGB[..., 0]) for exact in (True, False)]
         + [phone_file("jxl", RGB, use_container=True, exif=metadata()["exif"].tobytes()), ANIMATED_JXL, WIDE_JXL],
         box_pieces,
     ),

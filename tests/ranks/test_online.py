@@ -136,7 +136,7 @@ def test_aligned_levels_of_a_photo_are_cropped_at_one_place(online):
 
 def test_a_photo_is_decoded_once_for_its_levels_and_few_are_kept(online, monkeypatch):
     read = []
-    monkeypatch.setattr(online_set, "read_image", lambda path, convert: read.append(path.name) or read_image(path))
+    monkeypatch.setattr(online_set, "read_image", lambda path, convert, icc: read.append(path.name) or read_image(path))
     online_set._read.cache_clear()
     for item in validation_items(online):
         online.crop(*item, 48, np.random.default_rng(0))
