@@ -112,16 +112,16 @@ TYPES = (
     ),
     Distortion(
         "AVIF", codecs.avif, "AVIF", "quality {}", levels.AVIF_QUALITY, _QUALITY,
-        source=_SOURCE, whole=True, psnr=False, stage="saving", context=8, grid=32, recipe=_of_avif,
+        source=_SOURCE, whole=True, psnr=False, stage="saving", context=0, grid=32, recipe=_of_avif,
     ),
     Distortion(
         "JXL", codecs.jxl, "JPEG XL", "quality {}", levels.JXL_QUALITY, (99, 19),
-        source=_SOURCE, whole=True, psnr=False, stage="saving", context=8, grid=64, recipe=cached_recipe(_jxl),
+        source=_SOURCE, whole=True, psnr=False, stage="saving", context=0, grid=64, recipe=cached_recipe(_jxl),
         extra="jxl", package="pillow_jxl",
     ),
     Distortion(
         "HEIC", codecs.heic, "HEIC", "quality {}", levels.HEIC_QUALITY, _QUALITY,
-        source=_SOURCE, whole=True, psnr=False, stage="saving", context=8, grid=32,
+        source=_SOURCE, whole=True, psnr=False, stage="saving", context=0, grid=32,
         recipe=cached_recipe(_heic), extra="heic", package="pillow_heif",
     ),
     Distortion(
@@ -131,7 +131,7 @@ TYPES = (
     ),
     Distortion(
         "HEVC", codecs.hevc, "HEVC intra frame", "CRF {}", levels.HEVC_RATE_FACTOR, _CRF,
-        source=_SOURCE, psnr=False, stage="saving", context=8, grid=32, recipe=cached_recipe(_hevc),
+        source=_SOURCE, psnr=False, stage="saving", context=0, grid=32, recipe=cached_recipe(_hevc),
         extra="video", package="av",
     ),
 )  # fmt: skip
