@@ -20,17 +20,27 @@ def exposure(image: np.ndarray, strength: float, rng: np.random.Generator) -> np
     return cv2.LUT(image, from_raw(RAW_OF_CODE * 2.0**strength).ravel())
 
 
-def black_point(image: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
-    """Show black as grey, which makes the photo flat, or dark grey as black, which crushes the shadows.
+def grey_blacks(image: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
+    """Show black as grey, which makes the photo flat.
 
-    `strength` above 0 is the lightness b (L* of CIE Lab, 0–100) of black: L becomes b + L·(1 − b / 100) in each
-    channel; below 0 the lightness −b, with all below it, becomes black, by the inverse of the same. White stays.
-    Further from 0 is stronger. `rng` is not used. uint8 H×W×3 in and out; `image` is not changed.
+    `strength` is the lightness b of black (L* of CIE Lab, 0–100): L becomes b + L·(1 − b / 100) in each channel, and
+    white stays. More is stronger. `rng` is not used. uint8 H×W×3 in and out; `image` is not changed.
     """
-    lightness = to_lightness(srgb_to_linear(np.arange(256) / 255))
-    black = abs(strength)
-    moved = black + lightness * (1 - black / 100) if strength > 0 else (lightness - black) / (1 - black / 100)
-    return cv2.LUT(image, to_pixels(from_lightness(moved)).ravel())
+    return _moved(image, strength + _LIGHTNESS * (1 - strength / 100))
+
+
+def crushed_blacks(image: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
+    """Show dark grey as black, which takes the detail out of the shadows: the inverse of `grey_blacks`.
+
+    `strength` is the lightness (L* of CIE Lab, 0–100) that, with all below it, becomes black in each channel; white
+    stays. More is stronger. `rng` is not used. uint8 H×W×3 in and out; `image` is not changed.
+    """
+    return _moved(image, (_LIGHTNESS - strength) / (1 - strength / 100))
+
+
+def _moved(image: np.ndarray, lightness: np.ndarray) -> np.ndarray:
+    """`image` with the lightness of each of the 256 values replaced."""
+    return cv2.LUT(image, to_pixels(from_lightness(lightness)).ravel())
 
 
 def to_lightness(light: np.ndarray) -> np.ndarray:
@@ -41,3 +51,6 @@ def to_lightness(light: np.ndarray) -> np.ndarray:
 def from_lightness(lightness: np.ndarray) -> np.ndarray:
     """Light on [0, 1] of L* on 0–100."""
     return np.where(lightness > 8, ((lightness + 16) / 116) ** 3, lightness * (3 / 29) ** 3)
+
+
+_LIGHTNESS = to_lightness(srgb_to_linear(np.arange(256) / 255))

@@ -30,7 +30,7 @@ TOO_COOL = {"camera": (-25, -60, -105, -160, -225)}
 TOO_GREEN = {"camera": (0.006, 0.012, 0.02, 0.029, 0.04)}
 TOO_MAGENTA = {"camera": (-0.006, -0.012, -0.02, -0.029, -0.04)}
 FLAT = {"camera": (7, 14, 22, 32, 44)}  # L* of black
-CRUSHED = {"camera": (-5, -10, -17, -26, -38)}  # L* that becomes black, below 0
+CRUSHED = {"camera": (5, 10, 17, 26, 38)}  # L* that becomes black
 
 SMOOTH = {"camera": (9.0, 16.0, 28.0, 48.0, 80.0)}  # σ of the range kernel, grey levels
 HALO = {"camera": (0.35, 0.6, 1.0, 1.7, 3.0)}  # gain; image editors offer up to 5

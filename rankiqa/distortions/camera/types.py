@@ -97,11 +97,11 @@ TYPES: tuple[Distortion, ...] = (
         stage="processing", source="ANSI C78.377; strengths of ours", psnr=False,
     ),
     Distortion(
-        "FLAT", exposure.black_point, "Grey blacks", "black at L* {}", levels.FLAT, (0.5, 90.0), stage="processing",
+        "FLAT", exposure.grey_blacks, "Grey blacks", "black at L* {}", levels.FLAT, (0.5, 90.0), stage="processing",
         source="CIE 1976; strengths of ours", psnr=False,
     ),
     Distortion(
-        "CRUSH", exposure.black_point, "Crushed blacks", "black up to L* {}", levels.CRUSHED, (-0.5, -90.0),
+        "CRUSH", exposure.crushed_blacks, "Crushed blacks", "black up to L* {}", levels.CRUSHED, (0.5, 90.0),
         stage="processing", source="CIE 1976; strengths of ours", psnr=False,
     ),
     Distortion(
