@@ -24,9 +24,11 @@ from rankiqa.ranks.ranked_set import image_seed
 DOCS = Path(__file__).parents[2] / "docs"
 TODAYS = "camera,codecs,photo"
 SIDE = 144  # pixels
-PARTS = {"astronaut.png": (30, 150), "chelsea.png": (60, 130), "coffee.png": (100, 200)}  # top, left
-WHOLE = {"HAZE", "GLARE", "VIGN", "MISFOCUS", "SUBJECT", "FLARE", "HDR", "MOIRE"}  # seen in the whole photo alone
+PHOTO = "astronaut.png"
+PARTS = {"astronaut.png": (60, 150), "chelsea.png": (60, 130), "coffee.png": (100, 200)}  # top, left
+WHOLE = {"HAZE", "GLARE", "VIGN", "MISFOCUS", "SUBJECT", "FLARE", "HDR", "MOIRE", "OVER", "UNDER"}  # seen in all of it
 SEEDS = 12
+_JPEG = {"quality": 88, "subsampling": 0, "optimize": True}
 
 
 def cut(image: np.ndarray, place: tuple[int, int] | None) -> np.ndarray:
@@ -36,15 +38,6 @@ def cut(image: np.ndarray, place: tuple[int, int] | None) -> np.ndarray:
     side = min(image.shape[:2])
     top, left = ((length - side) // 2 for length in image.shape[:2])
     return cv2.resize(image[top : top + side, left : left + side], (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-
-
-def save(cells: list[list[np.ndarray]], path: Path) -> None:
-    """Rows of squares side by side, as JPEG without chroma subsampling."""
-    gap = 255 * np.ones((SIDE, 4, 3), np.uint8)
-    rows = [np.concatenate([part for cell in row for part in (cell, gap)][:-1], axis=1) for row in cells]
-    line = 255 * np.ones((4, rows[0].shape[1], 3), np.uint8)
-    sheet = np.concatenate([part for row in rows for part in (row, line)][:-1])
-    Image.fromarray(sheet).save(path, quality=90, subsampling=0, optimize=True)
 
 
 def strip(name: str, photo: str) -> list[np.ndarray]:
@@ -80,8 +73,10 @@ def main() -> None:
     options = parser.parse_args()
     options.out.mkdir(exist_ok=True)
     for name in plan(options.types):
-        save([strip(name, photo) for photo in ("astronaut.png", "coffee.png")], options.out / f"{name}.jpg")
-    chains().convert("RGB").save(options.out / "chains.jpg", quality=90, subsampling=0, optimize=True)
+        gap = np.full((SIDE, 4, 3), 255, np.uint8)
+        parts = [part for cell in strip(name, PHOTO) for part in (cell, gap)]
+        Image.fromarray(np.concatenate(parts[:-1], axis=1)).save(options.out / f"{name}.jpg", **_JPEG)
+    chains().convert("RGB").save(options.out / "chains.jpg", **_JPEG)
 
 
 if __name__ == "__main__":
