@@ -86,15 +86,19 @@ def test_a_type_that_looks_at_the_whole_image_sees_all_of_it(name, odd):
     assert (part == whole).all()
 
 
-def deviations(distortion, image, strength, top, left):
-    """Student's t, over seeds, of the difference between a crop's noise and the whole image's, in several numbers."""
-    pristine = image[top : top + SIZE, left : left + SIZE].astype(int)
-    differences = []
+def deviations(distortion, image, strength, *places):
+    """Student's t, over seeds, of the difference between a crop's noise and the whole image's, in several numbers.
+
+    A row for each place: top and left of the crop.
+    """
+    pristine, differences = image.astype(int), []
     for seed in range(SEEDS):
-        made = both(distortion, image, strength, top, left, seeds=(2 * seed, 2 * seed + 1))
-        part, whole = (numbers(crop - pristine) for crop in made)
-        differences.append(part - whole)
-    differences = np.array(differences)
+        whole = distortion(image, strength, np.random.default_rng(2 * seed + 1)).astype(int)
+        for top, left in places:
+            window = slice(top, top + SIZE), slice(left, left + SIZE)
+            part = distort_crop(distortion, image, strength, np.random.default_rng(2 * seed), top, left, SIZE)
+            differences.append(numbers(part - pristine[window]) - numbers(whole[window] - pristine[window]))
+    differences = np.reshape(differences, (SEEDS, len(places), -1))
     return differences.mean(axis=0) / (differences.std(axis=0, ddof=1) / SEEDS**0.5 + 1e-9)
 
 
@@ -112,17 +116,18 @@ def numbers(noise):
 def test_noise_of_a_crop_has_the_distribution_of_the_whole_image_s(name, odd):
     distortion, image = DISTORTIONS[name], odd[:127, :149]
     strength = strengths(name)[1]
-    for top, left in ((0, 0), (30, 43)):
+    places = (0, 0), (30, 43)
+    for top, left in places:
         part, whole = both(distortion, image, strength, top, left)
         assert (part != whole).mean() > 0.02  # the same seed, but a window of another size
-        # Of all numbers of all types one in two hundred such tests would be off by chance.
-        assert np.abs(deviations(distortion, image, strength, top, left)).max() < 5
+    # Of all numbers of all types one in two hundred such tests would be off by chance.
+    assert np.abs(deviations(distortion, image, strength, *places)).max() < 5
 
 
 @pytest.mark.parametrize("name", ["JITTER", "GB6.5+GN"])
 def test_with_too_small_a_window_the_noise_is_another(name, odd):
     less = dataclasses.replace(DISTORTIONS[name], context=0)
-    assert np.abs(deviations(less, odd[:127, :149], strengths(name)[1], 30, 43)).max() > 5
+    assert np.abs(deviations(less, odd[:127, :149], strengths(name)[1], (30, 43))).max() > 5
 
 
 @pytest.mark.parametrize("shape", [(61, 37), (37, 300), (33, 33)])
