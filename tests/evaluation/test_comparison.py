@@ -69,7 +69,8 @@ def models(monkeypatch):
 
 
 def run(*args):
-    return main([*map(str, args), "--patches", "2", "--workers", "0"])
+    # Few resamples unless a test asks for another number: most of them look at no interval.
+    return main(["--bootstrap", "20", *map(str, args), "--patches", "2", "--workers", "0"])
 
 
 def test_a_model_that_is_upside_down_is_negative_on_every_set(roots, models, tmp_path, capsys):
@@ -97,7 +98,7 @@ def test_a_model_that_is_upside_down_is_negative_on_every_set(roots, models, tmp
 def test_differences_are_those_of_the_same_images(roots, models, tmp_path):
     out = tmp_path / "out"
     tid, _ = roots
-    assert run("--model", "up", "rough", "--dataset", "tid2013", "--root", tid, "--out", out, "--bootstrap", 200) == 0
+    assert run("--model", "up", "rough", "--dataset", "tid2013", "--root", tid, "--out", out, "--bootstrap", 50) == 0
     found = json.loads((out / "comparison.json").read_text())["differences"]
     row = next(r for r in found if (r["second"], r["statistic"]) == ("rough", "srocc"))
     first, second = (pd.read_csv(out / name / "tid2013" / "scores.csv") for name in ("up", "rough"))

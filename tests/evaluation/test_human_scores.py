@@ -15,7 +15,7 @@ from rankiqa.evaluation.tables import measure
 from rankiqa.scoring.view import View
 from tests.evaluation.networks import tables
 
-FEW = EvaluationOptions(View(2))
+FEW = EvaluationOptions(View(2), bootstrap=20)
 GREYS = {"one.png": 40, "two.png": 90, "sub/three.png": 160, "NA.png": 210, "1.png": 250}
 
 
@@ -54,7 +54,18 @@ def rows(header, scale=1.0, extra=""):
 )
 def test_human_scores_are_read_and_turned(text, options, sign, images, tmp_path, model):
     labels = label_file(tmp_path, text)
-    command = ["--labels", str(labels), "--images", str(images), "--out", str(tmp_path / "out"), "--patches", "2"]
+    command = [
+        "--labels",
+        str(labels),
+        "--images",
+        str(images),
+        "--out",
+        str(tmp_path / "out"),
+        "--patches",
+        "2",
+        "--bootstrap",
+        "20",
+    ]
     assert main([*command, *options]) == 0
     scores = pd.read_csv(tmp_path / "out" / "scores.csv", keep_default_na=False)
     assert list(scores["path"]) == list(GREYS)
@@ -84,7 +95,16 @@ def test_types_of_human_scores_have_rows_of_their_own(images, tmp_path, model):
 
 
 def test_close_pairs_are_in_the_unit_of_the_human_scores(images, tmp_path, model, capsys):
-    command = ["--labels", str(label_file(tmp_path, rows("name,mos"))), "--images", str(images), "--patches", "2"]
+    command = [
+        "--labels",
+        str(label_file(tmp_path, rows("name,mos"))),
+        "--images",
+        str(images),
+        "--patches",
+        "2",
+        "--bootstrap",
+        "20",
+    ]
     out = tmp_path / "out"
     assert main([*command, "--out", str(out), "--pair-edges", "45", "120"]) == 0
     close = json.loads((out / "summary.json").read_text())["close_pairs"]

@@ -22,7 +22,7 @@ from rankiqa.ranks.manifest import format_rows
 from rankiqa.scoring.view import View
 from tests.evaluation.networks import Brightness, tables
 
-FEW = EvaluationOptions(View(2))
+FEW = EvaluationOptions(View(2), bootstrap=20)
 PHOTOS = ("a.png", "b.png", "c.png", "sub/d.png")
 
 
@@ -111,7 +111,7 @@ def test_a_model_that_is_upside_down_shows_negative_numbers(ranks, tmp_path, mod
 
 def test_a_constant_model_gives_null_with_its_reason(ranks, tmp_path, model, capsys):
     model(Brightness(low=1.0))
-    assert main(["--ranks", str(ranks), "--out", str(tmp_path), "--patches", "2"]) == 0
+    assert main(["--ranks", str(ranks), "--out", str(tmp_path), "--patches", "2", "--bootstrap", "20"]) == 0
     text = (tmp_path / "summary.json").read_text()
     assert "NaN" not in text
     for row in json.loads(text)["tables"]:
@@ -131,7 +131,7 @@ def test_a_model_that_scores_nan_says_so(ranks, tmp_path, model):
 
 def test_training_photos_of_an_older_model_are_known_by_their_files(ranks, tmp_path, model, capsys):
     model(Brightness(), training_references={pristine_sha(ranks, "b.png"): "another name", "00": "a.png"})
-    command = ["--ranks", str(ranks), "--out", str(tmp_path), "--patches", "2"]
+    command = ["--ranks", str(ranks), "--out", str(tmp_path), "--patches", "2", "--bootstrap", "20"]
     assert main(command) == 0
     out, err = capsys.readouterr()
     assert "left out 1 photos that the model was trained on" in out
@@ -149,7 +149,7 @@ def test_training_photos_are_known_by_their_pixels(ranks, tmp_path, model, capsy
     Image.fromarray(image).save(tmp_path / "mine.bmp")
     known = {pixels_sha256(read_image(tmp_path / "mine.bmp")): "mine.bmp", pixels_sha256(image[1:]): "a.png"}
     model(Brightness(), training_photos=known)
-    command = ["--ranks", str(ranks), "--out", str(tmp_path / "out"), "--patches", "2"]
+    command = ["--ranks", str(ranks), "--out", str(tmp_path / "out"), "--patches", "2", "--bootstrap", "20"]
     assert main(command) == 0
     out, err = capsys.readouterr()
     assert "left out 1 photos that the model was trained on" in out
@@ -171,7 +171,7 @@ def test_a_model_trained_on_everything_is_refused(ranks, tmp_path, model, capsys
 def test_the_numbers_do_not_depend_on_the_number_of_workers(ranks, tmp_path, model):
     csv = []
     for workers in (0, 3):
-        evaluate("model", open_source(ranks=ranks), tmp_path, EvaluationOptions(View(3), workers=workers))
+        evaluate("model", open_source(ranks=ranks), tmp_path, EvaluationOptions(View(3), bootstrap=20, workers=workers))
         csv.append((tmp_path / "scores.csv").read_bytes())
     assert csv[0] == csv[1]
 
@@ -181,7 +181,9 @@ def test_a_saved_model_is_scored_by_the_command(ranks, tmp_path):
     network = build_model("squeezenet1_1", crop=20)
     save_model(network, tmp_path / "model")
     folder = str(tmp_path / "model")
-    assert main(["--model", folder, "--ranks", str(ranks), "--patches", "2", "--device", "cpu"]) == 0
+    assert (
+        main(["--model", folder, "--ranks", str(ranks), "--patches", "2", "--bootstrap", "20", "--device", "cpu"]) == 0
+    )
     scores = pd.read_csv(tmp_path / "model" / "report" / "scores.csv")  # the default place
     image = torch.full((1, 3, 20, 20), 250 / 255)
     with torch.no_grad():
@@ -205,7 +207,7 @@ def damaged(ranks, tmp_path):
 
 
 def test_broken_images_are_left_out_with_a_warning(damaged, tmp_path, model, capsys):
-    command = ["--ranks", str(damaged), "--out", str(tmp_path / "out"), "--patches", "2"]
+    command = ["--ranks", str(damaged), "--out", str(tmp_path / "out"), "--patches", "2", "--bootstrap", "20"]
     assert main(command) == 0
     out, err = capsys.readouterr()
     assert "2 images could not be scored" in out
@@ -223,7 +225,7 @@ def test_nothing_but_broken_or_small_images_is_an_error(ranks, tmp_path, model, 
         crop = 64
 
     model(Large())
-    command = ["--ranks", str(ranks), "--out", str(tmp_path), "--patches", "2"]
+    command = ["--ranks", str(ranks), "--out", str(tmp_path), "--patches", "2", "--bootstrap", "20"]
     assert main([*command, "--small", "error"]) == 2
     error = capsys.readouterr().err.splitlines()[-1]
     assert "no image could be scored: the image (24×20) is smaller than the 64×64 crop" in error

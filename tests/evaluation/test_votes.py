@@ -55,7 +55,7 @@ def nima(tmp_path):
 def test_votes_are_measured_against_the_votes_of_people(ava, nima, tmp_path, capsys):
     out = tmp_path / "out"
     command = ["--model", str(tmp_path / "nima"), "--dataset", "ava", "--root", str(ava), "--device", "cpu"]
-    assert main([*command, "--out", str(out)]) == 0
+    assert main([*command, "--out", str(out), "--bootstrap", "20"]) == 0
     text, page = capsys.readouterr().out, (out / "report.html").read_text()
     scores, summary = pd.read_csv(out / "scores.csv"), json.loads((out / "summary.json").read_text())
     assert (summary["mode"], summary["patches"]) == ("resize", 1)
@@ -89,7 +89,7 @@ def test_votes_are_measured_against_the_votes_of_people(ava, nima, tmp_path, cap
 
 
 def test_several_crops_give_the_mean_of_their_votes(ava, nima, tmp_path):
-    options = EvaluationOptions(View(3, "random"), device="cpu")
+    options = EvaluationOptions(View(3, "random"), bootstrap=20, device="cpu")
     summary = evaluate(tmp_path / "nima", open_source(dataset="ava", root=ava), tmp_path / "out", options)
     scores = pd.read_csv(tmp_path / "out" / "scores.csv")
     assert (summary["mode"], summary["patches"]) == ("random", 3)
@@ -100,18 +100,16 @@ def test_several_crops_give_the_mean_of_their_votes(ava, nima, tmp_path):
 
 def test_without_votes_on_both_sides_there_is_nothing_of_them(ava, nima, tmp_path):
     save_model(build_model("squeezenet1_1", crop=32), tmp_path / "model")
-    of_ranks = evaluate(
-        tmp_path / "model", open_source(dataset="ava", root=ava), tmp_path / "ranker", EvaluationOptions(View(2))
-    )
+    few = EvaluationOptions(View(2), bootstrap=20)
+    of_ranks = evaluate(tmp_path / "model", open_source(dataset="ava", root=ava), tmp_path / "ranker", few)
     assert "votes" not in of_ranks
     assert of_ranks["mode"] == "random"
     assert "votes_std" not in pd.read_csv(tmp_path / "ranker" / "scores.csv")
     assert "<h2>Votes" not in (tmp_path / "ranker" / "report.html").read_text()
     labels = tmp_path / "labels.csv"
     labels.write_text("name,mos\n" + "".join(f"{100 + k}.jpg,{k}\n" for k in range(12)))
-    means = evaluate(
-        tmp_path / "nima", open_source(dataset="csv", root=ava / "images", labels=labels), tmp_path / "means"
-    )
+    source = open_source(dataset="csv", root=ava / "images", labels=labels)
+    means = evaluate(tmp_path / "nima", source, tmp_path / "means", EvaluationOptions(bootstrap=20))
     assert "votes" not in means
     scores = pd.read_csv(tmp_path / "means" / "scores.csv")
     assert {"votes_std", "p1", "p10"} <= set(scores)
