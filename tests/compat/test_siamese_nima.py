@@ -39,6 +39,12 @@ def demo(tmp_path_factory, photos):
     return folder
 
 
+@pytest.fixture
+def no_curves(monkeypatch):
+    """Drawing takes longer than to train a small network: the demo does it."""
+    monkeypatch.setattr("rankiqa.training.loop.write_curves", lambda run: None)
+
+
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
     torch.manual_seed(0)
@@ -57,6 +63,7 @@ def test_the_demo_trains_and_predicts_with_inception_resnet_v2(demo, tmp_path):
     assert folder == tmp_path / "assets" / "model"
     log = pd.read_csv(tmp_path / "assets" / "log.csv")
     assert log["step"].tolist() == [2]  # twenty pairs, sixteen a batch
+    assert (tmp_path / "assets" / "curves.png").stat().st_size > 10_000
     # What lies before the first block8 is as it was; what follows has learned.
     before, after = (load_file(place / "model.safetensors") for place in (tmp_path / "nima", folder))
     moved = {key.split(".")[0] for key in before if not torch.equal(before[key], after[key])}
@@ -94,6 +101,7 @@ def test_images_are_predicted_at_their_own_size_or_at_a_given_one(demo, small):
     assert np.stack(one_by_one["scores"]) == pytest.approx(np.stack(fixed["scores"]), abs=1e-6)
 
 
+@pytest.mark.usefixtures("no_curves")
 def test_training_with_validation_keeps_the_images_apart(demo, small, tmp_path):
     siamese = SiameseNIMA(tmp_path / "out")
     paths, labels = siamese.load_data(demo / "images", demo / "train_data.csv")
@@ -108,6 +116,7 @@ def test_training_with_validation_keeps_the_images_apart(demo, small, tmp_path):
         SiameseNIMA(tmp_path / "twice").train((paths[:6], labels[:6]), (paths[5:], labels[5:]), small, buckets=3)
 
 
+@pytest.mark.usefixtures("no_curves")
 def test_the_seed_governs_the_weights_of_a_new_network(demo, tmp_path):
     raw = SiameseNIMA.load_data(demo / "images", demo / "train_data.csv")
     saved = []

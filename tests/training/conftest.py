@@ -15,3 +15,17 @@ def ranks(tmp_path_factory, photos):
     args = ["--pristine", f"{folder / 'photos'}", "--out", f"{folder / 'set'}", "--distortions", "GN,GB"]
     assert make_ranks([*args, "--min-side", "64"]) == 0
     return folder / "set"
+
+
+@pytest.fixture
+def curves(tmp_path):
+    """For a test whose run, in the folder `run`, draws its curves; they must be there at the end."""
+    yield
+    assert (tmp_path / "run" / "curves.png").stat().st_size > 10_000
+
+
+@pytest.fixture(autouse=True)
+def _few_curves(request, monkeypatch):
+    """Drawing takes several times as long as a run of a few steps: one run of each trainer does it."""
+    if "curves" not in request.fixturenames:
+        monkeypatch.setattr("rankiqa.training.loop.write_curves", lambda run: None)

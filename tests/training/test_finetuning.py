@@ -172,6 +172,7 @@ def test_a_resumed_run_ends_with_bit_equal_weights(scored, tmp_path):
     assert (tmp_path / "whole" / "split.csv").read_bytes() == (tmp_path / "parts" / "split.csv").read_bytes()
 
 
+@pytest.mark.usefixtures("curves")
 def test_it_learns_and_knows_its_scale_and_what_it_saw(scored, tmp_path):
     model = BranchConfig(name="squeezenet1_1", weights="none", crop=SIDE, dropout=0.0)
     optim = OptimConfig(lr=0.02, schedule="cosine", clip=1.0, head_lr=1.0, head_bias_lr=1.0)

@@ -79,6 +79,7 @@ def test_two_processes_train_as_one_does(ranks, tmp_path):
     assert len(vals[0]) == 3 and vals[0][0]["distortion"] == vals[1][0]["distortion"]
 
 
+@pytest.mark.usefixtures("curves")
 def test_it_learns_to_order_noise_it_has_not_seen(ranks, tmp_path):
     config = settings(
         ranks, tmp_path / "run", steps=40,

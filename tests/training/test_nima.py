@@ -140,6 +140,7 @@ def test_a_resumed_run_ends_with_the_same_weights(voted, tmp_path):
     assert (tmp_path / "whole" / "log.csv").read_text().count("\n") == 7
 
 
+@pytest.mark.usefixtures("curves")
 def test_it_learns_and_its_model_tells_what_it_is(voted, tmp_path):
     model = NimaModelConfig(name="squeezenet1_1", weights="none", crop=48, resize=50, dropout=0.0)
     optim = OptimConfig(kind="adam", lr=1e-3, schedule="cosine", weight_decay=0.0, head_lr=1.0, head_bias_lr=1.0)
@@ -153,7 +154,6 @@ def test_it_learns_and_its_model_tells_what_it_is(voted, tmp_path):
     assert saved["score_range"] == [1, 10]
     assert saved["provenance"]["stage"] == "nima"
     assert saved["finetuned_on"]["native_range"] == [1, 10]
-    assert (tmp_path / "run" / "curves.png").stat().st_size > 10_000
 
 
 def test_votes_of_a_file_whose_score_is_a_dmos_keep_their_direction(voted, tmp_path):

@@ -135,6 +135,7 @@ def test_a_resumed_run_ends_with_the_same_weights_and_frozen_ones_with_those_of_
     assert moved == {"10", "11", "12", "weight", "bias"}
 
 
+@pytest.mark.usefixtures("curves")
 def test_the_directed_loss_learns_the_order_and_keeps_the_nima_alone(labelled, nima, tmp_path):
     rows = SiameseNimaTrainer(settings(labelled, nima, tmp_path / "run", steps=60, checkpoint_every=60)).run()
     model, config = load_model(tmp_path / "run")
