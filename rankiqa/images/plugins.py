@@ -76,7 +76,10 @@ def decode_jxl(path: Path, data: bytes, header: Header) -> Image.Image | bytes:
         raise InputError("is animated, and of JPEG XL only still images are read", path=path, cure="save one frame")
     if header.extra > _MOST_EXTRA:
         raise InputError(f"has {header.extra} channels beside its colours", path=path, cure="save it as RGB")
-    is_jpeg, info, pixels, profile, *_ = Decoder(num_threads=_THREADS)(data)
+    try:
+        is_jpeg, info, pixels, profile, *_ = Decoder(num_threads=_THREADS)(data)
+    except Exception as error:  # it gives no reason but advice to those who build it
+        raise InputError("damaged or cut short", path=path) from error
     if is_jpeg:
         return bytes(pixels)
     if info.mode == "I;16":

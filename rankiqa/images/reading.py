@@ -191,6 +191,8 @@ def _open(path: Path, data: bytes, convert: bool, frames: str, max_pixels: int) 
     except Exception as error:
         if data.startswith(b"BM"):
             return unpack_bmp(path, data, max_pixels), 1
+        if kind_of(data):
+            raise InputError("damaged or cut short", path=path) from error
         why = "the file is empty" if not data else "not an image of a known format, or its header is damaged"
         raise InputError(why, path=path, cure=f"give one of {', '.join(sorted(SUFFIXES))}") from error
     if tile > max_pixels:  # Pillow looks at the image alone

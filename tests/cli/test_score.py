@@ -12,9 +12,11 @@ import pytest
 from PIL import Image
 
 from rankiqa.cli import main
-from rankiqa.cli.images import MODES, SMALL, expand
+from rankiqa.cli.images import ICC, MODES, SMALL, expand
 from rankiqa.errors import InputError
+from rankiqa.images.reading import read_image
 from rankiqa.scoring.scorer import Score, Scorer
+from tests.images.profiles import P3, rgb_profile
 
 ALL = ["a.png", "b.jpg", "sub/c.png", "sub/deep/d.png"]
 
@@ -38,9 +40,31 @@ def table(text):
 
 
 def test_choices_are_those_of_the_library():
-    from rankiqa.images import crops
+    from rankiqa.config import common
+    from rankiqa.images import crops, icc
 
-    assert (MODES, SMALL) == (crops.MODES, crops.SMALL)
+    assert (MODES, SMALL, ICC) == (crops.MODES, crops.SMALL, icc.CHOICES)
+    assert icc.CHOICES == common.ICC
+
+
+def test_colour_profiles_are_converted_unless_they_are_to_be_ignored(model, images, photos, capsys):
+    pixels = photos["chelsea.png"][40:240, 100:310]
+    Image.fromarray(pixels).save("plain.png")
+    Image.fromarray(pixels).save("wide.png", icc_profile=rgb_profile(P3))
+    Image.fromarray(read_image("wide.png")).save("known.png")
+    files = ["plain.png", "wide.png", "known.png"]
+    converted, ignored = (
+        [float(row["score"]) for row in scored_rows(model, capsys, *files, "--icc", icc).values()]
+        for icc in ("convert", "ignore")
+    )
+    assert ignored[1] == ignored[0] == converted[0]
+    assert converted[1] == converted[2] == ignored[2] != converted[0]
+    scorer = Scorer.load(model)
+    assert scorer.score("wide.png", patches=3).value == converted[1]
+    assert scorer.score("wide.png", patches=3, icc="ignore").value == converted[0]
+    maps = [scorer.map("wide.png", icc=icc) for icc in ("convert", "ignore")]
+    np.testing.assert_array_equal(maps[1], scorer.map("plain.png"))
+    assert (maps[0] != maps[1]).any()
 
 
 def test_the_table_and_the_csv_tell_what_the_scorer_says(model, images, capsys):

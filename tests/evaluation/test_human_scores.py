@@ -14,6 +14,7 @@ from rankiqa.evaluation.source import open_source
 from rankiqa.evaluation.tables import measure
 from rankiqa.scoring.view import View
 from tests.evaluation.networks import tables
+from tests.images.profiles import SRGB, rgb_profile, srgb_encoded
 
 FEW = EvaluationOptions(View(2), bootstrap=20)
 GREYS = {"one.png": 40, "two.png": 90, "sub/three.png": 160, "NA.png": 210, "1.png": 250}
@@ -76,6 +77,19 @@ def test_human_scores_are_read_and_turned(text, options, sign, images, tmp_path,
     assert "within_pairs" not in row
     assert summary["data"]["labels_sha256"] == hashlib.sha256(labels.read_bytes()).hexdigest()
     assert not (tmp_path / "out" / "levels.png").exists()
+
+
+def test_colour_profiles_are_converted_and_the_summary_says_so(images, tmp_path, model):
+    for name, grey in GREYS.items():
+        pixels = np.full((20, 20, 3), grey, dtype=np.uint8)
+        Image.fromarray(pixels).save(images / name, icc_profile=rgb_profile(SRGB, 1.0))
+    stored = np.array(list(GREYS.values())) / 255
+    given = ["--labels", str(label_file(tmp_path, rows("name,mos"))), "--images", str(images), "--patches", "2"]
+    for icc, expected in (("convert", srgb_encoded(stored)), ("ignore", stored)):
+        assert main([*given, "--out", str(tmp_path / icc), "--icc", icc]) == 0
+        scores = pd.read_csv(tmp_path / icc / "scores.csv", keep_default_na=False)
+        np.testing.assert_allclose(scores["score"], expected, atol=0.6 / 255)
+        assert json.loads((tmp_path / icc / "summary.json").read_text())["icc"] == icc
 
 
 def test_types_of_human_scores_have_rows_of_their_own(images, tmp_path, model):

@@ -16,11 +16,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from rankiqa.errors import InputError
+from rankiqa.images.pixels import pixels_of
 from rankiqa.images.reading import FRAMES, read_image
 from tests.fuzz.damage import EXTREMES, damaged
 from tests.fuzz.harness import tries
 from tests.images.by_hand import BMPS, bmp, png_chunk, sixteen_bit_png, sixteen_bit_tiff, wide
 from tests.images.phone_files import ANIMATED_JXL, WIDE_AVIF, WIDE_JXL, phone_file, several_heic, wide_heic
+from tests.images.profiles import ADOBE, ADOBE_GAMMA, P3, cmyk_profile, grey_profile, rgb_profile
 
 MOST = 1_000_000  # pixels
 RNG = np.random.default_rng(0)
@@ -189,6 +191,21 @@ def test_damaged_files(kind, trial, file):
         look(trial, file, data, convert, choice, loud=kind == "tiff")  # libtiff says on stderr what it refuses
 
     run()
+
+
+PROFILES = [rgb_profile(P3), rgb_profile(ADOBE, ADOBE_GAMMA), grey_profile(2.2), cmyk_profile()]
+
+
+@tries(2500)
+@given(
+    damaged(PROFILES, lambda data: [data[k : k + 12] for k in range(0, len(data), 12)]),
+    st.sampled_from(("RGB", "RGBA", "L", "LA", "CMYK")),
+)
+def test_damaged_profiles(trial, data, mode):
+    image = Image.fromarray(RGBA).convert("RGB" if mode == "CMYK" else "RGBA").convert(mode)
+    image.info["icc_profile"] = data
+    found = trial(pixels_of, image)
+    assert found.shape == RGB.shape and found.dtype == np.uint8
 
 
 @tries(1200)
