@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.datasets.splits import PARTS, Split
 from rankiqa.errors import InputError
+from rankiqa.images.icc import CHOICES
 from rankiqa.images.photos import PRISTINE, Photo, read_photos
 
 
@@ -115,6 +117,11 @@ def _check_pictures(dataset: ScoredSet, split: Split, photos: Mapping[str, Photo
     return [f"{line}: the published list has these copies"]
 
 
+def _read(files: Mapping[str, Path]) -> list[tuple[str, Photo | InputError]]:
+    """Photos with and without their colour profiles: nothing says which of the two was learned from."""
+    return [pair for icc in CHOICES for pair in read_photos(files, convert=True, icc=icc).items()]
+
+
 def _check_trained(
     dataset: ScoredSet, split: Split, photos: Mapping[str, Photo], trained: Mapping[str, str]
 ) -> list[str]:
@@ -125,24 +132,23 @@ def _check_trained(
     references = [name for name in dict.fromkeys(test["reference"]) if name]
     copies = test[(test["distortion"] == PRISTINE) & ~test["path"].isin(photos)]
     files = {name: dataset.references[name] for name in references if name in dataset.references}
-    pictures: dict[str, Photo | InputError] = {path: photos[path] for path in test["path"] if path in photos}
-    pictures |= read_photos(dict(zip(copies["path"], copies["file"], strict=True)), convert=True)
-    pristine = read_photos(files, convert=True)
+    pictures: list[tuple[str, Photo | InputError]] = [(path, photos[path]) for path in test["path"] if path in photos]
+    pictures += _read(dict(zip(copies["path"], copies["file"], strict=True)))
+    pristine = _read(files)
     what = f"{dataset.name}, split {split.name}"
     for kind, found in (("references", pristine), ("images", pictures)):
-        if known := [(name, trained[s]) for name, photo in found.items() if (s := _sha256(photo)) in trained]:
-            name, learned = known[0]
+        if known := {name: trained[s] for name, photo in found if (s := _sha256(photo)) in trained}:
+            name, learned = next(iter(known.items()))
             raise InputError(
                 f"{what}: {len(known)} of the test {kind} are photos that the ranking stage learned from, the first is "
                 f"{name} (there {learned})",
                 cure="rank on other photos, or test on other references",
             )
     # An undistorted copy among the images stands in for a reference that is not on the disk.
-    seen = {name for name, photo in pristine.items() if _sha256(photo)}
+    seen = {name for name, photo in pristine if _sha256(photo)}
     undistorted = test[test["distortion"] == PRISTINE]
-    seen |= {
-        r for r, path in zip(undistorted["reference"], undistorted["path"], strict=True) if _sha256(pictures[path])
-    }
+    readable = {path for path, photo in pictures if _sha256(photo)}
+    seen |= {r for r, path in zip(undistorted["reference"], undistorted["path"], strict=True) if path in readable}
     if unseen := [name for name in references if name not in seen]:
         return [
             f"{what}: {len(unseen)} of {len(references)} test references cannot be read, the first is {unseen[0]}: "

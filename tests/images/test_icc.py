@@ -9,12 +9,18 @@ import pytest
 from PIL import Image, ImageCms
 
 from rankiqa.cli.make_ranks import main as make_ranks
+from rankiqa.config import FinetuneConfig
+from rankiqa.config.scores import check_scores
+from rankiqa.datasets.leakage import check_leakage
+from rankiqa.datasets.registry import open_dataset
+from rankiqa.datasets.splits import make_split
 from rankiqa.errors import InputError
 from rankiqa.images import notes, rare_formats
 from rankiqa.images.photos import read_photos
 from rankiqa.images.pixels import pixels_of
 from rankiqa.images.reading import read_image
 from rankiqa.ranks.online import OnlineSet
+from rankiqa.training.scored_data import decodable
 from tests.images.by_hand import PIXELS, save, sixteen_bit_png
 from tests.images.phone_files import LOSSLESS, phone_file
 from tests.images.profiles import (
@@ -188,6 +194,27 @@ def test_an_unknown_choice_is_refused(tmp_path):
     for call in (lambda: read_image(path, icc="srgb"), lambda: pixels_of(PIXELS, "srgb")):
         with pytest.raises(InputError, match="icc must be convert or ignore, not 'srgb'"):
             call()
+
+
+def test_the_choice_reaches_scored_sets_and_what_was_trained_on_is_found_either_way(tmp_path):
+    for name in "abcd":
+        save(tmp_path / f"{name}.png", np.roll(COLOURS, ord(name), 0), icc_profile=DISPLAY_P3)
+    (tmp_path / "s.csv").write_text(
+        "name,mos,reference\n" + "".join(f"{n}.png,{k},{n}.png\n" for k, n in enumerate("abcd"))
+    )
+    dataset = open_dataset("csv", tmp_path, labels=tmp_path / "s.csv")
+    split = make_split(dataset, "random", seed=0)
+    hashes = []
+    for icc in ("convert", "ignore"):
+        _, photos = decodable(dataset, False, icc)
+        hashes.append({photo.sha256: path for path, photo in photos.items()})
+        with pytest.raises(InputError, match="photos that the ranking stage learned from"):
+            check_leakage(dataset, split, photos=photos, trained_photos=hashes[-1])
+    assert not hashes[0].keys() & hashes[1].keys()
+    config = FinetuneConfig()
+    config.data.icc = "srgb"
+    with pytest.raises(InputError, match=r"data\.icc must be one of convert, ignore; got 'srgb'"):
+        check_scores(config.data)
 
 
 def test_the_choice_reaches_ranked_sets_and_is_kept(tmp_path, capsys):
