@@ -17,6 +17,9 @@ _OTHER_BRANDS = {b"mif1", b"mif2", b"msf1", b"hevc", b"hevx", b"vvic", b"j2ki", 
 _JXL_BOX = b"\0\0\0\x0cJXL \r\n\x87\n"
 _MOST_BOXES = 20_000  # a photo of 100 megapixels has 400 tiles, with three boxes each
 _APPLES_GAIN_MAP = b"urn:com:apple:photo:2020:aux:hdrgainmap"
+# Of ITU-T H.273; the others are sRGB's or close to them.
+_PRIMARIES = {9: "BT.2020's colours", 11: "DCI-P3's colours", 12: "Display P3's colours"}
+_TRANSFERS = {16: "the tones of PQ (HDR)", 18: "the tones of HLG (HDR)"}
 # JPEG XL: width : height, by the three bits that name it.
 _RATIOS = ((1, 1), (1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
 
@@ -29,6 +32,7 @@ class Header:
         pixels: of the largest picture in it.
         bits: a channel of the main picture; 8 where nothing is said.
         gain_map: it has one, for screens that are brighter than its main picture asks for.
+        unconverted: HEIF and AVIF: what is not undone, as no ICC profile says it: wide colours, or the tones of HDR.
         animated: JPEG XL: it has several frames. (The others are asked when they are opened.)
         extra: JPEG XL: channels beside grey or colour.
     """
@@ -36,6 +40,7 @@ class Header:
     pixels: int = 0
     bits: int = 8
     gain_map: bool = False
+    unconverted: str = ""
     animated: bool = False
     extra: int = 0
 
@@ -94,6 +99,7 @@ def _read_meta(data: bytes) -> Header:
     tiles: list[tuple[int, int]] = []
     owned: dict[int, list[int]] = {}
     properties: list[tuple[bytes, int, int]] = []
+    coded: list[bytes] = []
     for kind, a, b in _boxes(data, start, end):
         if kind == b"pitm":
             main = _number(data, a + 4, 2 if data[a] == 0 else 4)
@@ -114,6 +120,11 @@ def _read_meta(data: bytes) -> Header:
             if 0 < index <= len(properties):
                 kind, a, _ = properties[index - 1]
                 header.bits = max(header.bits, _bits_of(data, kind, a))
+                if kind == b"colr" and item == main:
+                    coded.append(data[a : a + 8])
+    if coded and all(colour[:4] == b"nclx" for colour in coded):
+        primaries, transfer = struct.unpack_from(">HH", coded[0], 4)
+        header.unconverted = _TRANSFERS.get(transfer) or _PRIMARIES.get(primaries, "")
     return header
 
 

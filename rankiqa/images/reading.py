@@ -174,6 +174,8 @@ def _check_header(path: Path, data: bytes, kind: str, convert: bool, max_pixels:
         raise _unconverted(path, f"has {header.bits} bits a channel", "save it with 8")
     if header.gain_map:
         note(path, GAIN_MAP)
+    if header.unconverted:
+        note(path, f"{header.unconverted} are taken as they are stored: it embeds no profile")
     return header
 
 

@@ -239,6 +239,25 @@ def test_a_gain_map_is_left_aside_and_noted_once(name, file, caplog, monkeypatch
     assert [record.getMessage() for record in caplog.records] == [f"note: {paths[0]}: {said}"]
 
 
+@pytest.mark.parametrize(
+    ("primaries", "transfer", "what"),
+    [
+        (9, 16, "the tones of PQ (HDR)"),
+        (1, 18, "the tones of HLG (HDR)"),
+        (12, 13, "Display P3's colours"),
+        (1, 13, ""),
+    ],
+)
+def test_colours_that_no_profile_tells_are_noted(primaries, transfer, what, file, caplog, monkeypatch):
+    monkeypatch.setattr(notes, "_said", set())
+    data = phone_file("heic")
+    at = data.index(b"nclx") + 4
+    path = file(data[:at] + struct.pack(">HH", primaries, transfer) + data[at + 4 :])
+    assert (read_image(path) == PIXELS).all()
+    line = f"note: {path}: {what} are taken as they are stored: it embeds no profile (said once"
+    assert [message.partition(";")[0] for message in caplog.messages] == ([line] if what else [])
+
+
 def test_a_preview_is_no_gain_map(file, caplog):
     buffer = io.BytesIO()
     Image.fromarray(PIXELS).save(buffer, "MPO", save_all=True, append_images=[Image.fromarray(PIXELS)])
