@@ -38,6 +38,8 @@ class Distortion:
         kadid10k: Number of the type in KADID-10k, 1–25, where it has one.
         source: Where type and strengths were published.
         whole: Only whole numbers are strengths.
+        apart: Whole strengths nearer to each other than this may make the same image. The given levels are taken as
+            they are; those that come to lie between them are not nearer.
         nested: All levels of a photo draw from one seed, so that the places a level hits are among the next level's,
             and the direction of a motion stays.
         context: What a crop needs around it to be distorted as in the whole image: a number of pixels, or a function
@@ -61,6 +63,7 @@ class Distortion:
     kadid10k: int | None = None
     source: str = RANKIQA
     whole: bool = False
+    apart: int = 1
     nested: bool = False
     context: int | Callable[[float], int] | None = 0
     grid: int = 1
@@ -108,7 +111,11 @@ class Distortion:
         known = next(iter(self.levels)) if table is None else table
         if known not in self.levels:
             raise InputError(f"{self.name} has no levels {known!r}; there are {', '.join(self.levels)}")
-        return Scale(self.levels[known], self.whole)
+        return self.scale_of(self.levels[known])
+
+    def scale_of(self, strengths: Sequence[float]) -> Scale:
+        """The line from the mildest to the strongest of `strengths`, mildest first."""
+        return Scale(tuple(strengths), self.whole, self.apart)
 
     def at(self, t: float, table: str | None = None) -> float:
         """The strength at `t`, from 0, level 1 of a table of `levels`, to 1, its last; the levels lie evenly between.

@@ -41,7 +41,8 @@ TYPES = (
     ),
     Distortion(
         "JPEG", compression.jpeg, "JPEG", "quality {}", levels.JPEG_QUALITY, (100, 0),
-        tid2013=10, kadid10k=10, whole=True, context=1, grid=16,  # chroma is interpolated from block to block
+        tid2013=10, kadid10k=10, whole=True, apart=2,  # quality 0 is taken for 1
+        context=1, grid=16,  # chroma is interpolated from block to block
     ),
     Distortion(
         "JP2K", compression.jpeg2000, "JPEG 2000", "ratio {}", levels.JPEG2000_RATIO, (1.0, 10000.0),
@@ -203,7 +204,7 @@ TYPES = (
     *(
         Distortion(
             f"GB{sigma:.1f}+JPEG", _after_blur(sigma, compression.jpeg), f"Blur of σ {sigma:.2g} px, then JPEG",
-            "quality {}", {"mlive": levels.JPEG_QUALITY["mlive"]}, (100, 0),
+            "quality {}", {"mlive": levels.JPEG_QUALITY["mlive"]}, (100, 0), apart=2,
             source=_MLIVE, whole=True, context=_reach(sigma) + 16, grid=16,
         )
         for sigma in levels.MLIVE_BLUR

@@ -19,10 +19,12 @@ class Scale:
     Attributes:
         knots: Mildest first; less may be stronger.
         whole: Only whole numbers are strengths.
+        apart: How far whole strengths that are to make different images lie from each other, at least.
     """
 
     knots: tuple[float, ...]
     whole: bool = False
+    apart: int = 1
 
     @property
     def by_ratio(self) -> bool:
@@ -48,6 +50,11 @@ class Scale:
         strength = min(max(strength, min(low, high)), max(low, high))  # the power may miss a knot by a rounding error
         return round(strength) if self.whole else strength
 
+    def drawn(self, t: float) -> float:
+        """The strength at `t`, or one milder by less than `apart`: any two that differ lie so far from each other."""
+        strength = self.at(t)
+        return strength - self.step * (abs(strength - self.knots[0]) % self.apart) if self.whole else strength
+
     def place(self, strength: float) -> float:
         """The `t` of a strength between the first and the last knot: the inverse of `at`, but for rounding."""
         for i, (low, high) in enumerate(zip(self.knots, self.knots[1:], strict=False)):
@@ -64,29 +71,31 @@ class Scale:
         """`count` strengths, evenly from the first knot to the last; one is the middle.
 
         Raises:
-            InputError: `count` is below 1, or there are not so many whole numbers.
+            InputError: `count` is below 1, or there are not so many whole numbers that are far enough apart.
         """
         if count < 1:
             raise InputError(f"even levels must be at least 1, not {count}")
-        most = int(abs(self.knots[-1] - self.knots[0])) + 1
+        most = int(abs(self.knots[-1] - self.knots[0])) // self.apart + 1
         if self.whole and count > most:
+            apart = f" that lie {self.apart} apart" if self.apart > 1 else ""
             raise InputError(
-                f"from {self.knots[0]:g} to {self.knots[-1]:g} there are {most} whole strengths, not {count}"
+                f"from {self.knots[0]:g} to {self.knots[-1]:g} there are {most} whole strengths{apart}, not {count}"
             )
         places = [i / (count - 1) for i in range(count)] if count > 1 else [0.5]
         return self.rising(places)
 
     def rising(self, places: Sequence[float], end: float = 1.0) -> tuple[float, ...]:
-        """The strengths at `places`, which rise to `end` at most; whole ones moved apart where two have become one."""
+        """The strengths at `places`, which rise to `end` at most; whole ones are moved until they lie `apart`."""
         strengths = [self.at(place) for place in places]
         if not self.whole:
             return tuple(strengths)
+        step = self.step * self.apart
         for i in range(1, len(strengths)):
-            if (strengths[i] - strengths[i - 1]) * self.step <= 0:
-                strengths[i] = strengths[i - 1] + self.step
+            if (strengths[i] - strengths[i - 1] - step) * step < 0:
+                strengths[i] = strengths[i - 1] + step
         last = self.at(end)
         for i in reversed(range(len(strengths))):
-            if (strengths[i] - last) * self.step > 0:
+            if (strengths[i] - last) * step > 0:
                 strengths[i] = last
-            last = strengths[i] - self.step
+            last = strengths[i] - step
         return tuple(strengths)

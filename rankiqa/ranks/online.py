@@ -17,7 +17,6 @@ import numpy as np
 
 from rankiqa.distortions import DISTORTIONS
 from rankiqa.distortions.cropping import distort_crop
-from rankiqa.distortions.scale import Scale
 from rankiqa.distortions.sets import PAPER, PSNR, plan
 from rankiqa.errors import InputError
 from rankiqa.images import builtin_photos
@@ -136,15 +135,16 @@ class OnlineSet:
 
         The strengths from the mildest to the strongest are shared out evenly to the levels, so that those of one photo
         stay in order and a step sees weak and strong ones. What is drawn counts as the levels do: 2.5 is halfway from
-        level 2 to level 3. Strengths that are whole numbers may come out the same; then the levels do too.
+        level 2 to level 3. Strengths that are whole numbers may come out the same; then the levels do too. So do those
+        of the same image, as of two qualities that a codec does not tell apart.
         """
         of_type = self.strengths[distortion]
         most = len(of_type) - 1
         if not (self.continuous and level and most):
             return level
         t = (level - 1 + generator(seed, "strength", reference, distortion, level).random()) / len(of_type)
-        scale = Scale(of_type, DISTORTIONS[distortion].whole)
-        return 1 + most * (scale.place(scale.at(t)) if scale.whole else t)
+        scale = DISTORTIONS[distortion].scale_of(of_type)
+        return 1 + most * (scale.place(scale.drawn(t)) if scale.whole else t)
 
     def crop(
         self, reference: str, distortion: str, level: float, size: int, rng: np.random.Generator, seed: int = 0
@@ -171,7 +171,7 @@ class OnlineSet:
             raise InputError(f"no {distortion} level {level}; there is {self.levels}", path=self.folder)
         if level == int(level):
             return of_type[int(level) - 1]
-        return Scale(of_type, DISTORTIONS[distortion].whole).at((level - 1) / (len(of_type) - 1))
+        return DISTORTIONS[distortion].scale_of(of_type).at((level - 1) / (len(of_type) - 1))
 
     def _photo(self, reference: str) -> np.ndarray:
         return _read(self.folder / reference, self.convert, self.icc)

@@ -46,6 +46,24 @@ def test_even_strengths_are_whole_and_differ():
     assert Scale((1.0, 16.0)).even(1) == (4.0,)
 
 
+def test_whole_strengths_of_one_image_do_not_come_between_the_levels():
+    scale = Scale((43, 12, 7, 4, 0), whole=True, apart=2)
+    assert scale.even(7) == (43, 22, 10, 7, 5, 3, 0)
+    assert scale.even(12) == (43, 32, 20, 16, 14, 12, 10, 8, 6, 4, 2, 0)
+    assert scale.even(22) == (43, *range(40, -1, -2))
+    assert {scale.drawn(t) for t in np.linspace(0, 1, 999).tolist()} == set(range(43, 0, -2))
+    assert Scale((1.0, 3.0), apart=2).drawn(0.5) == math.sqrt(3)
+
+
+@pytest.mark.parametrize(("name", "table"), [(n, t) for n, t in TABLES if DISTORTIONS[n].apart > 1])
+def test_images_of_the_most_even_levels_differ(name, table, photo):
+    distortion = DISTORTIONS[name]
+    scale = distortion.scale(table)
+    count = int(abs(scale.knots[-1] - scale.knots[0])) // distortion.apart + 1
+    images = [distortion(photo[:64, :64], s, np.random.default_rng(0)).tobytes() for s in scale.even(count)]
+    assert len(set(images)) == count
+
+
 @pytest.mark.parametrize("t", [1.2, -0.01, math.nan, math.inf])
 def test_a_t_out_of_range_is_refused(t):
     with pytest.raises(InputError, match=r"GB: t must be from 0 .* to 1 .*, not"):
@@ -60,5 +78,7 @@ def test_a_table_that_there_is_not_is_refused():
 def test_more_whole_strengths_than_there_are_are_refused():
     with pytest.raises(InputError, match="from 9 to 3 there are 7 whole strengths, not 8"):
         Scale((9, 7, 5, 3), whole=True).even(8)
+    with pytest.raises(InputError, match="from 9 to 3 there are 3 whole strengths that lie 3 apart, not 4"):
+        Scale((9, 7, 5, 3), whole=True, apart=3).even(4)
     with pytest.raises(InputError, match="at least 1"):
         Scale((9, 7)).even(0)
