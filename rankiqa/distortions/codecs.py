@@ -2,7 +2,8 @@
 
 All but `jpeg444` and `jxl` halve the chroma in both directions (4:2:0). Each codes at constant quality, with
 one thread, in memory: the same pixels give the same bytes with the same libraries, whatever else runs. Presets are
-chosen so that a 224×224 crop takes a few hundredths of a second. A side that a format cannot hold is an `InputError`.
+chosen so that a 224×224 crop takes a few hundredths of a second. A side that a format cannot hold, or an image that
+its library fails on, is an `InputError`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from rankiqa.distortions.compression import check_sides, decode, encode, encode_jpeg
+from rankiqa.distortions.compression import decode, encode, encode_jpeg, told
 from rankiqa.extras import extra
 
 # `qcomp` 1 makes the rate factor the quantizer, whatever else the picture holds, and `aq-mode` 1 adapts that to each
@@ -109,7 +110,8 @@ def jxl(image: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndar
 
     `rng` is not used. uint8 H×W×3 in and out; `image` is not changed. `MissingExtra` without the package pillow_jxl.
     """
-    return decode_jxl(encode_jxl(image, int(strength)))
+    with told("JXL", image):
+        return decode_jxl(encode_jxl(image, int(strength)))
 
 
 def encode_heic(image: np.ndarray, quality: int) -> bytes:
@@ -137,8 +139,8 @@ def heic(image: np.ndarray, strength: float, rng: np.random.Generator) -> np.nda
 
     `rng` is not used. uint8 H×W×3 in and out; `image` is not changed. `MissingExtra` without the package pillow_heif.
     """
-    check_sides("HEIC", image)
-    return decode_heic(encode_heic(image, int(strength)))
+    with told("HEIC", image):
+        return decode_heic(encode_heic(image, int(strength)))
 
 
 def encode_h264(image: np.ndarray, crf: float) -> bytes:
@@ -174,8 +176,8 @@ def h264(image: np.ndarray, strength: float, rng: np.random.Generator) -> np.nda
     `rng` is not used. uint8 H×W×3 in and out; `image` is not changed. `MissingExtra` without the package av,
     `InputError` for a side of over 16384 pixels.
     """
-    check_sides("H264", image)
-    return decode_frame(encode_h264(image, strength), "h264")[: image.shape[0], : image.shape[1]].copy()
+    with told("H264", image):
+        return decode_frame(encode_h264(image, strength), "h264")[: image.shape[0], : image.shape[1]].copy()
 
 
 def hevc(image: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
@@ -184,8 +186,8 @@ def hevc(image: np.ndarray, strength: float, rng: np.random.Generator) -> np.nda
     `rng` is not used. uint8 H×W×3 in and out; `image` is not changed. `MissingExtra` without the package av,
     `InputError` for a side of over 65500 pixels.
     """
-    check_sides("HEVC", image)
-    return decode_frame(encode_hevc(image, strength), "hevc")[: image.shape[0], : image.shape[1]].copy()
+    with told("HEVC", image):
+        return decode_frame(encode_hevc(image, strength), "hevc")[: image.shape[0], : image.shape[1]].copy()
 
 
 def _encode_frame(image: np.ndarray, codec: str, crf: float, options: dict[str, str]) -> bytes:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 from PIL import Image
 
 from rankiqa.distortions.noise import gaussian_noise
 from rankiqa.errors import InputError
+from rankiqa.extras import MissingExtra
 
 _STEPS_OF_DEVIATION = 4.5  # quantization step over the standard deviation of the noise
 
@@ -84,11 +87,25 @@ def check_sides(codec: str, image: np.ndarray) -> None:
         raise InputError(f"{codec} holds at most {most} pixels a side, not {width}×{height}")
 
 
-def encode(image: np.ndarray, codec: str, /, **options: object) -> bytes:
-    """What Pillow's `codec` makes of uint8 H×W×3 RGB; `InputError` for a side that it cannot hold."""
+@contextmanager
+def told(codec: str, image: np.ndarray) -> Iterator[None]:
+    """Raise `InputError` for a side that `codec` cannot hold, and in place of what its library raises over `image`."""
     check_sides(codec, image)
+    try:
+        yield
+    except (InputError, MissingExtra):
+        raise
+    except Exception as error:  # each library has errors of its own; KeyError: Pillow was built without the codec
+        height, width = image.shape[:2]
+        why = f"{codec} failed on an image of {width}×{height} ({' '.join(str(error).split()) or type(error).__name__})"
+        raise InputError(why) from error
+
+
+def encode(image: np.ndarray, codec: str, /, **options: object) -> bytes:
+    """What Pillow's `codec` makes of uint8 H×W×3 RGB; `InputError` for a side that it cannot hold, or if it fails."""
     buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, codec, **options)
+    with told(codec, image):
+        Image.fromarray(image).save(buffer, codec, **options)
     return buffer.getvalue()
 
 

@@ -317,24 +317,27 @@ def _make_one(work: _Work, reference: str, jobs: Sequence[Job]) -> tuple[str, li
     if min(height, width) < work.min_side:
         why = f"{width}×{height} pixels are too small, the shorter side must have {work.min_side}"
         return reference, [], InputError(why, path=photo, options=("min_side",))
-    rows = []
+    rows: list[Row] = []
     name = output_name(reference, work.kind)
     strengths = dict(work.strengths)
     for distortion, level in jobs:
         if distortion == PRISTINE:
             path, strength, seed, made, recipe = f"{PRISTINE}/{name}", None, None, image, ""
         else:
-            of_type = strengths[distortion]
-            if of_type is None:
-                of_type = strengths_for_psnr(
-                    DISTORTIONS[distortion], image, image_seed(work.seed, reference, distortion, 1)
-                )
-                strengths[distortion] = of_type
-            path, strength = f"{distortion}/{level}/{name}", of_type[level - 1]
-            seed = image_seed(work.seed, reference, distortion, level)
-            made = DISTORTIONS[distortion](image, strength, np.random.default_rng(seed))
-            tell = DISTORTIONS[distortion].recipe
-            recipe = tell(strength, seed) if tell else ""
+            path, seed = f"{distortion}/{level}/{name}", image_seed(work.seed, reference, distortion, level)
+            kind = DISTORTIONS[distortion]
+            try:
+                of_type = strengths[distortion]
+                if of_type is None:
+                    of_type = strengths_for_psnr(kind, image, image_seed(work.seed, reference, distortion, 1))
+                    strengths[distortion] = of_type
+                strength = of_type[level - 1]
+                made = kind(image, strength, np.random.default_rng(seed))
+            except InputError as error:  # a codec cannot hold so long a side, or fails
+                for row in rows:  # which no manifest will list
+                    (work.out / row["path"]).unlink(missing_ok=True)
+                return reference, [], error.at(photo)
+            recipe = kind.recipe(strength, seed) if kind.recipe else ""
         sha256 = write_image(work.out / path, made, work.kind)
         values = (path, reference, distortion, level, strength, seed, sha256)
         rows.append({**dict(zip(MANIFEST_COLUMNS, values, strict=True)), RECIPE: recipe})

@@ -157,13 +157,13 @@ class OnlineSet:
         photo = self._photo(reference)
         try:
             top, left = random_place(photo, size, rng)
-        except InputError as error:
+            if level == 0:
+                return crop_at(photo, top, left, size)
+            draws = np.random.default_rng(image_seed(seed, reference, distortion, level))
+            strength = self._strength(distortion, level)
+            return distort_crop(DISTORTIONS[distortion], photo, strength, draws, top, left, size)
+        except InputError as error:  # the photo is too small, or a codec cannot hold it
             raise error.at(self.folder / reference) from None
-        if level == 0:
-            return crop_at(photo, top, left, size)
-        draws = np.random.default_rng(image_seed(seed, reference, distortion, level))
-        strength = self._strength(distortion, level)
-        return distort_crop(DISTORTIONS[distortion], photo, strength, draws, top, left, size)
 
     def _strength(self, distortion: str, level: float) -> float:
         of_type = self.strengths.get(distortion, ())

@@ -178,3 +178,22 @@ def test_no_strength_between_the_levels_is_better_than_a_milder_one(name, photo)
     distortion = DISTORTIONS[name]
     found = [psnr(image, distortion(image, distortion.at(step / 8), np.random.default_rng(0))) for step in range(9)]
     assert (np.diff(found) < 0).all()
+
+
+@pytest.mark.parametrize(("name", "function"), [
+    ("JPEG420", "PIL.Image.Image.save"), ("AVIF", "PIL.Image.Image.save"), ("HEIC", "pillow_heif.encode"),
+    ("H264", "av.VideoFrame.from_ndarray"),
+])  # fmt: skip
+@pytest.mark.parametrize("error", [OSError("encoder\nerror -2"), KeyError("AVIF"), RuntimeError()])
+def test_an_encoder_that_fails_is_named_in_one_line(name, function, error, monkeypatch):
+    if name not in TYPES:
+        pytest.skip("needs its extra")
+
+    def fail(*args, **options):
+        raise error
+
+    monkeypatch.setattr(function, fail)
+    words = {OSError: "encoder error -2", KeyError: "'AVIF'", RuntimeError: "RuntimeError"}[type(error)]
+    codec = "JPEG" if name == "JPEG420" else name
+    with pytest.raises(InputError, match=rf"^{codec} failed on an image of 30×20 \({words}\)$"):
+        distort(name, np.zeros((20, 30, 3), np.uint8), 1)

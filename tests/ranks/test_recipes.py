@@ -4,6 +4,7 @@ import json
 import shutil
 
 import pytest
+from PIL import Image
 
 from rankiqa.cli.make_ranks import main
 from rankiqa.distortions.chains import read_recipe
@@ -71,3 +72,22 @@ def test_a_recipe_that_cannot_be_read_is_told(photo_folder, tmp_path):
     ranked_set = RankedSet.read(manifest.parent)
     with pytest.raises(InputError, match="the recipe 'MAGIC 3' has an unknown step 'MAGIC 3'"):
         regenerate(ranked_set, ranked_set.table.iloc[1])
+
+
+def test_a_photo_that_a_codec_cannot_hold_is_left_out_with_all_its_images_and_the_others_are_made(
+    photo_folder, tmp_path, capsys
+):
+    Image.new("RGB", (16400, 4), "teal").save(photo_folder / "m.png")  # in the middle of the others
+    out = tmp_path / "ranks"
+    types = ["--distortions", "OVER,WEBP", "--min-side", "1"]
+    assert make(photo_folder, out, *types) == 0
+    said = capsys.readouterr()
+    assert f"left out {photo_folder / 'm.png'}: WEBP holds at most 16383 pixels a side, not 16400×4" in said.err
+    assert "1 photos left out" in said.out
+    assert not list(out.rglob("m.png*"))
+    assert len(RankedSet.read(out).references) == len(list(photo_folder.rglob("*.*"))) - 1
+    assert main(["--out", str(out), "--verify"]) == 0
+    before = contents(out)
+    assert make(photo_folder, out, *types) == 0  # the same once more
+    assert contents(out) == before
+    assert make(photo_folder, tmp_path / "strict", *types, "--strict") == 2
