@@ -100,18 +100,30 @@ def write_recipe(steps: Iterable[Step]) -> str:
 
 
 def read_recipe(text: str) -> tuple[Step, ...]:
-    """The steps of `write_recipe`; versions are passed over. `InputError` for anything else."""
+    """The steps of `write_recipe`; versions are passed over. `InputError` for others and impossible strengths."""
     steps = []
     for part in text.split(" > "):
         found = _STEP.fullmatch(part)
         if found is None or found["name"] not in (*_FAULTS, *feeds.STEPS):
             raise InputError(f"the recipe {text[:80]!r} has an unknown step {part[:40]!r}")
+        name, number = found["name"], found["strength"]
         try:
-            strength = int(found["strength"]) if found["strength"].isdigit() else float(found["strength"])
+            strength = float(number)
         except ValueError:
             raise InputError(f"the recipe {text[:80]!r} has a step without a strength: {part[:40]!r}") from None
-        steps.append(Step(found["name"], strength))
+        _check(name, strength)
+        steps.append(Step(name, int(number) if number.isdigit() else strength))
     return tuple(steps)
+
+
+def _check(name: str, strength: float) -> None:
+    """Raise `InputError` for a strength that a step cannot have."""
+    if name in _FAULTS:
+        _FAULTS[name].check(strength)
+        return
+    low, high = feeds.LIMITS[name]
+    if not low <= strength <= high:
+        raise InputError(f"{name}: strength {strength:g} is out of range; from {low:g} to {high:g}")
 
 
 def remake(image: np.ndarray, recipe: str, seed: int) -> np.ndarray:

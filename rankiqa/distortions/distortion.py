@@ -126,8 +126,9 @@ class Distortion:
         >>> DISTORTIONS["JP2K"].at(0.25), round(DISTORTIONS["JP2K"].at(0.3), 1)
         (150, 177.0)
         """
+        scale = self.scale(table)
         try:
-            return self.scale(table).at(t)
+            return scale.at(t)
         except InputError as error:
             raise error.but(reason=f"{self.name}: {error.reason}") from None
 

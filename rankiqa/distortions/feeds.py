@@ -34,3 +34,4 @@ def show(image: np.ndarray, factor: float, shown: Size) -> np.ndarray:
 
 # f(image, strength, size that the photo had) -> image, whose size may be another.
 STEPS: dict[str, Callable[[np.ndarray, float, Size], np.ndarray]] = {"RESIZE": resize, "SHARPEN": sharpen, "SHOW": show}
+LIMITS = {"RESIZE": (0.0, 1.0), "SHARPEN": (0.0, GAIN[1]), "SHOW": (1.0, 1.0)}

@@ -26,7 +26,8 @@ def regenerate(ranked_set: RankedSet, row: Any) -> np.ndarray:
     With other versions of Pillow or OpenCV than `set.json` names, single pixels may differ.
 
     Raises:
-        InputError: the type is not known here, or the row has no strength or seed, as it was not made here.
+        InputError: the type is not known here, the row has no strength or seed, as it was not made here, or a strength
+            or recipe that cannot be.
     """
     pristine = read_image(ranked_set.row_path(row.reference, PRISTINE, 0))
     if row.distortion == PRISTINE:
@@ -36,9 +37,12 @@ def regenerate(ranked_set: RankedSet, row: Any) -> np.ndarray:
     if pd.isna(row.seed) or np.isnan(row.strength):
         why = "has no strength or seed, as it was not made here; it cannot be made again"
         raise InputError(why, path=row.path)
-    if row.distortion in CHAINS:
-        return remake(pristine, row.recipe, int(row.seed))
-    return DISTORTIONS[row.distortion](pristine, row.strength, np.random.default_rng(int(row.seed)))
+    try:
+        if row.distortion in CHAINS:
+            return remake(pristine, row.recipe, int(row.seed))
+        return DISTORTIONS[row.distortion](pristine, row.strength, np.random.default_rng(int(row.seed)))
+    except InputError as error:
+        raise error.at(row.path) from None
 
 
 @dataclass(frozen=True)

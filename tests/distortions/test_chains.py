@@ -96,9 +96,21 @@ def test_what_is_no_recipe_is_refused(text):
         read_recipe(text)
 
 
-def test_a_recipe_with_an_impossible_strength_is_refused(photo):
-    with pytest.raises(InputError, match="JPEG420: strength 900 is out of range"):
-        remake(photo, "JPEG420 900", 1)
+@pytest.mark.parametrize(
+    ("step", "words"),
+    [
+        ("JPEG420 900", "JPEG420: strength 900 is out of range"),
+        ("JPEG420 " + "9" * 400, "JPEG420: strength inf is out of range"),
+        ("JPEG420 43.5", "JPEG420: strength 43.5 must be a whole number"),
+        ("RESIZE 1e9", r"RESIZE: strength 1e\+09 is out of range; from 0 to 1"),
+        ("RESIZE -0.5", "RESIZE: strength -0.5 is out of range; from 0 to 1"),
+        ("SHARPEN 1e999", "SHARPEN: strength inf is out of range; from 0 to 1.2"),
+        ("SHOW 2.0", "SHOW: strength 2 is out of range"),
+    ],
+)
+def test_a_recipe_with_an_impossible_strength_is_refused(step, words, photo):
+    with pytest.raises(InputError, match=words):
+        remake(photo, f"HAZE 0.5 > {step}", 1)
 
 
 def test_the_set_photo_has_all_chains():

@@ -71,7 +71,7 @@ def test_a_t_out_of_range_is_refused(t):
 
 
 def test_a_table_that_there_is_not_is_refused():
-    with pytest.raises(InputError, match="GB has no levels 'mine'; there are live, tid2013, tid2013-24, kadid10k"):
+    with pytest.raises(InputError, match=r"^GB has no levels 'mine'; there are live, tid2013, tid2013-24, kadid10k"):
         DISTORTIONS["GB"].at(0.5, "mine")
 
 

@@ -70,7 +70,7 @@ def test_a_recipe_that_cannot_be_read_is_told(photo_folder, tmp_path):
     lines = manifest.read_text().splitlines(keepends=True)
     manifest.write_text("".join([*lines[:2], lines[2].rsplit(",", 1)[0] + ",MAGIC 3\n", *lines[3:]]))
     ranked_set = RankedSet.read(manifest.parent)
-    with pytest.raises(InputError, match="the recipe 'MAGIC 3' has an unknown step 'MAGIC 3'"):
+    with pytest.raises(InputError, match=r"^PHOTO1/1/.*: the recipe 'MAGIC 3' has an unknown step 'MAGIC 3'"):
         regenerate(ranked_set, ranked_set.table.iloc[1])
 
 
