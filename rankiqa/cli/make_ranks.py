@@ -6,9 +6,13 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rankiqa.cli import HelpFormatter, at_least, guarded
 from rankiqa.cli.images import ICC, ICC_HELP
+
+if TYPE_CHECKING:
+    from rankiqa.distortions.sets import Strengths
 
 DEFAULT_OUT = "results/demo/ranks"
 _EXAMPLES = """\
@@ -78,18 +82,27 @@ def _run(argv: Sequence[str]) -> int:
 
 
 def _list(options: argparse.Namespace) -> int:
-    from rankiqa.distortions import DISTORTIONS, plan
+    from rankiqa.distortions import DISTORTIONS
 
-    for name, strengths in plan(options.distortions, options.levels).items():
+    for name, strengths in _plan(options).items():
         distortion = DISTORTIONS[name]
         numbers = ", ".join(f"{strength:.4g}" for strength in strengths or ()) or "by PSNR"
-        print(f"{name:11s}{distortion.title}: {distortion.unit.format(numbers)}")
+        print(f"{name:10s} {distortion.title}: {distortion.unit.format(numbers)}")
     return 0
 
 
-def _make(options: argparse.Namespace) -> int:
+def _plan(options: argparse.Namespace) -> Strengths:
+    """Types and strengths; says which types are left out, and what stands in for them."""
     from rankiqa.distortions import plan
     from rankiqa.distortions.sets import stand_ins
+
+    strengths = plan(options.distortions, options.levels)
+    for line in stand_ins(strengths, options.distortions):
+        print(f"note: {line}", file=sys.stderr)
+    return strengths
+
+
+def _make(options: argparse.Namespace) -> int:
     from rankiqa.extras import need
     from rankiqa.ranks.contact_sheet import SHEET, write_sheet
     from rankiqa.ranks.making import make_ranked_set
@@ -98,9 +111,7 @@ def _make(options: argparse.Namespace) -> int:
     from rankiqa.ranks.ranked_set import RankedSet
 
     need("train", "matplotlib", *(["joblib"] if options.scheduler is None else []))  # the one for the sheet, at the end
-    strengths = plan(options.distortions, options.levels)
-    for line in stand_ins(strengths, options.distortions):
-        print(f"note: {line}", file=sys.stderr)
+    strengths = _plan(options)
     photos = PristinePhotos.find(options.pristine, options.per_folder, options.limit, options.seed, options.icc)
     summary = make_ranked_set(
         photos,

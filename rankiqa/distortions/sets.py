@@ -63,7 +63,8 @@ def plan(distortions: str, levels: str = PAPER) -> Strengths:
     """Types and strengths of a ranked set.
 
     Args:
-        distortions: sets and names, as `resolve` takes them. A type of two sets is there once, as the first has it.
+        distortions: sets and names, as `resolve` takes them. What two of them bring is there once, as the first
+            has it.
         levels: "paper" for the set's published strengths (for names: the first table that each type has), "even:7" for
             7 strengths of each type, evenly from the mildest to the strongest of those (`Distortion.at`), "psnr" for
             strengths that give each image TID2013's PSNR where the type allows it, or the path of a YAML file with the
@@ -92,7 +93,7 @@ def stand_ins(names: Collection[str], text: str) -> list[str]:
 
     It says which type stands in for it, or that it is left out, and which extra brings the package.
     """
-    lines = []
+    lines: dict[str, None] = {}  # several sets may have a type
     for entry in (entry for part in text.split(",") for entry in SETS.get(part.strip(), ())):
         first, bar, second = entry.partition("|")
         if bar and first not in names:
@@ -101,8 +102,8 @@ def stand_ins(names: Collection[str], text: str) -> list[str]:
             if second:
                 what = f"{second}, {DISTORTIONS[second].title}, stands in for {wanted.title}"
             extra = wanted.extra or ""
-            lines.append(f"{what}: {MissingExtra(wanted.package or extra, extra, first)}")
-    return lines
+            lines[f"{what}: {MissingExtra(wanted.package or extra, extra, first)}"] = None
+    return list(lines)
 
 
 def number_of_levels(strengths: tuple[float, ...] | None) -> int:
@@ -113,18 +114,18 @@ def number_of_levels(strengths: tuple[float, ...] | None) -> int:
 def _tables(text: str) -> dict[str, str]:
     """From each type that `text` names to the table of its levels: the set's own, or the type's first."""
     tables: dict[str, str] = {}
-    for part in text.split(","):
-        part = part.strip()
+    parts = [part.strip() for part in text.split(",")]
+    for part in parts:
         names = list(filter(None, map(_first_available, SETS[part]))) if part in SETS else [part]
         for name in names:
             if name not in DISTORTIONS:
                 known = ", ".join([*SETS, *DISTORTIONS])
                 raise InputError(f"unknown distortion {name!r}; known: {known}")
-            if name in tables and part not in SETS:
+            if name == part and parts.count(name) > 1:
                 raise InputError(f"distortion {name!r} is given twice", cure="name each once")
             distortion = DISTORTIONS[name]
             if distortion.extra and not distortion.available:
-                raise MissingExtra(distortion.package or distortion.extra, distortion.extra)
+                raise MissingExtra(distortion.package or distortion.extra, distortion.extra, name)
             tables.setdefault(name, part if part in distortion.levels else next(iter(distortion.levels)))
     return tables
 

@@ -142,7 +142,7 @@ def test_bm3d_or_a_stand_in_that_says_so(without_bm3d, monkeypatch):
     (line,) = sets.stand_ins(plan("tid2013"), "tid2013")
     assert "non-local means" in line
     assert 'pip install "rankiqa[bm3d]"' in line
-    with pytest.raises(MissingExtra, match=r'the package bm3d is needed for this: pip install "rankiqa\[bm3d\]"'):
+    with pytest.raises(MissingExtra, match=r'the package bm3d is needed for ID: pip install "rankiqa\[bm3d\]"'):
         resolve("GB,ID")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
     assert "ID" in plan("tid2013")
@@ -152,13 +152,13 @@ def test_bm3d_or_a_stand_in_that_says_so(without_bm3d, monkeypatch):
 def test_a_codec_without_its_package_is_left_out_of_the_set_and_missed_where_it_is_named(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert list(plan("codecs")) == ["JPEG420", "JPEG444", "JPEG2X", "WEBP", "AVIF"]
-    assert sets.stand_ins(plan("live,codecs"), "live,codecs") == [
+    assert sets.stand_ins(plan("live,codecs"), "codecs,live,codecs") == [
         'without JXL: the package pillow-jxl-plugin is needed for JXL: pip install "rankiqa[jxl]"',
         'without HEIC: the package pillow-heif is needed for HEIC: pip install "rankiqa[heic]"',
         'without H264: the package av is needed for H264: pip install "rankiqa[video]"',
         'without HEVC: the package av is needed for HEVC: pip install "rankiqa[video]"',
     ]
-    with pytest.raises(MissingExtra, match=r'the package pillow-heif is needed .*: pip install "rankiqa\[heic\]"'):
+    with pytest.raises(MissingExtra, match=r'the package pillow-heif is needed for HEIC: pip .*\[heic\]"'):
         resolve("JPEG420,HEIC")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
     assert list(plan("codecs")) == ["JPEG420", "JPEG444", "JPEG2X", "WEBP", "AVIF", "JXL", "HEIC", "H264", "HEVC"]
@@ -250,3 +250,6 @@ def test_sets_go_together_and_a_type_of_two_is_there_once_as_the_first_has_it():
     assert tuple(both) == tuple(dict.fromkeys([*plan("kadid10k"), *plan("live")]))
     assert both["JPEG"] == plan("kadid10k")["JPEG"]
     assert plan("live,SCN")["SCN"] == plan("SCN")["SCN"]
+    assert plan("kadid10k,GB") == plan("kadid10k")
+    assert plan("GB,kadid10k")["GB"] == plan("live")["GB"] != plan("kadid10k")["GB"]
+    assert plan("camera,camera") == plan("camera")

@@ -325,6 +325,16 @@ def test_the_list_shows_types_and_strengths(capsys):
     assert "JP2K       JPEG 2000: ratio 52, 150, 343, 600" in lines
     assert main(["--list", "--distortions", "GB", "--levels", "psnr"]) == 0
     assert capsys.readouterr().out == "GB         Gaussian blur: σ by PSNR px\n"
+    assert main(["--list", "--distortions", "LOWLIGHT-DN"]) == 0
+    assert capsys.readouterr().out.startswith("LOWLIGHT-DN Little light, denoised: 600, 220")
+
+
+def test_the_list_says_what_it_leaves_out(capsys, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert main(["--list", "--distortions", "codecs"]) == 0
+    said = capsys.readouterr()
+    assert len(said.out.splitlines()) == 5
+    assert "note: without HEIC: the package pillow-heif is needed for HEIC" in said.err
 
 
 def test_every_type_of_tid2013_is_made_and_made_again(photo_folder, tmp_path, capsys):
