@@ -1,11 +1,11 @@
-"""Smooth fields over a photo: places, and what is drawn at random but changes slowly."""
+"""Smooth fields over a photo: places, and what is made of few samples and then enlarged."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
 
-_SIDE = 32  # samples a side, of a field that is then enlarged to the photo
+SIDE = 32  # samples a side, of a field that is then enlarged to the photo
 
 
 def places(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
@@ -21,13 +21,7 @@ def places(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
 
 def coarse_places() -> tuple[np.ndarray, np.ndarray]:
     """`places` of a square photo of few pixels, for a field that is then enlarged."""
-    return places(_SIDE, _SIDE)
-
-
-def coarse_noise(cells: int, rng: np.random.Generator) -> np.ndarray:
-    """A smooth random field, about as many hills as `cells` × `cells`: float32 of the shape of `coarse_places`."""
-    drawn = rng.standard_normal((cells, cells), dtype=np.float32)
-    return cv2.resize(drawn, (_SIDE, _SIDE), interpolation=cv2.INTER_CUBIC)
+    return places(SIDE, SIDE)
 
 
 def enlarged(field: np.ndarray, height: int, width: int) -> np.ndarray:

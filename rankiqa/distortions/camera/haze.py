@@ -7,6 +7,7 @@ import numpy as np
 
 from rankiqa.distortions.camera import field
 from rankiqa.distortions.camera.raw import RAW_OF_CODE, from_raw, scale_light, to_raw
+from rankiqa.distortions.camera.shapes import smooth_noise
 
 # The light of an overcast, slightly bluish sky, in a photo whose brightest part is white.
 AIRLIGHT = np.array((0.63, 0.67, 0.72))
@@ -43,5 +44,5 @@ def depth(rng: np.random.Generator) -> np.ndarray:
     """A coarse field of depths, above 0 and with the mean 1: float32."""
     y, x = field.coarse_places()
     tilt = rng.uniform(-0.4, 0.4)
-    drawn = np.exp(rng.uniform(0.5, 1) * (tilt * x - y) + 0.15 * field.coarse_noise(4, rng))
+    drawn = np.exp(rng.uniform(0.5, 1) * (tilt * x - y) + 0.15 * smooth_noise((field.SIDE, field.SIDE), 4, rng))
     return drawn / drawn.mean()

@@ -53,7 +53,7 @@ def to_pixels(light: np.ndarray) -> np.ndarray:
 
     Light beyond 2^15 times white is more than OpenCV can round, and would come out black.
     """
-    return _look_up(light, _STEPS, _TO_SRGB)
+    return look_up(light, _STEPS, _TO_SRGB)
 
 
 def to_radiance(image: np.ndarray) -> np.ndarray:
@@ -70,16 +70,15 @@ def to_radiance(image: np.ndarray) -> np.ndarray:
 
 def to_photo(radiance: np.ndarray) -> np.ndarray:
     """The uint8 sRGB image of light that fell on the sensor, float32 on [0, `BRIGHTEST`]: undoes `to_radiance`."""
-    return _look_up(radiance, _STEPS / BRIGHTEST, _TO_PHOTO)
+    return look_up(radiance, _STEPS / BRIGHTEST, _TO_PHOTO)
 
 
-def _look_up(light: np.ndarray, steps: float, table: np.ndarray) -> np.ndarray:
-    """The entries of `table` at `light` times `steps`, rounded and clipped to it."""
+def look_up(light: np.ndarray, steps: float, table: np.ndarray) -> np.ndarray:
+    """The entries of `table`, 65536 uint8, at `light` times `steps`, rounded and clipped to it."""
     found = np.empty(light.shape, np.uint8)
     for top in range(0, len(light), _STRIP):
         strip = light[top : top + _STRIP]
-        places: np.ndarray = cv2.addWeighted(
-            strip, steps, strip, 0, 0, dtype=cv2.CV_16U
-        )  # multiplies, rounds and clips at once
+        # Multiplies, rounds and clips at once.
+        places: np.ndarray = cv2.addWeighted(strip, steps, strip, 0, 0, dtype=cv2.CV_16U)
         table.take(places.reshape(strip.shape), out=found[top : top + _STRIP], mode="clip")
     return found

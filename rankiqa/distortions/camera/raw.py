@@ -1,11 +1,16 @@
-"""Light as a sensor counts it, before the camera's tone curve makes a photo of it."""
+"""Light as a sensor counts it, before the camera's tone curve makes a photo of it.
+
+For what happens to the count: exposure, noise, and light that is added or lost on the way. It is full at the photo's
+white, where too much light clips. `light.to_radiance` is for what spreads light over its neighbours: there it matters
+most that what the photo shows as white was brighter, as a lamp is, and the tone curve is left out.
+"""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
 
-from rankiqa.distortions.camera.light import linear_to_srgb, srgb_to_linear
+from rankiqa.distortions.camera.light import linear_to_srgb, look_up, srgb_to_linear
 
 _STEPS = 65535  # of the table back
 _FINE = np.linspace(0, 1, 100_001)
@@ -44,7 +49,7 @@ def to_raw(image: np.ndarray) -> np.ndarray:
 
 def from_raw(light: np.ndarray) -> np.ndarray:
     """The uint8 sRGB image that a camera makes of float light on [0, 1] on its sensor, clipped: undoes `to_raw`."""
-    return _FROM_RAW.take(cv2.addWeighted(light, _STEPS, light, 0, 0, dtype=cv2.CV_16U))  # rounds and clips
+    return look_up(light, _STEPS, _FROM_RAW)
 
 
 def scale_light(light: np.ndarray, gain: np.ndarray) -> np.ndarray:
