@@ -32,8 +32,8 @@ class Distortion:
         title: Name for readers.
         unit: How a strength reads, with its unit; `{}` stands for the number.
         levels: From table name to strengths, mildest first: level 1 is the first, level 0 the pristine image.
-        limits: The mildest and the strongest strength that there is. The second is the smaller one where less is
-            stronger, as for JPEG quality.
+        limits: The mildest strength, which changes a photo, and the strongest. The second is the smaller one where less
+            is stronger, as for JPEG quality.
         tid2013: Number of the type in TID2013, 1–24, where it has one.
         kadid10k: Number of the type in KADID-10k, 1–25, where it has one.
         source: Where type and strengths were published.

@@ -3,7 +3,8 @@
 A set is a folder::
 
     set.json                      how it was made
-    manifest.csv                  a row an image: path, reference, distortion, level, strength, seed, sha256
+    manifest.csv                  a row an image: path, reference, distortion, level, strength, seed, sha256, and
+                                  recipe where an image has one
     pristine/NAME                 level 0, shared by all types
     DISTORTION/LEVEL/NAME
 
@@ -39,8 +40,9 @@ class RankedSet:
     Attributes:
         folder: Where it lies.
         table: A row an image, in the manifest's order: path (relative to `folder`), reference, distortion, level
-            (int), strength (float; NaN for pristine), seed (Int64; <NA> for pristine), sha256 of the file.
-            The pristine images have distortion "pristine" and level 0.
+            (int), strength (float; NaN for pristine), seed (Int64; <NA> for pristine), sha256 of the file, recipe (the
+            steps of a chain, or the version of the encoder; "" for other types). The pristine
+            images have distortion "pristine" and level 0.
     """
 
     folder: Path

@@ -156,6 +156,12 @@ def test_strengths_out_of_range_are_refused_and_both_limits_work(name, photo):
         assert distort(name, photo[:40, :50], strength).shape == (40, 50, 3)
 
 
+@pytest.mark.parametrize("name", plan("camera"))
+def test_no_strength_of_a_fault_of_the_camera_leaves_a_photo_as_it_is(name, photo):
+    # It would be a level that is no worse than the pristine image.
+    assert (distort(name, photo, DISTORTIONS[name].limits[0]) != photo).any()
+
+
 def test_every_type_can_be_told_from_the_others_and_belongs_to_a_set():
     assert len({d.title for d in DISTORTIONS.values()}) == len(DISTORTIONS)
     used = {kind for name in SETS for kind in plan(name)} | {"ID", "ID-NLM"}

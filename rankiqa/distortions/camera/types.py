@@ -28,12 +28,12 @@ TYPES: tuple[Distortion, ...] = (
         psnr=False, context=None, nested=True,
     ),
     Distortion(
-        "SUBJECT", motion.subject_motion, "Subject motion", "length {} px", levels.SUBJECT, (1.0, 200.0),
+        "SUBJECT", motion.subject_motion, "Subject motion", "length {} px", levels.SUBJECT, (1.5, 200.0),
         source="Wang and Adelson, TIP 1994; strengths of ours", nested=True, context=None, psnr=False, stage="scene",
     ),
     # The lens.
     Distortion(
-        "DEFOCUS", defocus.defocus, "Out of focus", "radius {} px", levels.DEFOCUS, (0.3, 60.0),
+        "DEFOCUS", defocus.defocus, "Out of focus", "radius {} px", levels.DEFOCUS, (0.6, 60.0),
         source="Potmesil and Chakravarty, SIGGRAPH 1981; strengths of ours", nested=True,
         context=defocus.defocus_reach, psnr=False, stage="lens",
     ),
@@ -43,7 +43,7 @@ TYPES: tuple[Distortion, ...] = (
         stage="lens",
     ),
     Distortion(
-        "SHAKE", motion.camera_shake, "Camera shake", "extent {} px", levels.SHAKE, (1.0, 200.0),
+        "SHAKE", motion.camera_shake, "Camera shake", "extent {} px", levels.SHAKE, (1.5, 200.0),
         source="Boracchi and Foi, TIP 2012; Delbracio and Sapiro, CVPR 2015", nested=True,
         context=motion.shake_reach, psnr=False, stage="lens",
     ),
@@ -114,12 +114,12 @@ TYPES: tuple[Distortion, ...] = (
         source="Unsharp masking; strengths of ours", context=overdone.HALO_REACH, psnr=False, stage="processing",
     ),
     Distortion(
-        "HDR", overdone.overdone_hdr, "Local tone mapping overdone", "detail ×{}", levels.HDR, (1.0, 20.0),
+        "HDR", overdone.overdone_hdr, "Local tone mapping overdone", "detail ×{}", levels.HDR, (1.01, 20.0),
         source="Durand and Dorsey, SIGGRAPH 2002; strengths of ours", context=overdone.HDR_REACH, psnr=False,
         stage="processing",
     ),
     Distortion(
-        "VIVID", overdone.overdone_colours, "Saturation overdone", "chroma ×{}", levels.VIVID, (1.0, 20.0),
+        "VIVID", overdone.overdone_colours, "Saturation overdone", "chroma ×{}", levels.VIVID, (1.01, 20.0),
         source="Ottosson's Oklab, 2020; strengths of ours", psnr=False, stage="processing",
     ),
     Distortion(
@@ -129,23 +129,23 @@ TYPES: tuple[Distortion, ...] = (
     ),
     # Scaling.
     Distortion(
-        "UPNEAR", enlarging.enlarge_nearest, "Enlarged by pixel repetition", _FACTOR, levels.UPNEAR, (1.0, 64.0),
+        "UPNEAR", enlarging.enlarge_nearest, "Enlarged by pixel repetition", _FACTOR, levels.UPNEAR, (1.01, 64.0),
         source="Enlargement; strengths of ours", context=None, psnr=False, stage="scaling",
     ),
     Distortion(
-        "UPLIN", enlarging.enlarge_bilinear, "Enlarged bilinearly", _FACTOR, levels.UPLIN, (1.0, 64.0),
+        "UPLIN", enlarging.enlarge_bilinear, "Enlarged bilinearly", _FACTOR, levels.UPLIN, (1.01, 64.0),
         source="Enlargement; strengths of ours", context=None, psnr=False, stage="scaling",
     ),
     Distortion(
-        "UPCUBIC", enlarging.enlarge_bicubic, "Enlarged bicubically", _FACTOR, levels.UPCUBIC, (1.0, 64.0),
+        "UPCUBIC", enlarging.enlarge_bicubic, "Enlarged bicubically", _FACTOR, levels.UPCUBIC, (1.01, 64.0),
         source="Enlargement; strengths of ours", context=None, psnr=False, stage="scaling",
     ),
     Distortion(
-        "UPLANC", enlarging.enlarge_lanczos, "Enlarged by Lanczos's kernel", _FACTOR, levels.UPLANC, (1.0, 64.0),
+        "UPLANC", enlarging.enlarge_lanczos, "Enlarged by Lanczos's kernel", _FACTOR, levels.UPLANC, (1.01, 64.0),
         source="Enlargement; strengths of ours", context=None, psnr=False, stage="scaling",
     ),
     Distortion(
-        "ALIAS", enlarging.aliasing, "Reduced without a filter", _FACTOR, levels.ALIAS, (1.0, 64.0),
+        "ALIAS", enlarging.aliasing, "Reduced without a filter", _FACTOR, levels.ALIAS, (1.01, 64.0),
         source="Sampling below the Nyquist rate; strengths of ours", context=None, psnr=False, stage="scaling",
     ),
     Distortion(
