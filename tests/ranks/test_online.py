@@ -11,6 +11,7 @@ from PIL import Image
 from rankiqa.cli.make_ranks import main as make_ranks
 from rankiqa.config import RankConfig, RankDataConfig
 from rankiqa.distortions import DISTORTIONS
+from rankiqa.distortions.compression import LONGEST
 from rankiqa.errors import InputError
 from rankiqa.images import builtin_photos
 from rankiqa.images import photos as photo_files
@@ -288,3 +289,10 @@ def test_batches_of_continuous_strengths_depend_on_the_seed_alone(continuous):
 def test_a_set_of_continuous_strengths_is_another_one_for_a_run(online, continuous):
     assert online.fingerprint != continuous.fingerprint
     assert continuous.select(continuous.references[:2]).continuous
+
+
+def test_a_photo_that_a_codec_cannot_hold_is_named(photo_folder, monkeypatch):
+    monkeypatch.setitem(LONGEST, "WEBP", 60)
+    online = OnlineSet.find(photo_folder, "WEBP")
+    with pytest.raises(InputError, match=r"x\.png: WEBP holds at most 60 pixels a side"):
+        online.crop("x.png", "WEBP", 3, 96, np.random.default_rng(0))
