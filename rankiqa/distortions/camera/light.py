@@ -49,7 +49,10 @@ def to_light(image: np.ndarray) -> np.ndarray:
 
 
 def to_pixels(light: np.ndarray) -> np.ndarray:
-    """The uint8 sRGB image of `light`, float32 on [0, 1], clipped above and below as a sensor and a file do it."""
+    """The uint8 sRGB image of `light`, float32 on [0, 1], clipped above and below as a sensor and a file do it.
+
+    Light beyond 2^15 times white is more than OpenCV can round, and would come out black.
+    """
     return look_up(light, _STEPS, _TO_SRGB)
 
 

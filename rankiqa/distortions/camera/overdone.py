@@ -19,6 +19,7 @@ _HDR_RADIUS = 15  # pixels
 HDR_REACH = 2 * _HDR_RADIUS
 _HDR_EDGE = 1.0  # octaves: contrasts well below it are detail
 _MIDDLE = 0.18  # of white: middle grey
+_HDR_MOST = 14.0  # octaves: makes white of the darkest pixel value but black; `to_pixels` clips no light beyond 2^15
 
 _BAND_RADIUS = 4  # pixels
 BANDING_REACH = 2 * _BAND_RADIUS
@@ -84,7 +85,7 @@ def overdone_hdr(image: np.ndarray, strength: float, rng: np.random.Generator) -
     base = guided_filter(octaves, _HDR_RADIUS, _HDR_EDGE)
     gain = np.float32(strength - 1) * (octaves - base)
     gain += np.float32(1 / math.sqrt(strength) - 1) * (base - np.float32(math.log2(_MIDDLE)))
-    light *= np.exp2(gain)[..., None]
+    light *= np.exp2(np.minimum(gain, np.float32(_HDR_MOST)))[..., None]
     return to_pixels(light)
 
 

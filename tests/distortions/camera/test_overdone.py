@@ -127,3 +127,12 @@ def test_a_crop_is_processed_as_in_the_whole_image(name, photo):
     whole = distortion(photo, strength, None)[70:134, 90:154].astype(int)
     made = distort_crop(distortion, photo, strength, None, 70, 90, 64)
     assert np.mean(np.abs(made - whole) > 1) < 0.002  # where two sums round to another step
+
+
+@pytest.mark.parametrize("strength", [5.5, 20.0])
+def test_a_bright_point_in_the_dark_stays_white_however_much_detail_is_amplified(strength):
+    image = np.zeros((81, 81, 3), np.uint8)
+    image[40, 40] = 255
+    made = overdone.overdone_hdr(image, strength, None)
+    assert (made[40, 40] == 255).all()
+    assert (made[0] == 0).all()
