@@ -73,18 +73,20 @@ def misfocus(image: np.ndarray, strength: float, rng: np.random.Generator) -> np
     `image` is not changed. Source: thin-lens optics, as in Potmesil and Chakravarty (SIGGRAPH 1981), the layers as in
     Kass, Lefohn and Owens (2006); the depth is ours.
     """
-    sharp = to_radiance(image)
-    radius = np.float32(strength) * blurred_end(image, rng)
-    made, blurred, below = sharp.copy(), np.empty_like(sharp), 0.0
-    for disc in _LAYERS:
-        _disc_blur(sharp, disc, blurred)
+    end = blurred_end(image, rng)
+    made, below = to_radiance(image), 0.0
+    discs = _LAYERS[: 1 + sum(disc < strength for disc in _LAYERS)]
+    layers = [_disc_blur(made, disc) for disc in discs]  # large discs give small images
+    blurred = layers[0]
+    for disc, layer in zip(discs, layers, strict=True):
+        if layer is not blurred:
+            cv2.resize(layer, made.shape[1::-1], dst=blurred, interpolation=cv2.INTER_LINEAR)
         for top in range(0, len(made), _STRIP):
             rows = slice(top, top + _STRIP)
-            share = np.clip((radius[rows] - np.float32(below)) / np.float32(disc - below), 0, 1)
+            radius = np.float32(strength) * end[rows]
+            share = np.clip((radius - np.float32(below)) / np.float32(disc - below), 0, 1)
             cv2.blendLinear(blurred[rows], made[rows], share, 1 - share, dst=made[rows])
         below = disc
-        if disc >= strength:
-            break
     return to_photo(made)
 
 
@@ -103,21 +105,20 @@ def blurred_end(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     if np.average(depth, weights=detail(image, (32, 32))) < 0.5:
         depth = 1 - depth
     height, width = image.shape[:2]
-    return np.clip(cv2.resize(depth.astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC), 0, 1)
+    depth = cv2.resize(depth.astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
+    return np.clip(depth, 0, 1, out=depth)
 
 
-def _disc_blur(radiance: np.ndarray, radius: float, blurred: np.ndarray) -> None:
-    """Blur by a disc, into `blurred`; a large one goes over an image made smaller, which is many times faster."""
+def _disc_blur(radiance: np.ndarray, radius: float) -> np.ndarray:
+    """Blur by a disc; for a large one the image is made smaller, which is many times faster, and is left so."""
     factor = 2 ** max(0, math.floor(math.log2(radius / _SMALL_DISC)))
     if factor == 1:
-        cv2.filter2D(radiance, cv2.CV_32F, disk_kernel(radius), dst=blurred, borderType=cv2.BORDER_REFLECT)
-        return
+        return _filter(radiance, disk_kernel(radius))
     height, width = radiance.shape[:2]
     size = (max(1, round(width / factor)), max(1, round(height / factor)))
     smaller = cv2.resize(radiance, size, interpolation=cv2.INTER_AREA)
-    # Making it smaller (a box) and larger (a tent) blurs as well: together as a disc of radius 1 would.
-    smaller = _filter(smaller, disk_kernel(math.sqrt((radius / factor) ** 2 - 1)))
-    cv2.resize(smaller, (width, height), dst=blurred, interpolation=cv2.INTER_LINEAR)
+    # Making it smaller (a box) and later larger (a tent) blurs as well: together as a disc of radius 1 would.
+    return _filter(smaller, disk_kernel(math.sqrt((radius / factor) ** 2 - 1)))
 
 
 def _filter(radiance: np.ndarray, kernel: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ def exposure(image: np.ndarray, strength: float, rng: np.random.Generator) -> np
     changed. Source: ISO 2720 for EV; Afifi et al., "Learning Multi-Scale Photo Exposure Correction", CVPR 2021, for
     photos from −1.5 to +1.5 EV; ours go on to what the worst photos of BIQ2021 show.
     """
-    return cv2.LUT(image, from_raw(RAW_OF_CODE * 2.0**strength))
+    return cv2.LUT(image, from_raw(RAW_OF_CODE[None] * 2.0**strength))
 
 
 def grey_blacks(image: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
@@ -40,7 +40,7 @@ def crushed_blacks(image: np.ndarray, strength: float, rng: np.random.Generator)
 
 def _moved(image: np.ndarray, lightness: np.ndarray) -> np.ndarray:
     """`image` with the lightness of each of the 256 values replaced."""
-    return cv2.LUT(image, to_pixels(from_lightness(lightness)))
+    return cv2.LUT(image, to_pixels(from_lightness(lightness)[None]))
 
 
 def to_lightness(light: np.ndarray) -> np.ndarray:

@@ -29,7 +29,7 @@ def flare(image: np.ndarray, strength: float, rng: np.random.Generator) -> np.nd
     """
     height, width = image.shape[:2]
     light = cv2.resize(flare_light(rng), (width, height), interpolation=cv2.INTER_LINEAR)
-    return from_raw(cv2.addWeighted(to_raw(image), 1, light, strength, 0))
+    return from_raw(cv2.addWeighted(to_raw(image), 1, light, strength, 0, dst=light))
 
 
 def flare_light(rng: np.random.Generator) -> np.ndarray:
@@ -39,13 +39,16 @@ def flare_light(rng: np.random.Generator) -> np.ndarray:
     angle, distance = rng.triangular(-0.75, 0, 0.75) * math.pi, rng.uniform(0.38, 0.54)  # from straight up
     right, down = distance * math.sin(angle), -distance * math.cos(angle)
     warm = np.array((1, rng.uniform(0.86, 0.97), rng.uniform(0.65, 0.9)), np.float32)
-    light = (_VEIL + glow(x - right, y - down) + _star(x - right, y - down, rng))[..., None] * warm
+    around = _VEIL + glow(x - right, y - down) + _star(x - right, y - down, rng)
+    light = cv2.merge([around * part for part in warm])
     for _ in range(_GHOSTS):
         along = rng.uniform(-1.6, 0.7)  # 0 is the centre, 1 the source
-        disc = ghost(x - along * right, y - along * down, rng.uniform(0.015, 0.09) * (0.5 + abs(along)))
+        radius = rng.uniform(0.015, 0.09) * (0.5 + abs(along))
+        rows, columns = (_span(along * middle, radius) for middle in (down, right))
+        disc = ghost(x[:, columns] - along * right, y[rows] - along * down, radius)
         colour = 3 * rng.dirichlet((4, 4, 4)).astype(np.float32)
-        light += (_GHOST * rng.uniform(0.3, 1) * disc)[..., None] * colour
-    return light.astype(np.float32)
+        light[rows, columns] += (_GHOST * rng.uniform(0.3, 1) * disc)[..., None] * colour
+    return light
 
 
 def glow(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -60,9 +63,16 @@ def ghost(x: np.ndarray, y: np.ndarray, radius: float) -> np.ndarray:
     return inside * (0.55 + 0.45 * np.minimum(r * r, 1))
 
 
+def _span(middle: float, radius: float) -> slice:
+    """The samples along one side that a ghost around `middle` reaches."""
+    first, last = ((middle + side * radius + 0.5) * SIDE + side for side in (-1, 1))
+    return slice(max(math.floor(first), 0), max(math.ceil(last), 0))
+
+
 def _star(x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Streaks, as many as the diaphragm makes, not all of one length."""
     streaks = int(rng.choice((6, 8, 10, 14)))
     theta = np.arctan2(y, x) + np.float32(rng.uniform(0, math.pi))
     uneven = 0.6 + 0.4 * np.cos(3 * theta + np.float32(rng.uniform(0, 2 * math.pi)))
-    return _STAR * uneven * np.cos(theta * (streaks / 2)) ** 24 * np.exp(-np.hypot(x, y) / np.float32(_STAR_REACH))
+    streak = cv2.pow(np.cos(theta * (streaks / 2)), 24)  # many times faster than ** 24
+    return _STAR * uneven * streak * np.exp(-np.hypot(x, y) / np.float32(_STAR_REACH))

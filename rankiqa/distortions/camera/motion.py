@@ -10,6 +10,7 @@ import numpy as np
 
 from rankiqa.distortions.blur import motion_kernel
 from rankiqa.distortions.camera.light import to_photo, to_radiance
+from rankiqa.distortions.camera.raw import scale_light
 from rankiqa.distortions.camera.shapes import detail
 
 _STEPS = 500  # of the walk
@@ -108,11 +109,9 @@ def subject_motion(image: np.ndarray, strength: float, rng: np.random.Generator)
     columns = slice(max(columns.start - right, 0), columns.stop + right)
     made = image.copy()
     radiance, alpha = to_radiance(image[rows, columns]), cover[rows, columns]
-    layer = cv2.merge((*cv2.split(radiance * alpha[..., None]), alpha))
-    layer = cv2.filter2D(layer, cv2.CV_32F, kernel, borderType=cv2.BORDER_CONSTANT)
-    radiance *= 1 - layer[..., 3:]
-    radiance += layer[..., :3]
-    made[rows, columns] = to_photo(radiance)
+    light = scale_light(radiance.copy(), alpha)
+    light, alpha = (cv2.filter2D(layer, cv2.CV_32F, kernel, borderType=cv2.BORDER_CONSTANT) for layer in (light, alpha))
+    made[rows, columns] = to_photo(cv2.add(scale_light(radiance, 1 - alpha), light, dst=light))
     return made
 
 

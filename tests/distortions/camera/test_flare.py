@@ -21,6 +21,15 @@ def test_a_ghost_holds_the_light_of_a_disc_brighter_at_its_rim():
         assert disc.sum() / flare.SIDE**2 == pytest.approx(math.pi * radius**2 * (0.55 + 0.45 / 2), rel=0.03)
 
 
+@pytest.mark.parametrize("middle", [-0.7, -0.52, -0.301, 0.0, 0.25, 0.4999, 0.8])
+@pytest.mark.parametrize("radius", [0.008, 0.05, 0.19])
+def test_a_ghost_is_dark_beyond_the_samples_that_are_computed(middle, radius):
+    place = (np.arange(flare.SIDE, dtype=np.float32) + 0.5) / flare.SIDE - 0.5
+    disc = flare.ghost(place[None] - np.float32(middle), np.zeros((1, 1), np.float32), radius)[0]
+    disc[flare._span(middle, radius)] = 0
+    assert not disc.any()
+
+
 @pytest.mark.parametrize("strength", FLARE["camera"][::2])
 def test_the_flare_is_added_to_the_light_on_the_sensor(strength):
     image = np.full((flare.SIDE, flare.SIDE, 3), (10, 90, 180), np.uint8)
