@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import re
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 from PIL import features
@@ -17,17 +17,18 @@ from rankiqa.extras import extra
 UNKNOWN = "an unknown version"
 
 
-def cached_recipe(version: Callable[[], str]) -> Callable[[float, int], str]:
+def encoder(version: Callable[[], str], strength: float, seed: int) -> str:
+    """The recipe of a codec: what `version` tells, whatever the strength and the seed."""
+    return told(version)
+
+
+@cache
+def told(version: Callable[[], str]) -> str:
     """What `version` tells, asked once; `UNKNOWN` where the library does not tell it, or is not there."""
-
-    @cache
-    def once() -> str:
-        try:
-            return version()
-        except Exception:  # whatever a library raises that has changed its ways; the image is made all the same
-            return UNKNOWN
-
-    return lambda strength, seed: once()
+    try:
+        return version()
+    except Exception:  # whatever a library raises that has changed its ways; the image is made all the same
+        return UNKNOWN
 
 
 def _jpeg() -> str:
@@ -88,7 +89,7 @@ def _found(pattern: str, text: str) -> str:
 _SOURCE = "the encoders' own scales; levels of ours, of one MDSI for all"
 _QUALITY = (100, 0)
 _CRF = (1.0, 51.0)
-_of_jpeg, _of_webp, _of_avif = cached_recipe(_jpeg), cached_recipe(_webp), cached_recipe(_avif)
+_of_jpeg, _of_webp, _of_avif = partial(encoder, _jpeg), partial(encoder, _webp), partial(encoder, _avif)
 
 # From WEBP on, the exact pixels of a crop depend on all blocks before it. With windows of an encoder's largest blocks a
 # 224×224 crop has the PSNR of the whole image's crop to within 0.1 dB in the mean, and within 0.35 dB each.
@@ -119,22 +120,22 @@ TYPES = (
     ),
     Distortion(
         "JXL", codecs.jxl, "JPEG XL", "quality {}", levels.JXL_QUALITY, (99, 19),
-        source=_SOURCE, whole=True, psnr=False, stage="saving", context=0, grid=64, recipe=cached_recipe(_jxl),
+        source=_SOURCE, whole=True, psnr=False, stage="saving", context=0, grid=64, recipe=partial(encoder, _jxl),
         extra="jxl", package="pillow_jxl",
     ),
     Distortion(
         "HEIC", codecs.heic, "HEIC", "quality {}", levels.HEIC_QUALITY, _QUALITY,
         source=_SOURCE, whole=True, psnr=False, stage="saving", context=0, grid=32,
-        recipe=cached_recipe(_heic), extra="heic", package="pillow_heif",
+        recipe=partial(encoder, _heic), extra="heic", package="pillow_heif",
     ),
     Distortion(
         "H264", codecs.h264, "H.264 intra frame", "CRF {}", levels.H264_RATE_FACTOR, _CRF,
-        source=_SOURCE, psnr=False, stage="saving", context=8, grid=16, recipe=cached_recipe(_h264),
+        source=_SOURCE, psnr=False, stage="saving", context=8, grid=16, recipe=partial(encoder, _h264),
         extra="video", package="av",
     ),
     Distortion(
         "HEVC", codecs.hevc, "HEVC intra frame", "CRF {}", levels.HEVC_RATE_FACTOR, _CRF,
-        source=_SOURCE, psnr=False, stage="saving", context=0, grid=32, recipe=cached_recipe(_hevc),
+        source=_SOURCE, psnr=False, stage="saving", context=0, grid=32, recipe=partial(encoder, _hevc),
         extra="video", package="av",
     ),
 )  # fmt: skip

@@ -168,7 +168,7 @@ def test_the_recipe_tells_the_encoder_and_its_version_and_never_fails(monkeypatc
     for name, distortion in TYPES.items():
         assert re.fullmatch(RECIPES[name], distortion.recipe(1, 0)), distortion.recipe(1, 0)
     for broken in (lambda: 1 / 0, lambda: {}["x265"], lambda: __import__("no_such_module")):
-        assert codec_types.cached_recipe(broken)(1, 0) == codec_types.UNKNOWN
+        assert codec_types.told(broken) == codec_types.UNKNOWN
 
 
 @pytest.mark.parametrize("name", TYPES)

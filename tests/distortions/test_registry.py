@@ -1,6 +1,7 @@
 """What every type must hold, whatever it does."""
 
 import dataclasses
+import pickle
 import warnings
 
 import numpy as np
@@ -168,6 +169,15 @@ def test_every_type_can_be_told_from_the_others_and_belongs_to_a_set():
     assert used | {name for name, d in DISTORTIONS.items() if not d.available} == set(DISTORTIONS)
     assert DISTORTIONS["GB"].label(2.5) == "σ 2.5 px"
     assert DISTORTIONS["JP2K"].label(1200) == "ratio 1200"
+
+
+def test_an_entry_can_be_sent_to_another_process():
+    sent = pickle.loads(pickle.dumps(DISTORTIONS))
+    assert list(sent) == list(DISTORTIONS)
+    telling = [name for name, distortion in DISTORTIONS.items() if distortion.recipe]
+    assert {"WEBP", "PHOTO2", "FEED1"} <= set(telling)
+    for name in telling:
+        assert sent[name].recipe(sent[name].at(0.5), 3) == DISTORTIONS[name].recipe(DISTORTIONS[name].at(0.5), 3)
 
 
 def test_an_entry_cannot_be_changed_by_accident():
