@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 from rankiqa.distortions import DISTORTIONS
-from rankiqa.distortions.chains import chained_codecs
+from rankiqa.distortions.chains import CHAINS, chained_codecs, drawn
 from rankiqa.distortions.levels import TID2013_PSNR
 from rankiqa.distortions.psnr import strengths_for_psnr
 from rankiqa.distortions.sets import Strengths, number_of_levels
@@ -201,6 +201,7 @@ def _versions(names: Iterable[str]) -> dict[str, str]:
         "OpenJPEG": features.version("jpg_2000") or "unknown",
         **versions(sorted({d.extra for d in known if d.extra and not d.recipe})),
         **encoders,
+        **({"chains": drawn()} if not set(CHAINS).isdisjoint(names) else {}),
     }
 
 

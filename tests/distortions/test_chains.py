@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from rankiqa.distortions import DISTORTIONS, plan
+from rankiqa.distortions import DISTORTIONS, chains, plan
 from rankiqa.distortions.chains import (
     _FAULTS,
     CHAINS,
@@ -81,6 +81,18 @@ def test_an_image_is_made_again_from_its_recipe_and_seed(name, photo):
         made = distortion(small, t, np.random.default_rng(seed))
         assert (remake(small, recipe, seed) == made).all()
         assert write_recipe(read_recipe(recipe)) == recipe
+
+
+def test_the_mark_of_the_draws_changes_with_any_of_them(monkeypatch):
+    before = chains.drawn()
+    assert before == chains.drawn()
+    for name, value in (("_WEIGHTS", (0.35, 0.99)), ("_CROWD", 0.51), ("_MARKED", 39)):
+        with monkeypatch.context() as patch:
+            patch.setattr(chains, name, value)
+            assert chains.drawn() != before
+    with monkeypatch.context() as patch:
+        patch.setitem(chains._BY_STAGE, "sensor", ["OVER", "UNDER"])
+        assert chains.drawn() != before
 
 
 def test_a_recipe_tells_the_encoder():

@@ -41,6 +41,7 @@ def test_a_set_of_chains_tells_what_was_done_and_is_made_again_from_it(photo_fol
     for row in table.itertuples():
         assert (regenerate(ranked_set, row) == read_image(ranked_set.folder / row.path)).all()
     versions = json.loads((ranked_set.folder / "set.json").read_text())["versions"]
+    assert len(versions["chains"]) == 12
     assert versions["WEBP"].startswith("libwebp ") and versions["AVIF"].startswith("libavif ")
 
 
