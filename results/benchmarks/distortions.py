@@ -255,23 +255,31 @@ def crops_lines(photos: list[Path], count: int) -> list[str]:
     return lines
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+def prepared(
+    script: Path, description: str | None, repeat: int, photos: int
+) -> tuple[argparse.Namespace, list[Path], np.ndarray, str]:
+    """The options of a benchmark, its photos, the one that is timed, and the command as its table tells it."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--pristine", required=True, metavar="DIR", help="colour photos, PNG, in one folder")
-    parser.add_argument("--repeat", type=int, default=15, help="calls, of which the median counts")
-    parser.add_argument("--photos", type=int, default=8, help="photos for the crops a second")
-    parser.add_argument("--out", default=ROOT / "results/benchmarks/distortions.md", type=Path, help="table")
+    parser.add_argument("--repeat", type=int, default=repeat, help="calls, of which the median counts")
+    parser.add_argument("--photos", type=int, default=photos, help="photos for the crops a second")
+    parser.add_argument("--out", default=script.with_suffix(".md"), type=Path, help="table")
     options = parser.parse_args()
     cv2.setNumThreads(1)
 
-    photos = sorted(Path(options.pristine).glob("*.png"))
-    if not photos:
+    found = sorted(Path(options.pristine).glob("*.png"))
+    if not found:
         parser.error(f"--pristine: no .png in {options.pristine}")
-    image = np.ascontiguousarray(read_image(photos[0])[:SIDE, :SIDE])
+    image = np.ascontiguousarray(read_image(found[0])[:SIDE, :SIDE])
     if image.shape != (SIDE, SIDE, 3):
-        parser.error(f"--pristine: {photos[0]} has less than {SIDE}×{SIDE} pixels")
+        parser.error(f"--pristine: {found[0]} has less than {SIDE}×{SIDE} pixels")
     arguments = [f"--{key}={vars(options)[key]}" for key in ("repeat", "photos")]
-    command = shlex.join(["python", "results/benchmarks/distortions.py", "--pristine", "DIR", *arguments])
+    command = shlex.join(["python", f"results/benchmarks/{script.name}", "--pristine", "DIR", *arguments])
+    return options, found, image, command
+
+
+def main() -> None:
+    options, photos, image, command = prepared(Path(__file__), __doc__, repeat=15, photos=8)
     lines = [
         f"`{command}`",
         "",

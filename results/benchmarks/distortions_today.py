@@ -6,9 +6,7 @@ the machine does counts less.
 
 from __future__ import annotations
 
-import argparse
 import platform
-import shlex
 import statistics
 import time
 from collections.abc import Callable
@@ -18,6 +16,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import today_floors
+from distortions import prepared
 
 from rankiqa.distortions import DISTORTIONS, plan
 from rankiqa.distortions.chains import _DRAWS, _chain_seed, take
@@ -111,22 +110,7 @@ def crops_lines(photos: list[Path]) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--pristine", required=True, metavar="DIR", help="colour photos, PNG, in one folder")
-    parser.add_argument("--repeat", type=int, default=25, help="calls, of which the median counts")
-    parser.add_argument("--photos", type=int, default=6, help="photos for the crops a second")
-    parser.add_argument("--out", default=ROOT / "results/benchmarks/distortions_today.md", type=Path, help="table")
-    options = parser.parse_args()
-    cv2.setNumThreads(1)
-
-    photos = sorted(Path(options.pristine).glob("*.png"))
-    if not photos:
-        parser.error(f"--pristine: no .png in {options.pristine}")
-    image = np.ascontiguousarray(read_image(photos[0])[:SIDE, :SIDE])
-    if image.shape != (SIDE, SIDE, 3):
-        parser.error(f"--pristine: {photos[0]} has less than {SIDE}×{SIDE} pixels")
-    arguments = [f"--{key}={vars(options)[key]}" for key in ("repeat", "photos")]
-    command = shlex.join(["python", "results/benchmarks/distortions_today.py", "--pristine", "DIR", *arguments])
+    options, photos, image, command = prepared(Path(__file__), __doc__, repeat=25, photos=6)
     lines = [
         f"`{command}`",
         "",
