@@ -1,11 +1,18 @@
 """The losses. For ranking, each image passes the network once, then all ordered pairs of the batch are compared.
 
-A pair is ordered when both images belong to one group (a distortion type, say) and their levels differ;
-the lower level is the better image. The pairs come from `group` and `level` alone, so any order and any
-size of the batch will do.
+Three sources say which image of a pair is the better one:
 
-Source: Liu, van de Weijer, Bagdanov, "RankIQA", ICCV 2017, eq. 1 and section 3.3 (efficient Siamese
-back-propagation). The two losses of NIMA and Siamese NIMA, below, say their own.
+- the level: both images belong to one group (a distortion type, say), and the one at the lower level is better;
+- a judge, that is a full-reference metric (`rankiqa.judge`): its `quality` compares any two images of the batch, of
+  whatever type and photo;
+- people: a pair of scored photos has a probability that a rater prefers one (`preference_loss`).
+
+Level and judge are one order (`ordered_pairs`), which comes from `group`, `level` and `quality` alone, so any order and
+any size of the batch will do. People's is a loss of its own, as their pairs are never made with ranked images.
+
+Sources: Liu, van de Weijer, Bagdanov, "RankIQA", ICCV 2017, eq. 1 and section 3.3 (efficient Siamese
+back-propagation). Burges et al., "Learning to rank using gradient descent" (RankNet), ICML 2005. The two losses of NIMA
+and Siamese NIMA, below, say their own.
 """
 
 from __future__ import annotations
@@ -14,30 +21,66 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 REDUCTIONS = ("images", "pairs", "none")
+STEEPNESS = 2.0  # of `pairwise_logistic`, where none is given
 
 
-def ordered_pairs(group: Tensor, level: Tensor) -> Tensor:
+def ordered_pairs(group: Tensor, level: Tensor, quality: Tensor | None = None, gap: float = 0.0) -> Tensor:
     """Which pairs of the batch have a known order.
 
+    | the pair                                | its order                                                        |
+    |-----------------------------------------|------------------------------------------------------------------|
+    | of one group, at different levels       | the level's, whatever the judge says: inside a type it is known  |
+    |                                         | by construction, and the judge is a metric that errs             |
+    | of one group, at the same level         | the judge's, beyond the gap: the level has nothing to say        |
+    | of two groups                           | the judge's, beyond the gap: levels of two types do not compare  |
+
+    Without a judge the last two have no order: RankIQA as published. A type's two directions are two groups, so the
+    judge compares them too.
+
     Args:
-        group: (N,) integers; only images of one group are compared.
+        group: (N,) integers; levels are compared inside a group only.
         level: (N,) numbers; 0 is pristine, a higher level is worse.
+        quality: (N,) numbers, what the judge says of each image, **higher is better**; NaN where it says nothing. None:
+            there is no judge.
+        gap: ≥ 0, in the unit of `quality`; the judge orders a pair whose qualities differ by more than this.
 
     Returns:
         (N, N) booleans; entry (i, j) says that image i is the better one of an ordered pair.
 
+    Raises:
+        ValueError: shapes that differ, a negative gap.
+
     >>> ordered_pairs(torch.tensor([0, 0, 1]), torch.tensor([0, 2, 1])).nonzero().tolist()
     [[0, 1]]
+    >>> judge = torch.tensor([1.0, 0.2, 0.7])  # images 0 and 2 are closer than the gap
+    >>> ordered_pairs(torch.tensor([0, 0, 1]), torch.tensor([0, 2, 1]), judge, gap=0.4).nonzero().tolist()
+    [[0, 1], [2, 1]]
     """
     if group.ndim != 1 or group.shape != level.shape:
         raise ValueError(f"group and level must both be (N,), got {tuple(group.shape)} and {tuple(level.shape)}")
-    return (group[:, None] == group[None, :]) & (level[:, None] < level[None, :])
+    same = group[:, None] == group[None, :]
+    by_level = same & (level[:, None] < level[None, :])
+    if quality is None:
+        return by_level
+    if quality.shape != group.shape:
+        raise ValueError(f"quality must be (N,) like group {tuple(group.shape)}, got {tuple(quality.shape)}")
+    if not gap >= 0:
+        raise ValueError(f"gap must be ≥ 0, got {gap}")
+    by_judge = quality[:, None] - quality[None, :] > gap
+    return by_level | (by_judge & ~by_level & ~by_level.T)
 
 
 def pairwise_hinge(
-    scores: Tensor, group: Tensor, level: Tensor, margin: float = 1.0, reduction: str = "pairs"
+    scores: Tensor,
+    group: Tensor,
+    level: Tensor,
+    margin: float = 1.0,
+    reduction: str = "pairs",
+    quality: Tensor | None = None,
+    gap: float = 0.0,
 ) -> Tensor:
     """Hinge loss max(0, f(worse) − f(better) + margin) over all ordered pairs of the batch.
 
@@ -49,35 +92,94 @@ def pairwise_hinge(
             0–255 input.
         reduction: "pairs" divides the sum by the number of ordered pairs; "images" by N, as the original
             code does; "none" returns the (P,) losses of the P ordered pairs, in the order of
-            `ordered_pairs(group, level).nonzero()`.
+            `ordered_pairs(group, level, quality, gap).nonzero()`.
+        quality: (N,) of a judge, or None; see `ordered_pairs`.
+        gap: of the judge; see `ordered_pairs`.
 
     Returns:
         A scalar ("none": (P,)). Without any ordered pair the loss is 0 and its gradient too.
 
     Raises:
-        ValueError: shapes that differ, a negative margin, an unknown reduction.
+        ValueError: shapes that differ, a negative margin or gap, an unknown reduction.
 
     >>> scores = torch.tensor([2.0, 1.5, 3.0])
     >>> pairwise_hinge(scores, torch.tensor([0, 0, 0]), torch.tensor([0, 1, 2]), margin=1.0)
     tensor(1.6667)
     """
-    if scores.shape != group.shape:
-        raise ValueError(f"scores must be (N,) like group {tuple(group.shape)}, got {tuple(scores.shape)}")
+    _check_scores(scores, group, reduction)
     if not margin >= 0:
         raise ValueError(f"margin must be ≥ 0, got {margin}")
+    mask = ordered_pairs(group, level, quality, gap)
+    # Entry (i, j): f(j) − f(i) + margin, where i is the better one.
+    return _reduced((scores[None, :] - scores[:, None] + margin).clamp(min=0), mask, reduction)
+
+
+def pairwise_logistic(
+    scores: Tensor,
+    group: Tensor,
+    level: Tensor,
+    quality: Tensor | None = None,
+    gap: float = 0.0,
+    steepness: float = STEEPNESS,
+    reduction: str = "pairs",
+) -> Tensor:
+    """Logistic loss log(1 + exp(−steepness · (f(better) − f(worse)))) over all ordered pairs of the batch: RankNet's.
+
+    It is the cross-entropy of a network that gives the better image the probability σ(steepness · difference). Unlike
+    the hinge it never ends: a pair that is far apart pushes on, if only a little.
+
+    Args:
+        scores: (N,) network outputs, higher is better.
+        group: (N,) see `ordered_pairs`.
+        level: (N,) see `ordered_pairs`.
+        quality: (N,) of a judge, or None; see `ordered_pairs`.
+        gap: of the judge; see `ordered_pairs`.
+        steepness: > 0, per unit of the scores; the paper's σ.
+        reduction: as for `pairwise_hinge`.
+
+    Returns:
+        A scalar ("none": (P,)). Without any ordered pair the loss is 0 and its gradient too.
+
+    Raises:
+        ValueError: shapes that differ, a steepness that is not positive, a negative gap, an unknown reduction.
+
+    Source: Burges et al., "Learning to rank using gradient descent", ICML 2005, eq. 3 with a target of 1.
+
+    >>> pairwise_logistic(torch.tensor([2.0, 1.0]), torch.tensor([0, 0]), torch.tensor([0, 1]), steepness=1.0)
+    tensor(0.3133)
+    """
+    _check_scores(scores, group, reduction)
+    if not steepness > 0:
+        raise ValueError(f"steepness must be > 0, got {steepness}")
+    mask = ordered_pairs(group, level, quality, gap)
+    return _reduced(F.softplus(steepness * (scores[None, :] - scores[:, None])), mask, reduction)
+
+
+def _check_scores(scores: Tensor, group: Tensor, reduction: str) -> None:
+    if scores.shape != group.shape:
+        raise ValueError(f"scores must be (N,) like group {tuple(group.shape)}, got {tuple(scores.shape)}")
     if reduction not in REDUCTIONS:
         raise ValueError(f"reduction must be one of {', '.join(REDUCTIONS)}, got {reduction!r}")
-    mask = ordered_pairs(group, level)
-    # Entry (i, j): f(j) − f(i) + margin, where i is the better one.
-    hinge = (scores[None, :] - scores[:, None] + margin).clamp(min=0)
+
+
+def _reduced(losses: Tensor, mask: Tensor, reduction: str) -> Tensor:
+    """The (N, N) losses of the pairs of `mask`, as `reduction` says."""
     if reduction == "none":
-        return hinge[mask]
+        return losses[mask]
     # A sum under a mask keeps the shape static: no index list, no wait for the device.
-    total = torch.where(mask, hinge, 0.0).sum()
-    return total / (len(scores) if reduction == "images" else mask.sum().clamp(min=1))
+    total = torch.where(mask, losses, 0.0).sum()
+    return total / (len(losses) if reduction == "images" else mask.sum().clamp(min=1))
 
 
-def hardest_pairs_hinge(scores: Tensor, group: Tensor, level: Tensor, margin: float = 1.0, keep: int = 1) -> Tensor:
+def hardest_pairs_hinge(
+    scores: Tensor,
+    group: Tensor,
+    level: Tensor,
+    margin: float = 1.0,
+    keep: int = 1,
+    quality: Tensor | None = None,
+    gap: float = 0.0,
+) -> Tensor:
     """The mean hinge loss of the `keep` ordered pairs with the largest loss: hard-negative mining.
 
     Args:
@@ -86,6 +188,8 @@ def hardest_pairs_hinge(scores: Tensor, group: Tensor, level: Tensor, margin: fl
         level: (N,) see `ordered_pairs`.
         margin: as for `pairwise_hinge`, in the unit of the scores, ≥ 0.
         keep: how many pairs, ≥ 1; with fewer ordered pairs all are taken.
+        quality: (N,) of a judge, or None; see `ordered_pairs`.
+        gap: of the judge; see `ordered_pairs`.
 
     Returns:
         A scalar; without any ordered pair it is 0, and its gradient too.
@@ -97,10 +201,49 @@ def hardest_pairs_hinge(scores: Tensor, group: Tensor, level: Tensor, margin: fl
     """
     if keep < 1:
         raise ValueError(f"keep must be ≥ 1, got {keep}")
-    losses = pairwise_hinge(scores, group, level, margin, reduction="none")
+    losses = pairwise_hinge(scores, group, level, margin, "none", quality, gap)
     if not len(losses):
         return scores.sum() * 0
     return losses.topk(min(keep, len(losses))).values.mean()
+
+
+def preference_loss(scores: Tensor, mos: Tensor, deviation: float) -> Tensor:
+    """Cross-entropy of the network's preferences against people's, over all pairs of one set of scored images.
+
+    A rater prefers image i to image j with the probability Φ((mos_i − mos_j) / deviation) (Thurstone's case V); the
+    network says σ(score_i − score_j). Only differences count, so nothing pins the scale of the scores, and sets with
+    other scales can be learned together, each in a call of its own: a pair of two sets has no meaning.
+
+    Args:
+        scores: (N,) network outputs, higher is better.
+        mos: (N,) human scores of one set, higher is better.
+        deviation: > 0, in the unit of `mos`: the standard deviation of a difference between two ratings. The smaller,
+            the surer are people.
+
+    Returns:
+        A scalar, the mean over the N·(N − 1)/2 pairs; 0, and no gradient, for fewer than two images. Its least value is
+        the mean entropy of people's preferences, not 0.
+
+    Raises:
+        ValueError: shapes that differ, a deviation that is not positive.
+
+    Sources: Thurstone, "A law of comparative judgment", 1927; pairs inside a set only, as in Zhang et al.,
+    "Uncertainty-aware blind image quality assessment in the laboratory and wild" (UNIQUE), IEEE TIP 2021.
+
+    >>> preference_loss(torch.tensor([0.0, 0.0]), torch.tensor([3.0, 1.0]), deviation=1.0)
+    tensor(0.6931)
+    """
+    if scores.ndim != 1 or scores.shape != mos.shape:
+        raise ValueError(f"scores and mos must both be (N,), got {tuple(scores.shape)} and {tuple(mos.shape)}")
+    if not deviation > 0:
+        raise ValueError(f"deviation must be > 0, got {deviation}")
+    preferred = torch.special.ndtr((mos[:, None] - mos[None, :]) / deviation).to(scores.dtype)
+    difference = scores[:, None] - scores[None, :]
+    losses = F.binary_cross_entropy_with_logits(difference, preferred, reduction="none")
+    n = len(scores)
+    # (i, j) and (j, i) cost the same; an image beside itself, on the diagonal, is no pair.
+    total = torch.where(torch.eye(n, dtype=torch.bool, device=scores.device), 0.0, losses).sum()
+    return total / max(1, n * (n - 1))
 
 
 @dataclass(frozen=True)
@@ -110,27 +253,40 @@ class PairStatistics:
     Attributes:
         pairs: how many there are.
         ordered: share, [0, 1], whose better image has the higher score; a tie is not in order.
-        active: share, [0, 1], with a loss: less than the margin apart, or the wrong way round. Both are NaN without
+        active: share, [0, 1], with a loss: less than the margin apart, or the wrong way round.
+        judged: share, [0, 1], whose order is the judge's; that of the others is the level's. All three are NaN without
             pairs.
     """
 
     pairs: int
     ordered: float
     active: float
+    judged: float = 0.0
 
 
 @torch.no_grad()
-def pair_statistics(scores: Tensor, group: Tensor, level: Tensor, margin: float) -> PairStatistics:
-    """Count the ordered pairs, the share scored in the right order (a tie is not) and the share with a loss."""
-    mask = ordered_pairs(group, level)
+def pair_statistics(
+    scores: Tensor,
+    group: Tensor,
+    level: Tensor,
+    margin: float,
+    quality: Tensor | None = None,
+    gap: float = 0.0,
+) -> PairStatistics:
+    """Count the ordered pairs, the share scored in the right order (a tie is not), with a loss, and from the judge.
+
+    `margin` is the hinge's; the logistic loss has an infinite one, as each of its pairs has a loss.
+    """
+    mask = ordered_pairs(group, level, quality, gap)
     difference = scores[:, None] - scores[None, :]
     pairs = int(mask.sum())
     if not pairs:
-        return PairStatistics(0, float("nan"), float("nan"))
+        return PairStatistics(0, float("nan"), float("nan"), float("nan"))
     return PairStatistics(
         pairs,
         float((mask & (difference > 0)).sum()) / pairs,
         float((mask & (difference < margin)).sum()) / pairs,
+        0.0 if quality is None else 1 - int(ordered_pairs(group, level).sum()) / pairs,
     )
 
 

@@ -1,9 +1,11 @@
 """The pair losses against a double loop, closed forms and finite differences."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
-from scipy.stats import wasserstein_distance
+from scipy.stats import norm, wasserstein_distance
 
 from rankiqa.losses import (
     contrastive,
@@ -13,6 +15,8 @@ from rankiqa.losses import (
     ordered_pairs,
     pair_statistics,
     pairwise_hinge,
+    pairwise_logistic,
+    preference_loss,
 )
 
 
@@ -126,6 +130,173 @@ def test_bad_arguments_are_named(change, message):
     arguments = {"scores": torch.zeros(4), "group": torch.zeros(4), "level": torch.arange(4), "margin": 1.0}
     with pytest.raises(ValueError, match=message):
         pairwise_hinge(**(arguments | change))
+
+
+# --- a judge beside the levels ----------------------------------------------------------------------
+
+
+def who_orders(group, level, quality, gap):
+    """(better, worse, judged) of every ordered pair, one by one, as the definition says."""
+    found = []
+    for i in range(len(group)):
+        for j in range(len(group)):
+            if group[i] == group[j] and level[i] != level[j]:
+                if level[i] < level[j]:
+                    found.append((i, j, False))
+            elif quality[i] - quality[j] > gap:
+                found.append((i, j, True))
+    return found
+
+
+def judged_batch(n=40, groups=4, levels=5, seed=0):
+    scores, group, level = batch(n, groups, levels, seed)
+    quality = torch.rand(n, generator=torch.Generator().manual_seed(seed + 100), dtype=torch.float64)
+    quality[1] = quality[2]  # a tie
+    return scores, group, level, quality
+
+
+@pytest.mark.parametrize("gap", [0.0, 0.03, 0.4, 2.0])
+@pytest.mark.parametrize(("n", "groups", "levels"), [(40, 4, 5), (9, 9, 3), (12, 1, 2), (1, 1, 1)])
+def test_pairs_of_a_judge_are_those_of_the_double_loop(gap, n, groups, levels):
+    scores, group, level, quality = judged_batch(max(n, 3), groups, levels, seed=n)
+    pairs = who_orders(group.tolist(), level.tolist(), quality.tolist(), gap)
+    assert ordered_pairs(group, level, quality, gap).nonzero().tolist() == [[i, j] for i, j, _ in pairs]
+    hinge = [max(0.0, float(scores[j] - scores[i]) + 1.5) for i, j, _ in pairs]
+    soft = [math.log1p(math.exp(-0.7 * float(scores[i] - scores[j]))) for i, j, _ in pairs]
+    for loss, each in (
+        (lambda how: pairwise_hinge(scores, group, level, 1.5, how, quality, gap), hinge),
+        (lambda how: pairwise_logistic(scores, group, level, quality, gap, 0.7, how), soft),
+    ):
+        assert loss("none").tolist() == pytest.approx(each, rel=1e-12)
+        assert loss("pairs").item() == pytest.approx(sum(each) / max(1, len(each)), rel=1e-12)
+        assert loss("images").item() == pytest.approx(sum(each) / len(scores), rel=1e-12)
+    stats = pair_statistics(scores, group, level, 1.5, quality, gap)
+    assert stats.pairs == len(pairs)
+    if pairs:
+        assert stats.judged == pytest.approx(sum(judged for _, _, judged in pairs) / len(pairs))
+        assert stats.ordered == pytest.approx(np.mean([float(scores[i]) > float(scores[j]) for i, j, _ in pairs]))
+        assert stats.active == pytest.approx(np.mean([x > 0 for x in hinge]))
+
+
+def test_inside_a_type_the_level_wins_and_the_judge_speaks_where_it_is_silent():
+    group, level = torch.tensor([0, 0, 0, 1]), torch.tensor([1, 2, 2, 1])
+    upside_down = torch.tensor([0.1, 0.9, 0.5, 0.3])  # the judge prefers the higher level
+    pairs = ordered_pairs(group, level, upside_down, gap=0.0).nonzero().tolist()
+    assert [0, 1] in pairs and [0, 2] in pairs and [1, 0] not in pairs and [2, 0] not in pairs
+    assert [1, 2] in pairs  # one type, one level
+    assert {(1, 3), (2, 3), (3, 0)} <= set(map(tuple, pairs))  # two types
+    assert len(pairs) == 6
+
+
+def test_no_pair_is_ordered_both_ways():
+    _, group, level, quality = judged_batch(seed=3)
+    mask = ordered_pairs(group, level, quality)
+    assert not (mask & mask.T).any()
+
+
+def test_a_judge_that_says_nothing_leaves_the_levels():
+    scores, group, level, quality = judged_batch(seed=4)
+    alone = pairwise_hinge(scores, group, level)
+    for silent in (torch.full_like(quality, 0.5), torch.full_like(quality, float("nan"))):
+        assert torch.equal(ordered_pairs(group, level, silent), ordered_pairs(group, level))
+        assert torch.equal(pairwise_hinge(scores, group, level, quality=silent), alone)
+    quality[0] = float("nan")
+    others = ordered_pairs(group, level, quality) & ~ordered_pairs(group, level)
+    assert not others[0].any() and not others[:, 0].any() and others.any()
+
+
+def test_the_hardest_pairs_are_a_judge_s_too():
+    scores, group, level, quality = judged_batch(seed=5)
+    pairs = who_orders(group.tolist(), level.tolist(), quality.tolist(), 0.1)
+    losses = sorted((max(0.0, float(scores[j] - scores[i]) + 1.0) for i, j, _ in pairs), reverse=True)[:8]
+    found = hardest_pairs_hinge(scores, group, level, 1.0, 8, quality, 0.1).item()
+    assert found == pytest.approx(sum(losses) / 8)
+
+
+def test_gradient_of_the_logistic_loss_equals_finite_differences():
+    scores, group, level, quality = judged_batch(12, 3, 3, seed=6)
+    scores.requires_grad_()
+    assert torch.autograd.gradcheck(lambda s: pairwise_logistic(s, group, level, quality, 0.1), (scores,))
+    lonely = torch.randn(5, requires_grad=True)
+    loss = pairwise_logistic(lonely, torch.arange(5), torch.arange(5))
+    (gradient,) = torch.autograd.grad(loss, lonely)
+    assert loss.item() == 0 and not gradient.any()
+
+
+def test_the_logistic_loss_of_scores_far_apart_is_their_distance_and_finite():
+    scores = torch.tensor([-1000.0, 1000.0], requires_grad=True)
+    loss = pairwise_logistic(scores, torch.tensor([0, 0]), torch.tensor([0, 1]), steepness=2.0)
+    loss.backward()
+    assert loss.item() == pytest.approx(4000)
+    assert scores.grad.tolist() == [-2, 2]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"steepness": 0.0}, "steepness must be > 0, got 0.0"),
+        ({"gap": -0.1}, "gap must be ≥ 0, got -0.1"),
+        ({"quality": torch.zeros(3)}, r"quality must be \(N,\) like group \(4,\), got \(3,\)"),
+        ({"reduction": "sum"}, "reduction must be one of"),
+        ({"scores": torch.zeros(3)}, r"scores must be \(N,\) like group"),
+    ],
+)
+def test_bad_arguments_of_the_logistic_loss_are_named(change, message):
+    arguments = {
+        "scores": torch.zeros(4),
+        "group": torch.zeros(4),
+        "level": torch.arange(4),
+        "quality": torch.zeros(4),
+    }
+    with pytest.raises(ValueError, match=message):
+        pairwise_logistic(**(arguments | change))
+
+
+# --- people's preferences ---------------------------------------------------------------------------
+
+
+def test_preference_loss_equals_a_loop_over_the_pairs():
+    g = torch.Generator().manual_seed(0)
+    scores, mos = (torch.randn(15, generator=g, dtype=torch.float64) for _ in range(2))
+    total, pairs = 0.0, 0
+    for i in range(15):
+        for j in range(i + 1, 15):
+            p = norm.cdf(float(mos[i] - mos[j]) / 0.5)
+            says = 1 / (1 + math.exp(-float(scores[i] - scores[j])))
+            total -= p * math.log(says) + (1 - p) * math.log(1 - says)
+            pairs += 1
+    assert preference_loss(scores, mos, 0.5).item() == pytest.approx(total / pairs, rel=1e-12)
+    assert preference_loss(scores + 7, mos - 3, 0.5).item() == pytest.approx(total / pairs, rel=1e-12)
+
+
+def test_preference_loss_is_least_where_the_network_has_the_probabilities_of_people():
+    mos = torch.linspace(0, 1, 4, dtype=torch.float64)
+    # Of two photos the least cross-entropy is the entropy, at the score difference logit(Φ).
+    p = norm.cdf(1.0)
+    scores = torch.tensor([math.log(p / (1 - p)), 0.0], dtype=torch.float64, requires_grad=True)
+    loss = preference_loss(scores, torch.tensor([1.0, 0.0], dtype=torch.float64), 1.0)
+    loss.backward()
+    assert loss.item() == pytest.approx(-p * math.log(p) - (1 - p) * math.log(1 - p))
+    assert scores.grad.abs().max().item() == pytest.approx(0, abs=1e-12)
+    flat = torch.zeros(4, dtype=torch.float64, requires_grad=True)
+    (gradient,) = torch.autograd.grad(preference_loss(flat, mos, 0.3), flat)
+    assert (gradient.diff() < 0).all()  # the better a photo, the more its score should rise
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_preference_loss_of_less_than_two_images_is_zero(n):
+    scores = torch.zeros(n, requires_grad=True)
+    loss = preference_loss(scores, torch.zeros(n), 1.0)
+    loss.backward()
+    assert loss.item() == 0 and not scores.grad.any()
+
+
+def test_preference_loss_refuses_other_shapes_and_deviations():
+    with pytest.raises(ValueError, match=r"scores and mos must both be \(N,\)"):
+        preference_loss(torch.zeros(3), torch.zeros(2), 1.0)
+    for deviation in (0.0, -1.0, float("nan")):
+        with pytest.raises(ValueError, match="deviation must be > 0"):
+            preference_loss(torch.zeros(2), torch.zeros(2), deviation)
 
 
 # --- earth mover's distance -------------------------------------------------------------------------
