@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
+from torch import nn
 from tqdm import tqdm
 
 from rankiqa.config import RunConfig
@@ -72,7 +73,7 @@ class Trainer(ABC):
     """
 
     stage: ClassVar[str]
-    train_columns: ClassVar[tuple[str, ...]]  # of log.csv, between step and lr
+    train_columns: tuple[str, ...]  # of log.csv, between step and lr
     val_columns: tuple[str, ...]  # of val.csv
     free_keys: ClassVar[tuple[str, ...]] = ()  # settings that may differ when the run goes on
     validates: bool = False
@@ -91,7 +92,7 @@ class Trainer(ABC):
         if config.resume and self.checkpoint is None:
             self.checkpoint = checkpoints(Path(config.out) / "checkpoints")[-1]
         self.step = 0
-        self.optimizer = make_optimizer(model, config.optim)
+        self.optimizer = self.make_optimizer()
         if config.channels_last:
             model.to(memory_format=torch.channels_last)
         scaler_state = None
@@ -102,9 +103,11 @@ class Trainer(ABC):
                 if state.get(key, value if key == "start" else None) != value:
                     raise self.other_data(key)
             load_checkpoint(self.checkpoint, model, self.optimizer)
+            for name, tensor in self.more_tensors().items():
+                tensor.data.copy_(torch.tensor(state["more"][name]))
             self.step = state["step"]
             scaler_state = state.get("scaler")
-        self.network, self.optimizer = accelerator.prepare(model, self.optimizer)
+        self.network, self.optimizer = accelerator.prepare(self.learner(), self.optimizer)
         if accelerator.scaler is not None and scaler_state:
             accelerator.scaler.load_state_dict(scaler_state)
 
@@ -112,9 +115,32 @@ class Trainer(ABC):
     def batches(self) -> Batches:
         """From each step to its batch."""
 
+    def learner(self) -> nn.Module:
+        """What is called in a step, with all that learns in it: the network."""
+        return self.model
+
+    def make_optimizer(self) -> torch.optim.Optimizer:
+        """Over all that learns."""
+        return make_optimizer(self.model, self.config.optim)
+
+    def more_tensors(self) -> dict[str, torch.Tensor]:
+        """What learns beside the network, by name: a few numbers, which a checkpoint keeps too."""
+        return {}
+
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """What the loss is computed from, a row an image; the (n,) scores."""
         return self.network(images)
+
+    def batch_scores(self, batch: Batch) -> torch.Tensor:
+        """What `forward` gives of the whole batch, of all processes; takes the images out of it."""
+        images = self.ready(batch.pop("images"))
+        count = len(next(iter(batch.values())))
+        return all_scores(self.forward(images).float(), count, self.accelerator)
+
+    def ready(self, images: torch.Tensor) -> torch.Tensor:
+        """(n, 3, H, W) of a batch, uint8, as the network takes them: in [0, 1]."""
+        images = images.float().div_(255)
+        return images.contiguous(memory_format=torch.channels_last) if self.config.channels_last else images
 
     @abstractmethod
     def loss(self, scores: torch.Tensor, batch: Batch) -> torch.Tensor:
@@ -139,6 +165,10 @@ class Trainer(ABC):
     def describe(self, row: dict[str, float]) -> str:
         """A row of a validation in words."""
 
+    def summarise(self, rows: Rows) -> str:
+        """A validation in words, on one line."""
+        return self.describe(rows["ALL"])
+
     @abstractmethod
     def other_data(self, key: str) -> InputError:
         """The error for a run that is resumed with other data: `key` of the fingerprint differs."""
@@ -156,11 +186,7 @@ class Trainer(ABC):
         # Dropout draws from the global generator; seeded by the step, it needs no state to resume.
         torch.manual_seed(derive_seed(config.seed, "dropout", self.step, accelerator.process_index))
         batch = {key: value.to(accelerator.device, non_blocking=True) for key, value in batch.items()}
-        images = batch.pop("images").float().div_(255)
-        if config.channels_last:
-            images = images.contiguous(memory_format=torch.channels_last)
-        count = len(next(iter(batch.values())))
-        scores = all_scores(self.forward(images).float(), count, accelerator)
+        scores = self.batch_scores(batch)
         loss = self.loss(scores, batch)
         # Distributed training averages the gradients of the processes; their sum is what is wanted.
         accelerator.backward(loss * accelerator.num_processes)
@@ -190,6 +216,7 @@ class Trainer(ABC):
             folder = Path(self.config.out) / "checkpoints"
             scaler = self.accelerator.scaler
             extra = self.fingerprint | {"scaler": scaler.state_dict() if scaler is not None else None}
+            extra["more"] = {name: value.tolist() for name, value in self.more_tensors().items()}
             # The prepared optimizer wraps the real one.
             optimizer = getattr(self.optimizer, "optimizer", self.optimizer)
             save_checkpoint(folder, self.model, optimizer, self.step, extra, self._files())
@@ -278,5 +305,5 @@ class Trainer(ABC):
         self.model.train()
         if log:
             log.val(self.step, rows)
-            bar.write(f"step {self.step}: held-out {self.describe(rows['ALL'])}")
+            bar.write(f"step {self.step}: held-out {self.summarise(rows)}")
         return rows

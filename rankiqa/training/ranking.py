@@ -113,7 +113,11 @@ class RankTrainer(Trainer):
         if m.freeze_until is not None:
             freeze_until(model, m.freeze_until)
         self._check_sizes(model)
-        super().__init__(config, accelerator, model, self.train_set.fingerprint)
+        super().__init__(config, accelerator, model, self.prepare(model, accelerator))
+
+    def prepare(self, model: RankModel, accelerator: Accelerator) -> dict[str, str]:
+        """What must be the same for the run to go on, by name; a stage that learns more than ranks reads it here."""
+        return self.train_set.fingerprint
 
     def _check_sizes(self, model: RankModel) -> None:
         """The pristine photos are enough: all levels of a photo have its size."""
