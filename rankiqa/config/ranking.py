@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from rankiqa.config.common import ICC, RunConfig, at_least, one_of
 from rankiqa.errors import InputError
 
 SOURCES = ("ranks", "online")
 STRENGTHS = ("levels", "continuous")
+HEADS = ("linear", "statistics")
 SAMPLERS = ("efficient", "random_pairs", "hard_negatives")
 
 
@@ -59,8 +61,13 @@ class RankModelConfig:
         preprocessing: imagenet, inception, raw_bgr (the original's), caffe; none: the network's own.
         crop: side of the square crop in pixels; none: the network's own (224 or 227).
         dropout: probability; none: the network's own.
+        head: linear (a new last layer) or statistics (mean and deviation of the maps of every stage, and a small head
+            on them; for convolutional networks of timm).
+        hidden: statistics: units of the head.
+        drop_inputs: statistics: probability with which each statistic is left out in training.
         channels_last: memory layout, faster for most convolutional networks.
-        freeze_until: the first layer of the backbone that learns, by its name, as features.6; none: all learn.
+        freeze_until: the first layer of the backbone that learns, by its name, as features.6 (with a head of statistics
+            net.blocks.3); none: all learn.
     """
 
     name: str = "shallow"
@@ -68,8 +75,24 @@ class RankModelConfig:
     preprocessing: str | None = None
     crop: int | None = None
     dropout: float | None = None
+    head: str = "linear"
+    hidden: int = 128
+    drop_inputs: float = 0.5
     channels_last: bool = True
     freeze_until: str | None = None
+
+    def head_fields(self) -> dict[str, Any]:
+        """What `rankiqa.models.build_model` takes for its head."""
+        if self.head == "linear":
+            return {"kind": "linear"}
+        return {"kind": self.head, "hidden": self.hidden, "drop_inputs": self.drop_inputs}
+
+    def check(self) -> None:
+        """Raise `InputError`, naming the key, for a value that no network can have."""
+        one_of("model.head", self.head, HEADS)
+        at_least("model.hidden", self.hidden, 1)
+        if not 0 <= self.drop_inputs < 1:
+            raise InputError(f"model.drop_inputs must be in [0, 1), got {self.drop_inputs}")
 
 
 @dataclass
@@ -147,6 +170,7 @@ class RankConfig(RunConfig):
         one_of("data.icc", self.data.icc, ICC)
         one_of("batch.sampler", self.batch.sampler, SAMPLERS)
         one_of("loss.reduction", self.loss.reduction, ("pairs", "images"))
+        self.model.check()
         super().check()
         at_least("val_patches", self.val_patches, 1)
         if self.batch.sampler == "hard_negatives" and self.loss.reduction != "pairs":

@@ -17,6 +17,7 @@ from rankiqa.models.compact import Compact
 from rankiqa.models.preprocessing import PREPROCESSING, Preprocessing
 from rankiqa.models.rank_model import RankModel
 from rankiqa.models.shallow import Shallow
+from rankiqa.models.statistics import StageStatistics, StatisticsHead
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,8 @@ ARCHITECTURES: dict[str, Architecture] = {
 
 # Ways out where weights cannot be had, as an `InputError` names them.
 NO_WEIGHTS, WEIGHTS_OF_FILE = "model.weights=none", "model.weights=FILE.safetensors"
+# How a file in half precision becomes one to train from, as an `InputError` says it.
+WIDEN: dict[str, Any] = {"cure": "widen it first: rankiqa export float32 --model MODEL --out FOLDER"}
 _TIMM_NAME = re.compile(r"[A-Za-z0-9_]{1,100}(\.[A-Za-z0-9_]{1,100})?")  # network, maybe a dot and a kind of weights
 
 
@@ -244,6 +247,7 @@ def load_backbone(
     Raises:
         InputError: tensors that are missing, unknown, or of another shape or kind.
     """
+    refuse_half(tensors, path)
     own, of_file = layout(backbone.state_dict()), layout(tensors)
     prefix = f"{head}."
     head_fits = all(of_file.get(k) == own[k] for k in own if k.startswith(prefix))
@@ -264,6 +268,39 @@ def load_backbone(
     keep = {k: v for k, v in tensors.items() if k in body or (head_fits and k in own)}
     backbone.load_state_dict(keep, strict=False)
     return head_fits
+
+
+def refuse_half(tensors: Mapping[str, torch.Tensor], path: str | Path | None) -> None:
+    """`InputError` for weights in half precision, which are for scoring: small steps of a training vanish in them."""
+    if any(value.dtype in (torch.float16, torch.bfloat16) for value in tensors.values()):
+        raise InputError("is in half precision, which is for scoring, not to train from", path=path, **WIDEN)
+
+
+def load_stages(backbone: StageStatistics, tensors: dict[str, torch.Tensor], path: str | Path | None = None) -> None:
+    """Load `tensors` into a network of statistics: those of its backbone in timm's layout, or all of its own.
+
+    Args:
+        backbone: changed in place. In timm's layout, the tensors of the top that it leaves away are left away too.
+        tensors: by their names.
+        path: the file that they come from; None: a download.
+
+    Raises:
+        InputError: tensors that are missing, unknown, or of another shape or kind, or in half precision.
+    """
+    if "centre" in tensors:
+        refuse_half(tensors, path)
+        if layout(tensors) != layout(backbone.state_dict()):
+            raise InputError(
+                "the weights are of another network with statistics, or another head",
+                path=path,
+                cure="give the name and the head that they were trained with",
+                options=("model.name", "model.hidden"),
+            )
+        backbone.load_state_dict(tensors)
+        return
+    body = {key: value for key, value in tensors.items() if key not in backbone.dropped}
+    # No layer is called so: there is no last one here that could be left new.
+    load_backbone(backbone.net, " ", body, path)
 
 
 def initialise_head(backbone: nn.Module, head: str) -> None:
@@ -296,33 +333,65 @@ def build_model(
     preprocessing: str | dict | None = None,
     crop: int | None = None,
     dropout: float | None = None,
+    head: str | Mapping[str, Any] = "linear",
 ) -> RankModel:
     """A network with one output.
 
     Args:
         name: one of `ARCHITECTURES`, or any backbone of timm.
         weights: "none"; "imagenet" (torchvision's or timm's download; the last layer is new); or the path of a
-            .safetensors file of the backbone in torchvision's or timm's layout.
+            .safetensors file of the backbone in torchvision's or timm's layout, or of a network of the same `head`.
         preprocessing: a name of `PREPROCESSING`, its fields as a dict, or None for the architecture's own.
         crop: side of the square input in pixels; None takes the architecture's own (timm: 224).
-        dropout: probability; None keeps the architecture's own.
+        dropout: probability; None keeps the architecture's own (of a head of statistics 0.3).
+        head: "linear", a new last layer; or "statistics", `StageStatistics` on a convolutional network of timm. Or its
+            fields as a dict: kind, hidden, drop_inputs, scale.
 
     Raises:
-        InputError: unknown name or preprocessing, weights that cannot be had or are of another network.
+        InputError: unknown name, head or preprocessing, weights that cannot be had or are of another network.
     """
     check_dropout(dropout)
+    fields = {"kind": head} if isinstance(head, str) else head
+    if fields["kind"] == "statistics":
+        return _build_statistics(name, weights, preprocessing, crop or 224, dropout, StatisticsHead.of(fields))
+    if fields["kind"] != "linear":
+        raise InputError(f"model.head must be one of linear, statistics; got {fields['kind']!r:.80}")
     if name in ARCHITECTURES:
         architecture = ARCHITECTURES[name]
-        backbone, head = architecture.make(dropout), architecture.head
+        backbone, layer = architecture.make(dropout), architecture.head
         default = Preprocessing(**PREPROCESSING[architecture.preprocessing])
         crop = crop or architecture.crop
     else:
-        backbone, head, default = timm_backbone(name, dropout)
+        backbone, layer, default = timm_backbone(name, dropout)
         crop = crop or 224
     steps = choose_preprocessing(preprocessing, default)
-    initialise_head(backbone, head)
+    initialise_head(backbone, layer)
     if weights == "imagenet":
-        load_backbone(backbone, head, download(name, backbone))
+        load_backbone(backbone, layer, download(name, backbone))
     elif weights != "none":
-        load_backbone(backbone, head, read_weights(weights), weights)
-    return RankModel(name, backbone, head, steps, crop, dropout)
+        load_backbone(backbone, layer, read_weights(weights), weights)
+    return RankModel(name, backbone, layer, steps, crop, dropout)
+
+
+def _build_statistics(
+    name: str,
+    weights: str,
+    preprocessing: str | dict | None,
+    crop: int,
+    dropout: float | None,
+    head: StatisticsHead,
+) -> RankModel:
+    if name in ARCHITECTURES:
+        raise InputError(
+            f"model.head: statistics are taken of the networks of timm, not of {name}",
+            cure="name one of timm, or take another head",
+            options=("model.name=tf_efficientnet_lite0", "model.head=linear"),
+        )
+    net, _, default = timm_backbone(name, None)
+    backbone = StageStatistics(net, head, dropout)
+    steps = choose_preprocessing(preprocessing, default)
+    if weights == "imagenet":
+        load_stages(backbone, download(name, net))
+    elif weights != "none":
+        load_stages(backbone, read_weights(weights), weights)
+    return RankModel(name, backbone, "output", steps, crop, dropout)

@@ -12,7 +12,7 @@ import torch
 
 from rankiqa.errors import InputError
 from rankiqa.models.build import build_model, layout, read_weights
-from rankiqa.models.config_file import FORMAT, read_config
+from rankiqa.models.config_file import FORMAT, HALF, read_config
 from rankiqa.models.nima import build_nima
 from rankiqa.models.rank_model import RankModel
 from rankiqa.models.unfilled import Unfilled
@@ -41,6 +41,7 @@ def save_model(
     finetuned_on: dict | None = None,
     provenance: dict | None = None,
     reference: dict | None = None,
+    half: bool = False,
 ) -> None:
     """Write `folder`/model.safetensors and config.json, both new before either is seen.
 
@@ -54,12 +55,13 @@ def save_model(
             native_higher_is_better of its human scores.
         provenance: how it was made.
         reference: the scores of known images, as `rankiqa.models.reference.Reference.config` gives them.
+        half: in half precision, for scoring: half the bytes; `load_model` widens it, a training refuses it.
     """
     folder = Path(folder)
     temporary = folder.with_name(f".{folder.name}.new")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    write_model_files(model, temporary, training_photos, score_range, finetuned_on, provenance, reference)
+    write_model_files(model, temporary, training_photos, score_range, finetuned_on, provenance, reference, half)
     replace_folder(temporary, folder)
 
 
@@ -71,16 +73,20 @@ def write_model_files(
     finetuned_on: dict | None = None,
     provenance: dict | None = None,
     reference: dict | None = None,
+    half: bool = False,
 ) -> None:
     """Write the two files of `save_model`, whose arguments these are, into a folder that nobody reads yet."""
     from safetensors.torch import save
 
     # Contiguous copies in float32: the memory layout of the training is no business of the file.
     tensors = {k: v.detach().cpu().contiguous() for k, v in model.backbone.state_dict().items()}
+    if half:
+        tensors = {k: _halved(k, v) for k, v in tensors.items()}
     weights = save(tensors)  # as bytes: `save_file` makes a file that nobody else may read
     (folder / WEIGHTS).write_bytes(weights)
     config = {
         "format": FORMAT,
+        **({"dtype": HALF} if half else {}),
         "architecture": model.architecture(),
         "preprocessing": model.input_steps(),
         "higher_is_better": True,
@@ -92,6 +98,14 @@ def write_model_files(
         "finetuned_on": finetuned_on,
     }
     (folder / CONFIG).write_text(json.dumps(config, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _halved(name: str, tensor: torch.Tensor) -> torch.Tensor:
+    """In half precision, but for what standardises the statistics, whole numbers, and numbers beyond its range."""
+    if name in ("centre", "spread") or not tensor.is_floating_point():
+        return tensor
+    narrow = tensor.half()
+    return narrow if torch.equal(narrow.isfinite(), tensor.isfinite()) else tensor
 
 
 def find_model(folder: str | Path) -> Path:
@@ -117,7 +131,7 @@ def find_model(folder: str | Path) -> Path:
 
 
 def load_model(folder: str | Path, device: str | torch.device = "cpu") -> tuple[RankModel, dict]:
-    """Read a model that `save_model` wrote.
+    """Read a model that `save_model` wrote; one in half precision is widened to float32, for scoring.
 
     Args:
         folder: of the model, or of a training run.
@@ -145,9 +159,11 @@ def load_model(folder: str | Path, device: str | torch.device = "cpu") -> tuple[
     def build() -> RankModel:
         if architecture.get("votes"):
             return build_nima(name, "none", preprocessing, crop, dropout, resize)
-        return build_model(name, "none", preprocessing, crop, dropout)
+        return build_model(name, "none", preprocessing, crop, dropout, architecture.get("head", "linear"))
 
     tensors = read_weights(weights)
+    if config.get("dtype") != HALF and any(value.dtype == torch.float16 for value in tensors.values()):
+        raise InputError(f"has tensors in half precision, and {CONFIG} says nothing of them", path=weights)
     # The shapes alone: a small file must not have a network of many GB made.
     with torch.device("meta"), Unfilled():
         if layout(build().backbone.state_dict()) != layout(tensors):

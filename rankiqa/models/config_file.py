@@ -12,8 +12,10 @@ from rankiqa.errors import InputError
 from rankiqa.votes import VOTES
 
 FORMAT = 1
+HALF = "float16"  # dtype of a file in half precision; others do not say it
 MOST_BYTES = 64 << 20  # the photos of a large training are named in it
 MOST_SIDE = 8192  # of an input, in pixels
+MOST_UNITS = 1 << 16  # of a head
 MOST_NUMBER = 1e6  # of scales, means and standard deviations, far above those of pixels
 
 
@@ -66,11 +68,15 @@ def _check(config: dict[str, Any]) -> None:
     votes = architecture.get("votes") if isinstance(architecture, dict) else None
     if votes not in (None, VOTES) or isinstance(votes, float):
         raise InputError(f"a model of {_short(votes)} votes, but this version reads {VOTES}")
-    _fields("architecture", architecture, {"name": _is_text}, {"dropout": _or_none(_is_share), "votes": _anything})
+    more_of_it = {"dropout": _or_none(_is_share), "votes": _anything} | ({} if votes else {"head": _anything})
+    _fields("architecture", architecture, {"name": _is_text}, more_of_it)
+    if "head" in architecture:
+        _check_head(architecture["head"])
     side = {"resize": _or_none(_is_side)} if votes else {}
     steps = {"crop": _is_side, "channels": _is_order, "scale": _is_positive, "mean": _are_three, "std": _are_positive}
     _fields("preprocessing", preprocessing, steps, side)
     more = {
+        "dtype": _is_dtype,
         "score_range": _is_range,
         "training_photos": _are_names,
         "training_references": _are_names,
@@ -79,6 +85,17 @@ def _check(config: dict[str, Any]) -> None:
     }
     _fields("", config, {"weights_sha256": _is_text}, {key: _or_none(check) for key, check in more.items()}, True)
     _fields("provenance", config.get("provenance") or {}, {}, {"settings": _or_none(_is_dict)}, True)
+
+
+def _check_head(head: Any) -> None:
+    name = "architecture.head"
+    more = {"hidden": _is_units, "drop_inputs": _is_share, "scale": _or_none(_is_dict)}
+    _fields(name, head, {"kind": _is_kind}, more)
+    if (scale := head.get("scale")) is not None:
+        needed = {"low": _is_moderate, "high": _is_moderate, "slope": _is_positive, "offset": _is_moderate}
+        _fields(f"{name}.scale", scale, needed, {})
+        if not scale["low"] < scale["high"]:
+            raise InputError(f"{name}.scale.low must be below high, got {scale['low']} and {scale['high']}")
 
 
 def _fields(
@@ -138,6 +155,18 @@ def _or_none(check: Callable[[Any], bool]) -> Callable[[Any], bool]:
 
 def _is_side(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_SIDE
+
+
+def _is_units(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_UNITS
+
+
+def _is_kind(value: Any) -> bool:
+    return value == "statistics"
+
+
+def _is_dtype(value: Any) -> bool:
+    return value in (HALF, "float32")
 
 
 def _is_share(value: Any) -> bool:

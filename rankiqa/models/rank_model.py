@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from rankiqa.errors import InputError
 from rankiqa.models.preprocessing import Preprocessing
+from rankiqa.models.statistics import StageStatistics
 
 
 class RankModel(nn.Module):
@@ -55,7 +56,10 @@ class RankModel(nn.Module):
 
     def architecture(self) -> dict[str, Any]:
         """What config.json tells of the network: how to build it anew."""
-        return {"name": self.name, "dropout": self.dropout}
+        found: dict[str, Any] = {"name": self.name, "dropout": self.dropout}
+        if isinstance(self.backbone, StageStatistics):
+            found["head"] = self.backbone.head().config()
+        return found
 
     def input_steps(self) -> dict[str, Any]:
         """What config.json tells of the input: the side of the crop, pixels, and the preprocessing."""
@@ -69,5 +73,6 @@ class RankModel(nn.Module):
         return self
 
     def is_head(self, parameter: str) -> bool:
-        """Whether a name of `named_parameters()` belongs to the last layer."""
-        return parameter.startswith(f"backbone.{self.head}.")
+        """Whether a name of `named_parameters()` belongs to the last layer, or to the head of statistics."""
+        layers = self.backbone.head_layers if isinstance(self.backbone, StageStatistics) else (self.head,)
+        return parameter.startswith(tuple(f"backbone.{layer}." for layer in layers))

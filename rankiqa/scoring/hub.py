@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rankiqa.errors import explain_os_error
 from rankiqa.extras import extra
 from rankiqa.models.checkpoint import CONFIG, write_model_files
+from rankiqa.models.config_file import HALF
 from rankiqa.models.model_card import model_card
 from rankiqa.models.rank_model import RankModel
 from rankiqa.models.reference import Reference
@@ -146,7 +147,8 @@ class HubModel:
 
     def _save(self, folder: Path, card: dict[str, Any]) -> None:
         kept = ("training_photos", "score_range", "finetuned_on", "provenance", "reference")
-        write_model_files(self.network, folder, **{key: self.settings.get(key) for key in kept})
+        files = {key: self.settings.get(key) for key in kept}
+        write_model_files(self.network, folder, **files, half=self.settings.get("dtype") == HALF)
         path = folder / CONFIG
         # The card tells what is in the file, its hash above all.
         self.settings = self.settings | json.loads(path.read_text(encoding="utf-8"))

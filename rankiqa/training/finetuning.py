@@ -16,6 +16,7 @@ from rankiqa.errors import InputError
 from rankiqa.images.photos import Photo
 from rankiqa.metrics.correlation import agreement, srocc
 from rankiqa.models import RankModel, build_model
+from rankiqa.models.statistics import StageStatistics
 from rankiqa.scoring.view import View
 from rankiqa.seeding import generator
 from rankiqa.training.batches import Batch
@@ -42,7 +43,8 @@ def open_branch(config: FinetuneConfig) -> tuple[RankModel, dict[str, Any]]:
     model, origin = load_start(config.init)
     if model.votes is not None:
         raise InputError("is a NIMA, with ten votes", path=config.init, cure="train it on with train/train_nima.sh")
-    given = build_model(m.name or model.name, "none", m.preprocessing, m.crop, m.dropout)
+    head = model.backbone.head().config() if isinstance(model.backbone, StageStatistics) else "linear"
+    given = build_model(m.name or model.name, "none", m.preprocessing, m.crop, m.dropout, head)
     for key, wanted, found in (
         ("name", m.name, model.name),
         ("crop", m.crop, model.crop),

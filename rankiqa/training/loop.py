@@ -10,6 +10,7 @@ import dataclasses
 import sys
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -22,6 +23,7 @@ from rankiqa.errors import InputError
 from rankiqa.extras import extra, need
 from rankiqa.models import RankModel, save_model
 from rankiqa.models.reference import Reference
+from rankiqa.models.statistics import StageStatistics, fit_standardisation
 from rankiqa.seeding import derive_seed
 from rankiqa.training.batches import Batch, Batches, load_batches
 from rankiqa.training.checkpoints import checkpoints, drop_old, load_checkpoint, read_state, save_checkpoint
@@ -33,7 +35,9 @@ from rankiqa.version import __version__
 
 with extra("train"):
     from accelerate import Accelerator
+    from accelerate.utils import broadcast
 
+STANDARDISED = 256  # images, at least, whose statistics are measured before the first step
 Rows = dict[str, dict[str, float]]  # distortion, or ALL → the numbers of a validation
 
 
@@ -239,6 +243,8 @@ class Trainer(ABC):
             log = RunLog(out, self.step, columns, ("step", "distortion", *self.val_columns))
         bar = tqdm(total=config.steps, initial=self.step, desc="train", unit="step", disable=log is None, mininterval=1)
         rows = None
+        if self.step == 0:
+            self._standardise()
         self.model.train()
         losses: list[torch.Tensor] = []
         seen, since = 0, time.perf_counter()
@@ -289,6 +295,24 @@ class Trainer(ABC):
             write_curves(out)
         accelerator.wait_for_everyone()
         return rows
+
+    def _standardise(self) -> None:
+        """Before the first step, give new statistics their centre and spread: those of the first images to train on."""
+        backbone, accelerator = self.model.backbone, self.accelerator
+        if not isinstance(backbone, StageStatistics) or backbone.standardised:
+            return
+
+        def images() -> Iterator[torch.Tensor]:
+            seen = 0
+            for batch in load_batches(self.batches(), 0, STANDARDISED, self.config.loader_workers):
+                yield batch["images"].to(accelerator.device).float().div_(255)
+                seen += len(batch["images"])
+                if seen >= STANDARDISED:
+                    return
+
+        fit_standardisation(self.model, images())
+        for buffer in (backbone.centre, backbone.spread):  # every process has the first one's
+            buffer.copy_(broadcast(buffer))
 
     def _measure_reference(self) -> None:
         """For a run without a validation, or one that was resumed at its end."""

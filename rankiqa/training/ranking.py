@@ -109,7 +109,7 @@ class RankTrainer(Trainer):
                 print(f"note: {line}", file=sys.stderr)
         torch.manual_seed(derive_seed(config.seed, "weights"))
         m = config.model
-        model = build_model(m.name, m.weights, m.preprocessing, m.crop, m.dropout)
+        model = build_model(m.name, m.weights, m.preprocessing, m.crop, m.dropout, m.head_fields())
         if m.freeze_until is not None:
             freeze_until(model, m.freeze_until)
         self._check_sizes(model)

@@ -19,7 +19,10 @@ from rankiqa.errors import InputError
 from rankiqa.extras import extra
 from rankiqa.images.photos import Photo
 from rankiqa.models import RankModel, load_model
+from rankiqa.models.build import WIDEN
+from rankiqa.models.config_file import HALF
 from rankiqa.models.reference import MOST, Reference
+from rankiqa.models.statistics import StageStatistics
 from rankiqa.scoring.patches import PatchScores, score_files
 from rankiqa.scoring.view import View
 from rankiqa.seeding import derive_seed, generator
@@ -32,9 +35,20 @@ with extra("train"):
 
 
 def load_start(init: str) -> tuple[RankModel, dict[str, Any]]:
-    """The model that the setting `init` names, and its config; errors name this setting."""
+    """The model that the setting `init` names, and its config; errors name this setting.
+
+    A model with statistics comes without its map to people's scale: what is trained is the score beneath it.
+
+    Raises:
+        InputError: as `load_model` does, and for a model in half precision.
+    """
     with options_called({"model": "init"}):
-        return load_model(init)
+        model, config = load_model(init)
+        if config.get("dtype") == HALF:
+            raise InputError("is in half precision, which is for scoring, not to train from", path=init, **WIDEN)
+    if isinstance(model.backbone, StageStatistics):
+        model.backbone.scale = None
+    return model, config
 
 
 class ScoredTrainer(Trainer):

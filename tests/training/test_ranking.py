@@ -8,11 +8,12 @@ import pytest
 import torch
 
 from rankiqa.cli.train_rank import main
-from rankiqa.config import RankBatchConfig, RankDataConfig
+from rankiqa.config import RankBatchConfig, RankDataConfig, RankModelConfig
 from rankiqa.errors import InputError
 from rankiqa.images.reading import read_image
 from rankiqa.images.writing import write_image
 from rankiqa.losses import pairwise_hinge
+from rankiqa.models import load_model
 from rankiqa.ranks.online import OnlineSet
 from rankiqa.training.ranked_batches import RankedBatches
 from rankiqa.training.ranking import RankTrainer
@@ -54,6 +55,21 @@ def test_an_online_run_resumed_ends_with_bit_equal_weights(online, tmp_path, str
     again.data.distortions = "GN"
     with pytest.raises(InputError, match=r"data\.distortions is 'GN', but the run"):
         RankTrainer(again)
+
+
+def test_a_head_of_statistics_is_standardised_by_the_first_images_and_resumes(ranks, tmp_path):
+    model = RankModelConfig(name="test_efficientnet", crop=48, head="statistics", hidden=8, freeze_until="net.blocks.3")
+    RankTrainer(settings(ranks, tmp_path / "whole", model=model, steps=4)).run()
+    RankTrainer(settings(ranks, tmp_path / "parts", model=model, steps=2)).run()
+    RankTrainer(settings(ranks, tmp_path / "parts", model=model, steps=4, resume=True)).run()
+    expected, got = weights(tmp_path / "whole"), weights(tmp_path / "parts")
+    assert expected.keys() == got.keys() and all(torch.equal(expected[k], got[k]) for k in expected)
+    assert (expected["spread"] >= 1e-3).all() and expected["centre"].abs().max() > 0
+    network, config = load_model(tmp_path / "whole")
+    assert network.backbone.hidden.out_features == 8 and config["architecture"]["head"]["scale"] is None
+
+    with pytest.raises(InputError, match=r"model\.head must be one of linear, statistics"):
+        RankTrainer(settings(ranks, tmp_path / "no", model=dataclasses.replace(model, head="both")))
 
 
 def test_what_is_frozen_stays_as_it_was_drawn(ranks, tmp_path):
