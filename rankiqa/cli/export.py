@@ -1,4 +1,4 @@
-"""export: a model for other runtimes."""
+"""export: a model for other runtimes, or in another precision."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ examples:
   rankiqa export onnx --out models/onnx
   rankiqa export onnx --model runs/live_ft --what dense --out models/live_onnx
 """
+_FLOAT32 = """\
+example:
+  rankiqa export float32 models/half --out models/to_train
+"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -22,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="rankiqa export",
-        description="Write a model in a format that runs without PyTorch.",
+        description="Write a model in a format that runs without PyTorch, or in another precision.",
         epilog=_ONNX,
         formatter_class=HelpFormatter,
         allow_abbrev=False,
@@ -52,11 +56,32 @@ def _parser() -> argparse.ArgumentParser:
         help="which files; not every network allows dense",
     )
     onnx.add_argument("--overwrite", action="store_true", help="replace files that are there (default: refuse)")
+    wide = formats.add_parser(
+        "float32",
+        help="a model in half precision, to train from",
+        description="Write a model that is kept in half precision anew in float32: the same numbers, the same scores, "
+        "twice the bytes. Training starts from such models alone.",
+        epilog=_FLOAT32,
+        formatter_class=HelpFormatter,
+        allow_abbrev=False,
+    )
+    wide.add_argument(
+        "model", metavar="MODEL", help="a model folder, or OWNER/NAME of the Hugging Face hub, in half precision"
+    )
+    wide.add_argument("--out", required=True, metavar="DIR", help="the folder to make")
+    wide.add_argument("--overwrite", action="store_true", help="replace a model that is there (default: refuse)")
     return parser
 
 
 def _run(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
+    if options.format == "float32":
+        from rankiqa.models.checkpoint import widen_model
+        from rankiqa.models.locate import locate
+
+        widen_model(locate(options.model), options.out, options.overwrite)
+        print(f"{options.out}: the model in float32; its scores are the same")
+        return 0
     from rankiqa.errors import InputError
     from rankiqa.integrations.onnx_export import KINDS, export_onnx
     from rankiqa.models.parts import window_of

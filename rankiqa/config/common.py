@@ -41,6 +41,8 @@ class OptimConfig:
         head_lr: factor on the learning rate of the new last layer's weights.
         head_bias_lr: factor on the learning rate of the new last layer's bias.
         clip: largest gradient norm; none: no clipping.
+        average: decay of a moving average of the weights, as 0.998, which is then what is validated and saved; none:
+            the last weights are.
     """
 
     kind: str = "sgd"
@@ -55,6 +57,7 @@ class OptimConfig:
     head_lr: float = 10.0
     head_bias_lr: float = 20.0
     clip: float | None = None
+    average: float | None = None
 
 
 @dataclass
@@ -127,5 +130,7 @@ class RunConfig(ABC):
             raise InputError(f"optim.lr must be above 0, got {self.optim.lr}")
         if self.optim.clip is not None and not self.optim.clip > 0:
             raise InputError(f"optim.clip must be above 0, got {self.optim.clip}")
+        if self.optim.average is not None and not 0 < self.optim.average < 1:
+            raise InputError(f"optim.average must be in (0, 1), got {self.optim.average}")
         if self.resume and self.overwrite:
             raise InputError("resume and overwrite exclude each other", cure="give the one or the other")

@@ -68,6 +68,8 @@ class RankModelConfig:
         channels_last: memory layout, faster for most convolutional networks.
         freeze_until: the first layer of the backbone that learns, by its name, as features.6 (with a head of statistics
             net.blocks.3); none: all learn.
+        keep_batch_norm: batch norms keep the statistics that came with the weights, while their scales learn; none:
+            where a head of statistics is trained on weights that are there already.
     """
 
     name: str = "shallow"
@@ -80,6 +82,14 @@ class RankModelConfig:
     drop_inputs: float = 0.5
     channels_last: bool = True
     freeze_until: str | None = None
+    keep_batch_norm: bool | None = None
+
+    @property
+    def keeps_batch_norm(self) -> bool:
+        """What `keep_batch_norm` comes to."""
+        if self.keep_batch_norm is None:
+            return self.head == "statistics" and self.weights != "none"
+        return self.keep_batch_norm
 
     def head_fields(self) -> dict[str, Any]:
         """What `rankiqa.models.build_model` takes for its head."""

@@ -4,7 +4,7 @@ By file: `build` has the networks by name (of `shallow`, `compact`, `alexnet_caf
 timm) and their weights, `statistics` those that are judged at every stage; `rank_model` and `nima` what such a network
 is as a model, with its `preprocessing`; `checkpoint` and `config_file` the model on disk, `locate` where it lies,
 `model_card` its README; `reference` what its scores mean; `freezing` and `keras_layers` what is kept in training;
-`parts` how it is taken apart for dense scores.
+`parts` how it is taken apart for dense scores, `folding` how it is made faster for scoring.
 """
 
 from rankiqa.models.build import ARCHITECTURES, build_model

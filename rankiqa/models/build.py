@@ -114,7 +114,7 @@ ARCHITECTURES: dict[str, Architecture] = {
 # Ways out where weights cannot be had, as an `InputError` names them.
 NO_WEIGHTS, WEIGHTS_OF_FILE = "model.weights=none", "model.weights=FILE.safetensors"
 # How a file in half precision becomes one to train from, as an `InputError` says it.
-WIDEN: dict[str, Any] = {"cure": "widen it first: rankiqa export float32 --model MODEL --out FOLDER"}
+WIDEN: dict[str, Any] = {"cure": "widen it first: rankiqa export float32 MODEL --out FOLDER"}
 _TIMM_NAME = re.compile(r"[A-Za-z0-9_]{1,100}(\.[A-Za-z0-9_]{1,100})?")  # network, maybe a dot and a kind of weights
 
 

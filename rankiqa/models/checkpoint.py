@@ -108,6 +108,39 @@ def _halved(name: str, tensor: torch.Tensor) -> torch.Tensor:
     return narrow if torch.equal(narrow.isfinite(), tensor.isfinite()) else tensor
 
 
+def widen_model(folder: str | Path, out: str | Path, overwrite: bool = False) -> None:
+    """Write a model in half precision anew in float32, to train from: the same numbers, four bytes each.
+
+    Args:
+        folder: of the model, which stays as it is.
+        out: the folder to make; its config.json is that of the model, with the hash of the file that it was made of
+            under provenance.widened_from.
+        overwrite: replace a model that is there.
+
+    Raises:
+        InputError: as for `load_model`; the model is in float32 already, or `out` is there.
+    """
+    folder, out = find_model(folder), Path(out)
+    model, config = load_model(folder)
+    if config.get("dtype") != HALF:
+        raise InputError("is in float32 already", path=folder, cure="use it as it is")
+    there = out.exists() and (not out.is_dir() or any(out.iterdir()))
+    if there and not (overwrite and (out / CONFIG).is_file()):
+        raise InputError(
+            "is there already", path=out, cure="give another folder, or overwrite a model", options=("out", "overwrite")
+        )
+    temporary = out.with_name(f".{out.name}.new")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    write_model_files(model, temporary)
+    made = json.loads((temporary / CONFIG).read_text(encoding="utf-8"))
+    origin = (config.get("provenance") or {}) | {"widened_from": config["weights_sha256"]}
+    kept = {key: value for key, value in config.items() if key != "dtype"}
+    text = json.dumps(kept | {"weights_sha256": made["weights_sha256"], "provenance": origin}, indent=1)
+    (temporary / CONFIG).write_text(text + "\n", encoding="utf-8")
+    replace_folder(temporary, out)
+
+
 def find_model(folder: str | Path) -> Path:
     """The folder that holds config.json: `folder` itself, or the `model` in a training run.
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from rankiqa.errors import InputError
 from rankiqa.models.rank_model import RankModel
@@ -79,6 +80,39 @@ def freeze_until(model: RankModel, layer: str) -> list[str]:
     model.frozen = tuple(modules[name] for name in before if name and not f"{layer}.".startswith(f"{name}."))
     model.train(model.training)
     return before
+
+
+def keep_batch_norm(model: RankModel) -> None:
+    """Let batch norms keep their statistics in training; their scales and shifts learn as before.
+
+    To be called after `freeze_until`, which tells anew what is frozen.
+    """
+    norms = [module for module in model.backbone.modules() if isinstance(module, _BatchNorm)]
+    model.frozen = (*model.frozen, *norms)
+    model.train(model.training)
+
+
+def freeze_unused(model: RankModel) -> list[str]:
+    """Freeze what a forward pass does not enter at all, as the top of a network whose maps alone are asked for.
+
+    Without a gradient, such weights would keep training on several devices waiting.
+
+    Returns:
+        The names of the modules of the backbone that were frozen.
+    """
+    entered = {f"{name}." for name in execution_order(model)}
+    frozen = []
+    for name, module in model.backbone.named_modules():
+        own = list(module.parameters(recurse=False))
+        family = name.split(".")
+        # A module that works inside an entered one may be used in another way than by its call.
+        inside = any(".".join(family[:depth]) + "." in entered for depth in range(2, len(family) + 1))
+        below = any(other.startswith(f"{name}.") for other in entered)
+        if own and not inside and not below and f"{name}." not in entered:
+            for parameter in own:
+                parameter.requires_grad_(False)
+            frozen.append(name)
+    return frozen
 
 
 def _some(model: RankModel) -> str:

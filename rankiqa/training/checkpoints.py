@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,10 @@ from rankiqa.errors import InputError
 from rankiqa.models.build import read_weights
 from rankiqa.models.checkpoint import WEIGHTS, replace_folder, write_model_files
 from rankiqa.models.rank_model import RankModel
+from rankiqa.training.average import WeightAverage, backbone_tensors
 
+# Of a run that averages its weights: the model is the average, and what goes on learning lies beside it.
+LEARNING = "learning.safetensors"
 TENSORS, STATE = "training_state.safetensors", "training_state.json"
 
 
@@ -40,6 +44,7 @@ def save_checkpoint(
     step: int,
     extra: dict[str, Any],
     model_files: dict[str, Any],
+    average: WeightAverage | None = None,
 ) -> None:
     """Write `folder`/step-…, whole or not at all.
 
@@ -50,6 +55,7 @@ def save_checkpoint(
         step: steps done.
         extra: JSON values that come back from `load_checkpoint`.
         model_files: further arguments of `rankiqa.models.save_model`.
+        average: of the weights, which is then saved as the model.
 
     Raises:
         InputError: it cannot be written; older checkpoints are untouched.
@@ -62,7 +68,10 @@ def save_checkpoint(
     try:
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
-        write_model_files(model, temporary, **model_files)
+        if average is not None:
+            save_file(backbone_tensors(model), temporary / LEARNING)
+        with average.in_place() if average is not None else nullcontext():
+            write_model_files(model, temporary, **model_files)
         tensors, numbers = _flatten(optimizer)
         save_file(tensors, temporary / TENSORS)
         state = {"step": step, "optimizer": numbers, **extra}
@@ -102,17 +111,23 @@ def read_state(checkpoint: Path) -> dict[str, Any]:
         ) from error
 
 
-def load_checkpoint(checkpoint: Path, model: RankModel, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    """Put model and optimizer back where they were; returns the JSON part.
+def load_checkpoint(
+    checkpoint: Path, model: RankModel, optimizer: torch.optim.Optimizer, average: WeightAverage | None = None
+) -> dict[str, Any]:
+    """Put model, optimizer and average back where they were; returns the JSON part.
 
     Raises:
         InputError: a file is damaged, or the weights are of another network.
     """
     state = read_state(checkpoint)
     own = model.backbone.state_dict()
-    weights = read_weights(checkpoint / WEIGHTS)
-    if {k: v.shape for k, v in own.items()} != {k: v.shape for k, v in weights.items()}:
-        raise InputError(f"the weights are of another network than {model.name}", path=checkpoint / WEIGHTS)
+    files = [WEIGHTS] if average is None else [WEIGHTS, LEARNING]
+    for file in files:
+        weights = read_weights(checkpoint / file)
+        if {k: v.shape for k, v in own.items()} != {k: v.shape for k, v in weights.items()}:
+            raise InputError(f"the weights are of another network than {model.name}", path=checkpoint / file)
+        if average is not None and file == WEIGHTS:
+            average.resume(weights)
     model.backbone.load_state_dict(weights)
     entries: dict[int, dict[str, Any]] = {}
     for key, value in [*read_weights(checkpoint / TENSORS).items(), *state["optimizer"].items()]:

@@ -11,6 +11,7 @@ import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -25,6 +26,7 @@ from rankiqa.models import RankModel, save_model
 from rankiqa.models.reference import Reference
 from rankiqa.models.statistics import StageStatistics, fit_standardisation
 from rankiqa.seeding import derive_seed
+from rankiqa.training.average import WeightAverage
 from rankiqa.training.batches import Batch, Batches, load_batches
 from rankiqa.training.checkpoints import checkpoints, drop_old, load_checkpoint, read_state, save_checkpoint
 from rankiqa.training.curves import write_curves
@@ -99,6 +101,8 @@ class Trainer(ABC):
         self.optimizer = self.make_optimizer()
         if config.channels_last:
             model.to(memory_format=torch.channels_last)
+        decay = config.optim.average
+        self.average = None if decay is None else WeightAverage(model, decay)
         scaler_state = None
         if self.checkpoint is not None:
             state = read_state(self.checkpoint)
@@ -106,12 +110,14 @@ class Trainer(ABC):
                 # "start" came later: an older checkpoint does not know it.
                 if state.get(key, value if key == "start" else None) != value:
                     raise self.other_data(key)
-            load_checkpoint(self.checkpoint, model, self.optimizer)
+            load_checkpoint(self.checkpoint, model, self.optimizer, self.average)
             for name, tensor in self.more_tensors().items():
                 tensor.data.copy_(torch.tensor(state["more"][name]))
             self.step = state["step"]
             scaler_state = state.get("scaler")
         self.network, self.optimizer = accelerator.prepare(self.learner(), self.optimizer)
+        if self.average is not None:
+            self.average.to(accelerator.device)
         if accelerator.scaler is not None and scaler_state:
             accelerator.scaler.load_state_dict(scaler_state)
 
@@ -199,6 +205,8 @@ class Trainer(ABC):
         set_learning_rate(self.optimizer, learning_rate(self.step, config.steps, config.optim))
         self.optimizer.step()
         self.optimizer.zero_grad()
+        if self.average is not None:
+            self.average.update(self.step)
         self.step += 1
         return loss.detach(), scores.detach(), batch
 
@@ -223,7 +231,7 @@ class Trainer(ABC):
             extra["more"] = {name: value.tolist() for name, value in self.more_tensors().items()}
             # The prepared optimizer wraps the real one.
             optimizer = getattr(self.optimizer, "optimizer", self.optimizer)
-            save_checkpoint(folder, self.model, optimizer, self.step, extra, self._files())
+            save_checkpoint(folder, self.model, optimizer, self.step, extra, self._files(), self.average)
             drop_old(folder, self.config.keep_checkpoints)
         self.accelerator.wait_for_everyone()
 
@@ -291,10 +299,15 @@ class Trainer(ABC):
         if self.reference is None:
             self._measure_reference()
         if accelerator.is_main_process:
-            save_model(self.model, out / "model", **self._files())
+            with self._averaged():
+                save_model(self.model, out / "model", **self._files())
             write_curves(out)
         accelerator.wait_for_everyone()
         return rows
+
+    def _averaged(self) -> AbstractContextManager[None]:
+        """The network with the average of its weights, where there is one, for a while."""
+        return nullcontext() if self.average is None else self.average.in_place()
 
     def _standardise(self) -> None:
         """Before the first step, give new statistics their centre and spread: those of the first images to train on."""
@@ -305,8 +318,9 @@ class Trainer(ABC):
         def images() -> Iterator[torch.Tensor]:
             seen = 0
             for batch in load_batches(self.batches(), 0, STANDARDISED, self.config.loader_workers):
-                yield batch["images"].to(accelerator.device).float().div_(255)
-                seen += len(batch["images"])
+                for images in (value for value in batch.values() if value.ndim == 4):
+                    yield images.to(accelerator.device).float().div_(255)
+                    seen += len(images)
                 if seen >= STANDARDISED:
                     return
 
@@ -317,15 +331,17 @@ class Trainer(ABC):
     def _measure_reference(self) -> None:
         """For a run without a validation, or one that was resumed at its end."""
         self.model.eval()
-        if self.validates:
-            self.validate()
-        elif self.accelerator.is_main_process:
-            self.reference = self.measure_reference()
+        with self._averaged():
+            if self.validates:
+                self.validate()
+            elif self.accelerator.is_main_process:
+                self.reference = self.measure_reference()
         self.accelerator.wait_for_everyone()
 
     def _validate(self, log: RunLog | None, bar: tqdm) -> Rows:
         self.model.eval()
-        rows = self.validate()
+        with self._averaged():
+            rows = self.validate()
         self.model.train()
         if log:
             log.val(self.step, rows)

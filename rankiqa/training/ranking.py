@@ -13,7 +13,7 @@ from rankiqa.errors import InputError
 from rankiqa.extras import extra
 from rankiqa.losses import hardest_pairs_hinge, pair_statistics, pairwise_hinge
 from rankiqa.models import RankModel, build_model
-from rankiqa.models.freezing import freeze_until
+from rankiqa.models.freezing import freeze_until, freeze_unused, keep_batch_norm
 from rankiqa.models.reference import MOST, Reference
 from rankiqa.ranks.online import OnlineSet
 from rankiqa.ranks.protocol import Ranks
@@ -112,6 +112,10 @@ class RankTrainer(Trainer):
         model = build_model(m.name, m.weights, m.preprocessing, m.crop, m.dropout, m.head_fields())
         if m.freeze_until is not None:
             freeze_until(model, m.freeze_until)
+        if m.keeps_batch_norm:
+            keep_batch_norm(model)
+        if m.head == "statistics":
+            freeze_unused(model)
         self._check_sizes(model)
         super().__init__(config, accelerator, model, self.prepare(model, accelerator))
 

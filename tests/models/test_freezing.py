@@ -6,7 +6,7 @@ import torch
 from rankiqa.config import OptimConfig
 from rankiqa.errors import InputError
 from rankiqa.models import build_model, build_nima
-from rankiqa.models.freezing import execution_order, freeze_until
+from rankiqa.models.freezing import execution_order, freeze_until, freeze_unused, keep_batch_norm
 from rankiqa.training.optim import make_optimizer
 
 
@@ -91,3 +91,28 @@ def test_an_unknown_layer_is_refused_and_others_are_named(name, layer, message):
     with pytest.raises(InputError, match=message):
         freeze_until(model, layer)
     assert all(p.requires_grad for p in model.parameters())
+
+
+def test_batch_norms_keep_their_statistics_while_their_scales_learn():
+    torch.manual_seed(0)
+    model = build_model("test_efficientnet", crop=64, head="statistics")
+    freeze_until(model, "net.blocks.2")
+    keep_batch_norm(model)
+    model.train()
+    before = {key: value.clone() for key, value in model.backbone.state_dict().items()}
+    optimizer = make_optimizer(model, OptimConfig(lr=0.1))
+    model(torch.rand(4, 3, 64, 64)).sum().backward()
+    optimizer.step()
+    moved = {key for key, value in model.backbone.state_dict().items() if not torch.equal(before[key], value)}
+    assert not any("running" in key or "num_batches" in key for key in moved)
+    assert "net.blocks.3.0.bn1.weight" in moved and "net.blocks.1.0.bn1.weight" not in moved
+    assert model.backbone.training and model.backbone.net.conv_head.training
+    assert not model.backbone.net.blocks[1].training  # frozen before, and still
+
+
+def test_what_no_pass_enters_is_frozen():
+    model = build_model("test_convnext", crop=64, head="statistics")
+    assert freeze_unused(model) == ["net.head.norm"]
+    model(torch.rand(1, 3, 64, 64)).sum().backward()
+    assert [name for name, p in model.named_parameters() if p.requires_grad and p.grad is None] == []
+    assert freeze_unused(build_model("test_efficientnet", crop=64, head="statistics")) == []

@@ -8,10 +8,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from rankiqa.cli.export import main
 from rankiqa.errors import InputError
 from rankiqa.models import build_model, load_model, save_model
 from rankiqa.models.freezing import freeze_until
 from rankiqa.models.statistics import HumanScale, fit_standardisation
+from rankiqa.training.scored import load_start
 
 SMALL = {"kind": "statistics", "hidden": 8, "drop_inputs": 0.5}
 
@@ -169,6 +171,29 @@ def test_half_precision_is_saved_and_widened_and_not_trained_from(tmp_path):
     (tmp_path / "m" / "config.json").write_text(json.dumps(config))
     with pytest.raises(InputError, match="half precision"):
         load_model(tmp_path / "m")
+
+
+def test_a_widened_model_is_the_same_and_can_be_trained_from(tmp_path, capsys):
+    model = small()
+    save_model(model, tmp_path / "half", half=True, provenance={"stage": "rank"}, training_photos={"ab": "one"})
+    half, before = load_model(tmp_path / "half")
+    assert main(["float32", str(tmp_path / "half"), "--out", str(tmp_path / "wide")]) == 0
+    wide, config = load_model(tmp_path / "wide")
+    assert torch.equal(wide(pictures()), half(pictures()))
+    assert "dtype" not in config and config["training_photos"] == {"ab": "one"}
+    assert config["provenance"] == {"stage": "rank", "widened_from": before["weights_sha256"]}
+    file = tmp_path / "wide" / "model.safetensors"
+    assert {value.dtype for value in load_file(file).values()} == {torch.float32, torch.int64}
+    assert torch.equal(small(weights=str(file))(pictures()), half(pictures()))
+
+    with pytest.raises(InputError, match=r"half precision.*export float32"):
+        load_start(str(tmp_path / "half"))
+    assert load_start(str(tmp_path / "wide"))[0].backbone.scale is None
+    capsys.readouterr()
+    assert main(["float32", str(tmp_path / "half"), "--out", str(tmp_path / "wide")]) == 2
+    assert "is there already" in capsys.readouterr().err
+    assert main(["float32", str(tmp_path / "wide"), "--out", str(tmp_path / "more")]) == 2
+    assert "is in float32 already" in capsys.readouterr().err and not (tmp_path / "more").exists()
 
 
 def test_weights_come_from_timms_layout_and_from_the_models_own(tmp_path):
