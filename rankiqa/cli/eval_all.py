@@ -76,16 +76,18 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--mode",
         choices=MODES,
-        help="what the network sees of an image: crops at random places or on an even grid (of at most --patches), all "
-        "places in one pass over the whole image (dense), the whole image resized to its input, or the image as it is "
-        "(default: the model's own, random for one trained on ranks, resize for NIMA)",
+        help="what the network sees of an image: the whole image in one pass, reduced where its longer side has more "
+        "than 1024 px; crops at random places or on an even grid (of at most --patches); all places in one pass "
+        "(dense); the whole image resized to its input; or the image as it is (default: the model's own, whole for one "
+        "with statistics of its stages, resize for NIMA, random for the others)",
     )
     add("--seed", type=int, default=0, help="of the random crops")
     add(
         "--small",
         choices=SMALL,
         default="reflect",
-        help="images smaller than a crop: leave them out with a warning, mirror them at their borders, or enlarge them",
+        help="images smaller than a crop, or with --mode whole than 64 px: leave them out with a warning, mirror them "
+        "at their borders, or enlarge them",
     )
     add("--convert", action="store_true", help="also take greyscale, transparent, 16-bit and CMYK images")
     add("--icc", choices=ICC, default="convert", help=ICC_HELP)

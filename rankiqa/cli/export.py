@@ -35,7 +35,8 @@ def _parser() -> argparse.ArgumentParser:
     onnx = formats.add_parser(
         "onnx",
         help="ONNX files, for onnxruntime and others",
-        description="Write crop.onnx: crops (N, 3, side, side) → scores (N,), of a NIMA votes (N, 10) too; and "
+        description="Write crop.onnx: crops (N, 3, side, side) → scores (N,), of a NIMA votes (N, 10) too; or, of a "
+        "model that sees whole images, whole.onnx: image (N, 3, H, W) of any size from 64 on → score (N,); and "
         "dense.onnx: image (N, 3, H, W) of any size from the crop's on → score (N,), the mean over all windows, and "
         "map (N, rows, columns), the score of each. The input is uint8 RGB, 0–255; a higher score is better. Each file "
         "is compared with PyTorch and not kept if it differs. What it takes and gives is also told in its metadata.",
@@ -51,9 +52,9 @@ def _parser() -> argparse.ArgumentParser:
     onnx.add_argument("--out", required=True, metavar="DIR", help="the folder to write the files into")
     onnx.add_argument(
         "--what",
-        choices=("crop", "dense", "both"),
+        choices=("crop", "whole", "dense", "both"),
         default="both",
-        help="which files; not every network allows dense",
+        help="which files; not every network allows dense (default: both that the model has)",
     )
     onnx.add_argument("--overwrite", action="store_true", help="replace files that are there (default: refuse)")
     wide = formats.add_parser(
@@ -83,16 +84,17 @@ def _run(argv: Sequence[str]) -> int:
         print(f"{options.out}: the model in float32; its scores are the same")
         return 0
     from rankiqa.errors import InputError
-    from rankiqa.integrations.onnx_export import KINDS, export_onnx
-    from rankiqa.models.parts import window_of
+    from rankiqa.integrations.onnx_export import export_onnx, kinds_of
+    from rankiqa.models.parts import statistics_of, window_of
     from rankiqa.scoring.scorer import Scorer
 
     scorer = Scorer.load(options.model, "cpu")
     kinds, notes = [options.what], []
     if options.what == "both":
+        kinds = list(kinds_of(scorer.network))
         try:
-            window_of(scorer.network)
-            kinds = list(KINDS)
+            if statistics_of(scorer.network) is None:
+                window_of(scorer.network)
         except InputError as error:
             kinds, notes = ["crop"], [f"note: no dense.onnx: {error}"]
     for file in export_onnx(scorer, options.out, kinds, options.overwrite):

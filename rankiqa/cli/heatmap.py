@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from rankiqa.cli import HelpFormatter, guarded
+from rankiqa.cli import HelpFormatter, at_least, guarded
 from rankiqa.cli.images import ICC, ICC_HELP
 
 _EXAMPLES = """\
@@ -45,6 +45,13 @@ def _parser() -> argparse.ArgumentParser:
         "to highest score (default: model)",
     )
     add("--alpha", type=float, default=0.7, help="how much the worst places are covered, 0 to 1 (default: 0.7)")
+    add(
+        "--window",
+        type=at_least(32),
+        metavar="N",
+        help="side in pixels of the windows that are scored, of a model that sees the whole image: smaller ones show "
+        "more and are less sure (default: 128)",
+    )
     add("--small", choices=("error", "reflect", "resize"), default="reflect", help="a photo smaller than the network's "
         "crop: refuse it, continue it as in a mirror, or enlarge it (default: reflect)")  # fmt: skip
     add("--icc", choices=ICC, default="convert", help=f"{ICC_HELP} (default: convert)")
@@ -68,7 +75,7 @@ def _run(argv: Sequence[str]) -> int:
         )
     scorer = Scorer.load(options.model, options.device)
     try:
-        quality = quality_map(scorer, options.image, options.small, options.icc)
+        quality = quality_map(scorer, options.image, options.small, options.icc, options.window)
     except InputError as error:
         raise error.at(options.image) from error
     mean = quality.scores.mean()

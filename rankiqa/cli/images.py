@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from rankiqa.scoring.scorer import Scorer
     from rankiqa.scoring.view import View
 
-MODES = ("random", "grid", "dense", "resize", "native")  # those of rankiqa.images.crops, which takes long to import
+# Those of rankiqa.images.crops, which takes long to import.
+MODES = ("random", "grid", "dense", "whole", "resize", "native")
 SMALL = ("error", "reflect", "resize")
 ICC = ("convert", "ignore")  # those of rankiqa.images.icc
 ICC_HELP = "an embedded colour profile, such as a phone's Display P3: convert to sRGB, or ignore it"
@@ -64,13 +65,14 @@ def images_parser(command: str, description: str, epilog: str) -> argparse.Argum
     add(
         "--mode",
         choices=MODES,
-        help="what the network sees of an image: crops at random places or on an even grid, every place (dense), the "
-        "whole image resized to its input, or as it is (default: the model's own: random for one trained on ranks, "
-        "resize for NIMA)",
+        help="what the network sees of an image: the whole image in one pass, reduced where its longer side has more "
+        "than 1024 px; crops at random places or on an even grid; every place (dense); the whole image resized to its "
+        "input; or as it is, however large (default: the model's own: whole for one with statistics of its stages, "
+        "resize for NIMA, random for the others)",
     )
     add("--seed", type=at_least(0), default=0, metavar="N", help="of the random places")
-    add("--small", choices=SMALL, default="reflect", help="an image smaller than the model's crop: refuse it, mirror "
-        "it at its borders, or enlarge it")  # fmt: skip
+    add("--small", choices=SMALL, default="reflect", help="an image smaller than the model's crop, or with --mode "
+        "whole than 64 px: refuse it, mirror it at its borders, or enlarge it")  # fmt: skip
     add("--icc", choices=ICC, default="convert", help=ICC_HELP)
     add("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     add("--workers", type=at_least(0), default=2, metavar="N", help="threads that read images while the network runs")
@@ -287,6 +289,7 @@ def write_sheet(path: str, results: Sequence[Result], scorer: Scorer, options: a
         "random": f"{options.patches} crops at random places (seed {options.seed})",
         "grid": f"at most {options.patches} crops on an even grid",
         "dense": "every place",
+        "whole": "the whole image, reduced to 1024 px where it is larger",
         "resize": "the whole image, resized",
         "native": "the whole image",
     }[how["mode"]]

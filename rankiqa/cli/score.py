@@ -32,14 +32,15 @@ what is read, and what is done to it:
   rotation         applied: EXIF's, and that of HEIC, AVIF and JPEG XL
   HDR gain maps    left aside, and said so once
   several frames   the first one, of animations and of pages; an animated JPEG XL is refused
-  small            below 32 px on a side: refused; smaller than the model's crop: mirrored at the borders, and noted (or
-                   as --small says)
-  large            above 200 megapixels: refused
+  small            below 32 px on a side: refused; smaller than the model's crop, or than 64 px where the model sees the
+                   whole image: mirrored at the borders, and noted (or as --small says)
+  large            with a longer side above 1024 px, where the model sees the whole image: reduced to 1024, and noted;
+                   above 200 megapixels: refused
 
 The same image gets the same number, whatever is scored before or beside it. A score has no unit but the model's own:
 the line under the table says what the numbers mean. --csv and --json write file, score, unit (0 to 1), percentile,
-spread (standard deviation over the crops), patches and note; a file's name that a spreadsheet would run as a formula
-(it begins with =, +, - or @) is written with ./ before it in CSV.
+spread (standard deviation over the crops, or over windows of the whole image), patches and note; a file's name that a
+spreadsheet would run as a formula (it begins with =, +, - or @) is written with ./ before it in CSV.
 
 examples:
   rankiqa score photo.jpg

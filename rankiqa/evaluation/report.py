@@ -16,7 +16,7 @@ from rankiqa.evaluation.items import SHARE_COLUMNS, VOTED
 from rankiqa.evaluation.plots import draw_levels, draw_scatter, draw_types, name_of, png_of
 from rankiqa.evaluation.tables import ALL, OVER, is_ranked
 from rankiqa.evaluation.worst_images import worst_placed
-from rankiqa.images.crops import WHOLE
+from rankiqa.images.crops import FULL, LEAST_SIDE, MOST_SIDE, WHOLE
 from rankiqa.metrics.logistic import logistic_fit
 from rankiqa.pages import data_address, environment
 from rankiqa.text_table import text_table
@@ -197,12 +197,15 @@ def small_text(summary: Mapping[str, Any]) -> str:
     if not count or not what:
         return ""
     images = "1 image was" if count == 1 else f"{count} images were"
-    return f"{images} smaller than the crop of {crop} px, and {what.replace('its', 'its' if count == 1 else 'their')}"
+    than = f"{LEAST_SIDE} px" if summary["mode"] == FULL else f"the crop of {crop} px"
+    return f"{images} smaller than {than}, and {what.replace('its', 'its' if count == 1 else 'their')}"
 
 
 def view_text(summary: Mapping) -> str:
     """What the network was shown of an image."""
     mode, side = summary["mode"] or "random", summary["model"]["crop"]
+    if mode == FULL:
+        return f"the whole image in one pass, reduced where its longer side has more than {MOST_SIDE} pixels"
     if mode == "native":
         return "the whole image as it is"
     if mode == "resize":

@@ -31,7 +31,7 @@ class ItemScores:
             people voted, and of a model that predicts votes their shares p1 … p10 (over several crops the mean) and
             standard deviation.
         skipped: path and reason of each image left out.
-        small: how many images were smaller than the crop, and mirrored or enlarged.
+        small: how many images were smaller than the crop (in the mode "whole" than 64 px), and mirrored or enlarged.
     """
 
     table: pd.DataFrame
@@ -80,7 +80,7 @@ def score_items(model: RankModel, items: pd.DataFrame, options: EvaluationOption
         numbers.append([result.mean, result.median, result.std, len(result.scores)])
         if result.votes is not None:
             votes[items.index[place]] = result.votes.mean(0)
-        small += not view.is_whole and result.size is not None and min(result.size) < model.crop
+        small += result.size is not None and min(result.size) < view.least(model.crop)
     if len(errors) == len(items):
         more = f" (and {len(items) - 1} more)" if len(items) > 1 else ""
         first = errors[0] if errors else InputError("there are no images")

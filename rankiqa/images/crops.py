@@ -10,10 +10,14 @@ import numpy as np
 from rankiqa.errors import InputError
 
 CROPS = ("random", "grid")  # parts of the image
-WHOLE = ("resize", "native")  # the image itself, once
+FULL = "whole"  # the image at its own size, reduced where it is a large one: `whole`
+WHOLE = (FULL, "resize", "native")  # the image itself, once
 DENSE = "dense"  # every window, the features computed once: `rankiqa.scoring.dense`
 MODES = (*CROPS, DENSE, *WHOLE)
 SMALL = ("error", "reflect", "resize")
+
+# Sides in pixels of what a network is shown of a whole image: the longer one at most, the shorter one at least.
+MOST_SIDE, LEAST_SIDE = 1024, 64
 
 
 def crop_positions(height: int, width: int, crop: int, patches: int, mode: str, rng: np.random.Generator) -> np.ndarray:
@@ -81,10 +85,10 @@ def check_least(image: np.ndarray, least: int) -> None:
         raise InputError(f"the image ({width}×{height}) is smaller than {least}×{least}: too little to judge")
 
 
-def _too_small(size: tuple[int, ...], crop: int) -> InputError:
+def _too_small(size: tuple[int, ...], crop: int, what: str = " crop") -> InputError:
     """For an image of (height, width, …)."""
     return InputError(
-        f"the image ({size[1]}×{size[0]}) is smaller than the {crop}×{crop} crop",
+        f"the image ({size[1]}×{size[0]}) is smaller than the {crop}×{crop}{what}",
         cure="leave it out, or choose a policy for small images",
         options=("small=reflect", "small=resize"),
     )
@@ -97,6 +101,37 @@ def fit(image: np.ndarray, crop: int, small: str) -> np.ndarray:
     if small == "error":
         raise _too_small(image.shape, crop)
     return enlarge(image, crop, small)
+
+
+def reduced_size(height: int, width: int) -> tuple[int, int]:
+    """Height and width of an image after `reduce`: its own, unless its longer side has more than `MOST_SIDE` pixels.
+
+    The shorter side stays at `LEAST_SIDE` or above, so that of a long strip the longer one may remain above the most.
+    """
+    long, short = max(height, width), min(height, width)
+    scale = max(MOST_SIDE / long, LEAST_SIDE / short)
+    return (height, width) if scale >= 1 else (round(height * scale), round(width * scale))
+
+
+def reduce(image: np.ndarray) -> np.ndarray:
+    """An H×W×3 image as a network sees a whole one: at most of `reduced_size`, each pixel the mean of its area."""
+    height, width = reduced_size(*image.shape[:2])
+    if (height, width) == image.shape[:2]:
+        return image
+    import cv2
+
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def whole(image: np.ndarray, small: str) -> np.ndarray:
+    """An H×W×3 image as a network sees a whole one: reduced if it is large, enlarged as `small` says if it is small.
+
+    Raises:
+        InputError: a side below `LEAST_SIDE`, and `small` is "error".
+    """
+    if small == "error" and min(image.shape[:2]) < LEAST_SIDE:
+        raise _too_small(image.shape, LEAST_SIDE, " px that the network needs")
+    return fit(reduce(image), LEAST_SIDE, small)
 
 
 def squeeze(image: np.ndarray, height: int, width: int | None = None) -> np.ndarray:

@@ -23,12 +23,15 @@ from torch.onnx import ONNXProgram
 
 from rankiqa.errors import InputError
 from rankiqa.extras import extra
+from rankiqa.images.crops import LEAST_SIDE, MOST_SIDE
 from rankiqa.integrations.onnx_graphs import CropGraph, DenseGraph
 from rankiqa.models.build import ARCHITECTURES
-from rankiqa.models.parts import parts_of, window_of
+from rankiqa.models.parts import parts_of, statistics_of, window_of
+from rankiqa.models.rank_model import RankModel
 from rankiqa.scoring.dense import window_scores
 from rankiqa.scoring.patches import evaluating
 from rankiqa.scoring.scorer import Scorer
+from rankiqa.scoring.windows import Windows, statistic_scores
 from rankiqa.version import __version__
 
 with extra("onnx"):
@@ -36,7 +39,7 @@ with extra("onnx"):
     import onnxruntime
     import onnxscript  # noqa: F401 - torch.onnx needs it
 
-KINDS = ("crop", "dense")
+KINDS = ("crop", "whole", "dense")
 OPSET = 18
 # Most that a file may differ from PyTorch: of the largest score, or of 1 where that is smaller.
 TOLERANCE = 1e-4
@@ -63,23 +66,30 @@ class Exported:
     inputs: int
 
 
+def kinds_of(network: RankModel) -> tuple[str, str]:
+    """The files of a network: whole and dense of one that ends in statistics of its stages, else crop and dense."""
+    return ("crop" if statistics_of(network) is None else "whole", "dense")
+
+
 def export_onnx(
-    scorer: Scorer, out: str | Path, what: Sequence[str] = KINDS, overwrite: bool = False
+    scorer: Scorer, out: str | Path, what: Sequence[str] | None = None, overwrite: bool = False
 ) -> list[Exported]:
-    """Write `out`/crop.onnx, `out`/dense.onnx, or both.
+    """Write `out`/crop.onnx or `out`/whole.onnx, `out`/dense.onnx, or both.
 
     crop.onnx: `crops` (N, 3, H, W) → `scores` (N,), H and W the side of the network's crop; a network that ends in a
     mean over the places takes larger ones too. A NIMA also gives `votes` (N, 10); its input is the whole image, resized
-    to the crop. dense.onnx: `image` (N, 3, H, W), H and W at least the crop → `score` (N,) and `map` (N, rows,
-    columns), the score of each window; see `rankiqa.scoring.dense`. The photo goes through whole, not in tiles. One
-    that is smaller than the crop gives an error, or an empty map and NaN.
+    to the crop. whole.onnx, of a network that ends in statistics of its stages: `image` (N, 3, H, W), H and W at least
+    64 → `score` (N,); to reduce a larger image to 1,024 px, as `Scorer` does, is left to the caller. dense.onnx:
+    `image` (N, 3, H, W), H and W at least the crop → `score` (N,) and `map` (N, rows, columns), the score of each
+    window; see `rankiqa.scoring.dense`. The photo goes through whole, not in tiles. One that is smaller than the crop
+    gives an error, or an empty map and NaN.
 
     Each file is compared with PyTorch on images of several sizes before it gets its name.
 
     Args:
         scorer: what `rankiqa.load(model, "cpu")` gives.
         out: the folder; made if need be.
-        what: "crop", "dense".
+        what: "crop" or "whole", "dense"; None: what `kinds_of` gives.
         overwrite: replace files that are there.
 
     Raises:
@@ -89,8 +99,17 @@ def export_onnx(
     >>> import rankiqa
     >>> files = export_onnx(rankiqa.load(device="cpu"), "models/onnx")  # doctest: +SKIP
     """
+    network = scorer.network
+    what, kinds = kinds_of(network) if what is None else what, kinds_of(network)
     if unknown := set(what) - set(KINDS):
         raise InputError(f"what: unknown {unknown.pop()!r}; known: {', '.join(KINDS)}")
+    if other := set(what) - set(kinds):
+        sees = "crops" if kinds[0] == "crop" else "whole images"
+        raise InputError(
+            f"{network.name}: it sees {sees}, so there is no {other.pop()}.onnx",
+            cure=f"take {kinds[0]}",
+            options=(f"what={kinds[0]}",),
+        )
     out = Path(out)
     if out.exists() and not out.is_dir():
         raise InputError("a file is in the way", path=out, cure="choose another folder", options=("out",))
@@ -102,13 +121,12 @@ def export_onnx(
             cure="choose another folder, or replace it",
             options=("out", "overwrite=True"),
         )
-    network = scorer.network
     size = sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values())
     if size > MOST_BYTES:
         raise InputError(f"{network.name}: {size / 1e9:.1f} GB of weights are more than one ONNX file can hold")
     if scorer.device.type != "cpu":
         raise InputError("a model is exported on the CPU", cure="load it there", options=("device=cpu",))
-    makers = {"crop": _export_crop, "dense": _export_dense}
+    makers = {"crop": _export_crop, "whole": _export_whole, "dense": _export_dense}
     with evaluating(network):
         return [makers[kind](scorer, out / f"{kind}.onnx") for kind in KINDS if kind in what]
 
@@ -131,19 +149,37 @@ def _export_crop(scorer: Scorer, path: Path) -> Exported:
     return _write(program, path, expected, [(1, crop, crop), (3, crop, crop), *larger])
 
 
+def _export_whole(scorer: Scorer, path: Path) -> Exported:
+    network = scorer.network
+    graph = CropGraph(network)
+    program = _program(graph, "image", {"score": ("N",)}, LEAST_SIDE, any_size=True)
+    text = (
+        f"image: (N, 3, H, W) uint8 RGB 0-255, H and W at least {LEAST_SIDE}; reduce one whose longer side has more "
+        f"than {MOST_SIDE} pixels to that first, each pixel the mean of its area. score: (N,), higher is better."
+    )
+    _describe(program, scorer, text)
+    sizes = [(1, 64, 64), (1, 225, 161), (2, 97, 130), (1, 192, 256)]
+    return _write(program, path, lambda images: [network(images.float() / 255)], sizes)
+
+
 def _export_dense(scorer: Scorer, path: Path) -> Exported:
     network = scorer.network
     graph, crop = DenseGraph(network), network.crop
+    part = "crop" if graph.parts else "window"
     program = _program(graph, "image", {"score": ("N",), "map": ("N", "rows", "columns")}, crop, any_size=True)
     text = (
         f"image: (N, 3, H, W) uint8 RGB 0-255, H and W at least {crop} (no score below it). map: (N, rows, columns), "
-        f"the score of the {crop}x{crop} crop at every {graph.parts.stride} pixels. score: (N,), its mean; higher is "
+        f"the score of the {crop}x{crop} {part} at every {graph.stride} pixels. score: (N,), its mean; higher is "
         "better."
     )
     _describe(program, scorer, text)
 
     def expected(images: Tensor) -> list[Tensor]:
-        scores = window_scores(parts_of(network), window_of(network), images.float() / 255)
+        images = images.float() / 255
+        if (net := statistics_of(network)) is not None:
+            scores = statistic_scores(network, net, images, Windows(crop))
+        else:
+            scores = window_scores(parts_of(network), window_of(network), images)
         return [scores.mean((1, 2)), scores]
 
     sizes = [(1, crop, crop), (1, crop + 1, crop + 17), (2, crop + 46, crop + 31), (1, crop + 95, 2 * crop - 1)]

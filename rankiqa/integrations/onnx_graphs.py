@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rankiqa.models.parts import parts_of, window_of
+from rankiqa.models.parts import Parts, parts_of, statistics_of, window_of
 from rankiqa.models.rank_model import RankModel
 from rankiqa.scoring.dense import window_scores
 from rankiqa.scoring.patches import evaluating
+from rankiqa.scoring.windows import Windows, statistic_scores
 
 # The linear layers of a top that sees its window as one vector, with what lies between them.
 _VECTOR_TOPS: dict[str, Callable[[nn.Module], list[nn.Module]]] = {
@@ -29,11 +30,11 @@ def _with_relu(net: nn.Module, first: str, second: str, last: str) -> list[nn.Mo
 
 
 class CropGraph(nn.Module):
-    """crops (N, 3, H, W) uint8 → scores (N,); of a NIMA also votes (N, 10)."""
+    """crops, or whole images, (N, 3, H, W) uint8 → scores (N,); of a NIMA also votes (N, 10)."""
 
     def __init__(self, network: RankModel) -> None:
         super().__init__()
-        self.network = network
+        self.network = exportable(network)
 
     def forward(self, crops: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """Scores (N,) of uint8 crops (N, 3, H, W), higher is better, and the votes (N, 10) where there are any."""
@@ -52,8 +53,13 @@ class DenseGraph(nn.Module):
 
     def __init__(self, network: RankModel) -> None:
         super().__init__()
-        self.network = network = _with_plain_pools(network)
+        self.network = network = exportable(network)
+        self.statistics = statistics_of(network)
+        if self.statistics is not None:
+            self.parts, self.stride = None, Windows(network.crop).stride
+            return
         self.parts, self.window = parts_of(network), window_of(network)
+        self.stride = self.parts.stride
         with evaluating(network):
             place = torch.zeros(1, 3, network.crop, network.crop, device=next(network.parameters()).device)
             channels = self.parts.features(place).shape[1]
@@ -63,12 +69,18 @@ class DenseGraph(nn.Module):
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """The score (N,), higher is better, and the map (N, rows, columns) of uint8 images (N, 3, H, W)."""
         images = image.float() / 255
-        scores = window_scores(self.parts, self.window, images) if self.parts.averages else self.slide(images)
+        if self.parts is None:
+            assert self.statistics is not None
+            scores = statistic_scores(self.network, self.statistics, images, Windows(self.network.crop))
+        elif self.parts.averages:
+            scores = window_scores(self.parts, self.window, images)
+        else:
+            scores = self.slide(images, self.parts)
         return scores.mean((1, 2)), scores
 
-    def slide(self, images: Tensor) -> Tensor:
+    def slide(self, images: Tensor, parts: Parts) -> Tensor:
         """(N, rows, columns) scores of all windows of images (N, 3, H, W) in [0, 1], by way of the top."""
-        maps = self.parts.features(images)
+        maps = parts.features(images)
         if self.convolutions is not None:
             return self.convolutions(maps)[:, 0]
         down, across = self.window
@@ -78,19 +90,22 @@ class DenseGraph(nn.Module):
             places = maps.unfold(2, down, 1).unfold(3, across, 1)
         count, channels, rows, columns = places.shape[:4]
         tops = places.permute(0, 2, 3, 1, 4, 5).reshape(-1, channels, *places.shape[4:])
-        return self.parts.top(tops).view(count, rows, columns)
+        return parts.top(tops).view(count, rows, columns)
 
 
-def _with_plain_pools(network: RankModel) -> RankModel:
-    """The network with pools that do not round up: the exporter cannot follow these for any size.
+def exportable(network: RankModel) -> RankModel:
+    """The network without what the exporter cannot follow for any size, or hardly.
 
-    The weights are shared, not copied.
+    These are pools that round up, and timm's convolutions that pad as TensorFlow does, by sides divided in floating
+    point. The weights are shared, not copied.
     """
     found = copy.deepcopy(network, {id(tensor): tensor for tensor in (*network.parameters(), *network.buffers())})
     for module in list(found.modules()):
         for name, pool in list(module.named_children()):
             if isinstance(pool, nn.MaxPool2d) and pool.ceil_mode:
                 setattr(module, name, _PaddedPool(pool))
+            elif isinstance(pool, nn.Conv2d) and type(pool).__name__ == "Conv2dSame":  # of timm
+                setattr(module, name, _PaddedConvolution(pool))
     return found
 
 
@@ -106,6 +121,23 @@ class _PaddedPool(nn.Module):
     def forward(self, maps: Tensor) -> Tensor:
         """(N, C, H, W) → (N, C, h, w), as the pool that this stands for."""
         return F.max_pool2d(F.pad(maps, self.more, value=-torch.inf), self.size, self.stride, self.padding)
+
+
+class _PaddedConvolution(nn.Module):
+    """A convolution that gives a place for each stride pixels, begun or whole, with as little padding as that takes."""
+
+    def __init__(self, convolution: nn.Conv2d) -> None:
+        super().__init__()
+        self.convolution = convolution
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """(N, C, H, W) → (N, D, ⌈H / stride⌉, ⌈W / stride⌉)."""
+        own = self.convolution
+        pads: list[int] = []
+        for side, kernel, stride, step in zip(maps.shape[2:], own.kernel_size, own.stride, own.dilation, strict=True):
+            more = step * (kernel - 1) + 1 - stride + (-side) % stride  # not negative: the kernel covers its stride
+            pads = [more // 2, more - more // 2, *pads]
+        return F.conv2d(F.pad(maps, pads), own.weight, own.bias, own.stride, 0, own.dilation, own.groups)
 
 
 def _sees_the_mean(top: Callable[[Tensor], Tensor], channels: int, window: tuple[int, int], device) -> bool:

@@ -39,7 +39,7 @@ class Nima(RankModel):
         InputError: a `resize` below the crop.
     """
 
-    view: ClassVar[str] = "resize"
+    view: str = "resize"
     votes: ClassVar[int | None] = VOTES
     scale: Tensor  # the votes 1 … 10
 

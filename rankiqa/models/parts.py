@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from rankiqa.errors import InputError
-from rankiqa.images.crops import WHOLE
 from rankiqa.models.build import ARCHITECTURES
 from rankiqa.models.rank_model import RankModel
+from rankiqa.models.statistics import StageStatistics
 
 
 @dataclass(frozen=True)
@@ -41,15 +41,18 @@ class Parts:
 def parts_of(model: nn.Module) -> Parts:
     """The parts of a ranking network.
 
-    Networks of timm are taken apart where their features are maps, as those of convolutional networks are.
+    Networks of timm are taken apart where their features are maps, as those of convolutional networks are. One that
+    ends in statistics of its stages has no such parts: see `statistics_of`.
 
     Raises:
         InputError: a network that cannot be taken apart so, with the reason.
     """
     if not isinstance(model, RankModel):
         raise InputError(f"{type(model).__name__}: dense mode needs a network of rankiqa.models")
-    if model.view in WHOLE:
+    if model.votes:
         raise InputError(f"{model.name}: a NIMA sees the whole image at once; dense mode is for ranking networks")
+    if statistics_of(model) is not None:
+        raise InputError(f"{model.name}: its score comes from all of its stages, so it has no single map of features")
     net: Any = model.backbone  # its features and its top may be modules or methods
     if model.name in ARCHITECTURES:
         entry = ARCHITECTURES[model.name]
@@ -60,6 +63,18 @@ def parts_of(model: nn.Module) -> Parts:
         raise InputError(f"{model.name}: dense mode needs convolutional features, and timm does not tell of any here")
     stride = stages[-1]["reduction"]
     return Parts(lambda images: _maps(model, images), net.forward_head, stride, False)
+
+
+def statistics_of(model: nn.Module) -> StageStatistics | None:
+    """The backbone of a network that ends in statistics of its stages; None for any other."""
+    backbone = model.backbone if isinstance(model, RankModel) else None
+    return backbone if isinstance(backbone, StageStatistics) else None
+
+
+def check_dense(model: nn.Module) -> None:
+    """Raise `InputError`, with the reason, for a network whose windows cannot be scored in one pass."""
+    if statistics_of(model) is None:
+        parts_of(model)
 
 
 def _maps(model: RankModel, images: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from rankiqa.errors import InputError
+from rankiqa.images.crops import FULL
 from rankiqa.models.preprocessing import Preprocessing
 from rankiqa.models.statistics import StageStatistics
 
@@ -24,7 +25,7 @@ class RankModel(nn.Module):
     """
 
     # How an image becomes inputs when it is scored: a mode of `rankiqa.scoring.view.View`.
-    view: ClassVar[str] = "random"
+    view: str = "random"
     # How many votes it predicts beside the score; None: none.
     votes: ClassVar[int | None] = None
 
@@ -43,6 +44,8 @@ class RankModel(nn.Module):
         self.name, self.head, self.crop, self.dropout = name, head, crop, dropout
         self.preprocessing = preprocessing
         self.backbone = backbone
+        if isinstance(backbone, StageStatistics):
+            self.view = FULL
         # Modules that do not learn, and stay in evaluation mode while the others train (`rankiqa.models.freezing`).
         self.frozen: tuple[nn.Module, ...] = ()
 

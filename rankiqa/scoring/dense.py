@@ -1,7 +1,8 @@
 """Dense scoring: the backbone sees the whole image once, and the top of the network slides over its features.
 
 A window of the features stands for a crop. Where a network pads its convolutions, a crop sees zeros beyond its border
-and a window what is there in the photo; without padding both give the same score.
+and a window what is there in the photo; without padding both give the same score. A network that ends in statistics of
+its stages has the windows of `rankiqa.scoring.windows`.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from rankiqa.errors import InputError
-from rankiqa.models.parts import Parts, parts_of, window_of
+from rankiqa.models.parts import Parts, parts_of, statistics_of, window_of
 from rankiqa.models.rank_model import RankModel
+from rankiqa.scoring.windows import Windows, statistic_scores
 
 # Pixels that pass the backbone at once: larger photos go in tiles, so that memory does not grow with them.
 TILE = 2_000_000
@@ -25,24 +27,30 @@ TILE = 2_000_000
 TOP_PASS = 64
 
 
-def score_map(model: RankModel, image: Tensor, device: torch.device, places: bool = False) -> np.ndarray:
+def score_map(
+    model: RankModel, image: Tensor, device: torch.device, places: bool = False, windows: Windows | None = None
+) -> np.ndarray:
     """The score of every window of an image, (rows, columns) float64, higher is better.
 
-    Entry (i, j) is about the crop whose upper left corner is at (i, j) times `parts_of(model).stride` pixels; their
-    mean is the score of the image. At the lower and right border a window may take the place of a crop that does not
-    fit by a few pixels, where the network's rounding leaves some of a crop unseen. Call it without gradients and in
-    evaluation mode.
+    Entry (i, j) is about the crop whose upper left corner is at (i, j) times `parts_of(model).stride` pixels (16 for a
+    network that ends in statistics); their mean is the dense score of the image. At the lower and right border a window
+    may take the place of a crop that does not fit by a few pixels, where the network's rounding leaves some of a crop
+    unseen. Call it without gradients and in evaluation mode.
 
     Args:
-        model: a ranking network on `device`; see `rankiqa.models.parts.parts_of`.
+        model: a ranking network on `device`; see `rankiqa.models.parts.check_dense`.
         image: (3, H, W) uint8 RGB, neither side shorter than `model.crop`.
         device: where the network is.
         places: the scores of single places of the features in place of windows, which is finer; for networks that
             average over their places.
+        windows: for a network that ends in statistics; None: of the side of its crop.
 
     Raises:
         InputError: the network cannot be taken apart, or with `places` does not average.
     """
+    if (net := statistics_of(model)) is not None and not places:
+        pixels = image[None].to(device, memory_format=torch.channels_last).float().div_(255)
+        return statistic_scores(model, net, pixels, windows or Windows(model.crop))[0].double().cpu().numpy()
     parts, window = parts_of(model), window_of(model)
     if places and not parts.averages:
         raise InputError(f"{model.name}: its top is more than a mean, so single places have no score")

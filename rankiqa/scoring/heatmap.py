@@ -12,13 +12,14 @@ from PIL import Image
 
 from rankiqa.errors import InputError
 from rankiqa.extras import extra
-from rankiqa.images.crops import check_least, fit
+from rankiqa.images.crops import LEAST_SIDE, check_least, fit, reduce
 from rankiqa.images.icc import CONVERT
 from rankiqa.images.pixels import pixels_of
-from rankiqa.models.parts import parts_of
+from rankiqa.models.parts import parts_of, statistics_of
 from rankiqa.scoring.dense import places_of, score_map
 from rankiqa.scoring.patches import evaluating
 from rankiqa.scoring.scorer import LEAST, Scorer
+from rankiqa.scoring.windows import FINE, Windows
 
 COLOURS = "YlOrRd"  # of matplotlib: darker is worse, also in print and with colour blindness
 LONGEST = 1600  # pixels of the longer side of the picture
@@ -56,16 +57,33 @@ class QualityMap:
         return np.stack([np.interp(x, self.x, row) for row in down])
 
 
-def quality_map(scorer: Scorer, image: Any, small: str = "reflect", icc: str = CONVERT) -> QualityMap:
+def quality_map(
+    scorer: Scorer, image: Any, small: str = "reflect", icc: str = CONVERT, window: int | None = None
+) -> QualityMap:
     """Score the places of an image: what `rankiqa.images.pixels.pixels_of` takes, with its `icc`.
 
-    The places are those of the features where the network averages over them, and windows of the size of a crop where
-    its top is more than that, which is coarser.
+    The places are those of the features where the network averages over them, windows of 128 px or of `window` where it
+    ends in statistics of its stages, and windows of the size of a crop where its top is anything else, which is
+    coarser. A network that ends in statistics looks at a large photo reduced, as it does in the mode "whole"; the map
+    is of the photo as it came.
+
+    Args:
+        scorer: what `rankiqa.load` gives.
+        image: its pixels, or where they are.
+        small: what becomes of an image smaller than a crop, or a window; as of `rankiqa.scoring.view.View`.
+        icc: of `pixels_of`.
+        window: side of the windows in pixels of the image as the network sees it. Smaller ones show more and are less
+            sure.
 
     Raises:
-        InputError: not an image, one below 32 pixels, or a network that `rankiqa.models.parts.parts_of` refuses.
+        InputError: not an image, one below 32 pixels, a network that `rankiqa.models.parts.check_dense` refuses, or a
+            window for one that does not end in statistics.
     """
     network = scorer.network
+    if statistics_of(network) is not None:
+        return _statistics_map(scorer, image, small, icc, FINE if window is None else Windows(window))
+    if window is not None:
+        raise InputError(f"{network.name}: its map has no windows to choose, as its features have places of their own")
     places = parts_of(network).averages
     pixels = pixels_of(image, icc)
     check_least(pixels, LEAST)
@@ -73,6 +91,21 @@ def quality_map(scorer: Scorer, image: Any, small: str = "reflect", icc: str = C
     with evaluating(network):
         found = score_map(network, torch.from_numpy(pixels.copy()).permute(2, 0, 1), scorer.device, places)
     return QualityMap(found, *places_of(network, found.shape, places), pixels, scorer.low, scorer.high)
+
+
+def _statistics_map(scorer: Scorer, image: Any, small: str, icc: str, windows: Windows) -> QualityMap:
+    pixels = pixels_of(image, icc)
+    check_least(pixels, LEAST)
+    reduced = reduce(pixels)
+    seen = fit(reduced, max(LEAST_SIDE, windows.side), small)
+    with evaluating(scorer.network):
+        tensor = torch.from_numpy(seen.copy()).permute(2, 0, 1)
+        found = score_map(scorer.network, tensor, scorer.device, windows=windows)
+    y, x = (windows.middles(length).numpy() for length in seen.shape[:2])
+    if seen is reduced:  # back on the photo as it came
+        y, x = y * pixels.shape[0] / seen.shape[0], x * pixels.shape[1] / seen.shape[1]
+        seen = pixels
+    return QualityMap(found, y, x, seen, scorer.low, scorer.high)
 
 
 def write_heatmap(

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 
 from rankiqa.errors import InputError
-from rankiqa.images.crops import DENSE, crop_positions, fit, squeeze
+from rankiqa.images.crops import DENSE, FULL, crop_positions, fit, reduce, squeeze, whole
 from rankiqa.scoring.view import View
 from rankiqa.seeding import generator
 
 
-def inputs_of(image: np.ndarray, crop: int, view: View) -> torch.Tensor:
+def inputs_of(image: np.ndarray, crop: int, view: View, reduced: bool = False) -> torch.Tensor:
     """What the network sees of an image: (P, 3, H, W) uint8 RGB.
 
     The places of random crops come from the seed and a hash of the pixels, so that the same picture is cut alike
@@ -23,19 +23,25 @@ def inputs_of(image: np.ndarray, crop: int, view: View) -> torch.Tensor:
         image: uint8 H×W×3 RGB.
         crop: side of the network's input, pixels.
         view: with a mode; see `View.of`. In a mode of one input P is 1.
+        reduced: in the mode "dense" a large image is reduced as in the mode "whole".
 
     Raises:
-        InputError: not such an image; smaller than the crop, where `view.small` is "error".
+        InputError: not such an image; smaller than the crop (in the mode "whole" than 64 px), where `view.small` is
+            "error".
     """
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         what = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
         raise InputError(f"an image must be a uint8 array of height × width × 3 (RGB), not {what}")
-    if view.is_whole:
-        whole = squeeze(image, crop) if view.mode == "resize" else np.ascontiguousarray(image)
-        return torch.from_numpy(whole.transpose(2, 0, 1)[None].copy())
     image = np.ascontiguousarray(image)
+    if view.is_whole:
+        seen = image
+        if view.mode == FULL:
+            seen = whole(image, view.small)
+        elif view.mode == "resize":
+            seen = squeeze(image, crop)
+        return torch.from_numpy(seen.transpose(2, 0, 1)[None].copy())
     if view.mode == DENSE:
-        image = fit(image, crop, view.small)
+        image = fit(reduce(image) if reduced else image, crop, view.small)
         # A view: the photo may be a large one.
         return torch.from_numpy(image if image.flags.writeable else image.copy()).permute(2, 0, 1)[None]
     pixels = hashlib.sha256(image.data).hexdigest()

@@ -1,7 +1,8 @@
 """From a network that scores crops to one score of an image.
 
-RankIQA scores 30 random crops of an image and averages them; `rankiqa.scoring.dense` takes all places at once. NIMA
-judges the picture: it sees the whole image, resized to its input.
+RankIQA scores 30 random crops of an image and averages them; `rankiqa.scoring.dense` takes all places at once. A
+network that ends in statistics of its stages sees the whole image, at its own size. NIMA judges the picture: it sees
+the whole image, resized to its input.
 """
 
 from __future__ import annotations
@@ -17,15 +18,17 @@ import torch
 from torch import nn
 
 from rankiqa.errors import InputError
-from rankiqa.images.crops import DENSE, check_least
+from rankiqa.images.crops import DENSE, FULL, check_least
 from rankiqa.images.icc import CONVERT, check_icc
 from rankiqa.images.reading import read_image
+from rankiqa.models.parts import statistics_of
 from rankiqa.models.rank_model import RankModel
 from rankiqa.parallel import ahead
 from rankiqa.scoring.dense import score_map
 from rankiqa.scoring.device import place_of
 from rankiqa.scoring.inputs import inputs_of
 from rankiqa.scoring.view import View
+from rankiqa.scoring.windows import whole_scores
 from rankiqa.votes import mean_of
 
 # Most crops in one pass. A GPU takes the paper's 30 at once; on a CPU the activations of so many fit no cache,
@@ -47,11 +50,14 @@ class PatchScores:
         scores: (P,) float64, higher is better, of each crop or window.
         votes: (P, 10) shares of the votes from 1 to 10, of a network that predicts them; None of any other.
         size: height and width of the image in pixels, where it was read from a file.
+        windows: (W,) float64, scores of windows of an image that was seen whole, by a network that ends in statistics
+            of its stages; they tell how the quality differs from place to place, and are no part of the score.
     """
 
     scores: np.ndarray
     votes: np.ndarray | None = None
     size: tuple[int, int] | None = None
+    windows: np.ndarray | None = None
 
     @property
     def mean(self) -> float:
@@ -65,8 +71,8 @@ class PatchScores:
 
     @property
     def std(self) -> float:
-        """Standard deviation over the crops (divided by P): how much the score hangs on the place."""
-        return float(self.scores.std())
+        """Standard deviation over the crops or windows (divided by their number): how much it hangs on the place."""
+        return float((self.scores if self.windows is None else self.windows).std())
 
 
 def score_image(
@@ -92,7 +98,8 @@ def score_image(
             does not allow.
     """
     view = (view or View()).of(model)
-    return score_inputs(model, inputs_of(image, _crop_side(model), view), place_of(model, device), view)
+    inputs = inputs_of(image, _crop_side(model), view, statistics_of(model) is not None)
+    return score_inputs(model, inputs, place_of(model, device), view)
 
 
 def score_files(
@@ -133,6 +140,7 @@ def score_files(
         raise InputError(f"workers must be at least 0, not {workers}")
     check_icc(icc)
     crop, place, view = _crop_side(model), place_of(model, device), (view or View()).of(model)
+    reduced = statistics_of(model) is not None
 
     def read(path: str | os.PathLike[str]) -> tuple[torch.Tensor, tuple[int, int]] | InputError:
         try:
@@ -140,7 +148,7 @@ def score_files(
             if look is not None:
                 look(os.fspath(path), image)
             check_least(image, least)
-            return inputs_of(image, crop, view), (image.shape[0], image.shape[1])
+            return inputs_of(image, crop, view, reduced), (image.shape[0], image.shape[1])
         except InputError as error:
             return error.at(path)
 
@@ -195,6 +203,11 @@ def score_inputs(model: nn.Module, inputs: torch.Tensor, device: torch.device, v
         with evaluating(model):
             # `View.of` has made sure that it is a ranking network.
             return PatchScores(score_map(cast(RankModel, model), inputs[0], device).ravel())
+    if view.mode in (FULL, "native") and (net := statistics_of(model)) is not None:
+        with evaluating(model):
+            image = inputs.to(device, memory_format=torch.channels_last).float().div_(255)
+            score, windows = whole_scores(cast(RankModel, model), net, image)
+            return PatchScores(score.double().cpu().numpy(), windows=windows.double().cpu().numpy().ravel())
     parts = inputs.split(CPU_PASS if device.type == "cpu" else GPU_PASS)
     with evaluating(model):
         # Channels last: convolutions are about twice as fast so on a CPU.

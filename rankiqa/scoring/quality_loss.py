@@ -8,20 +8,22 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rankiqa.errors import InputError
-from rankiqa.images.crops import WHOLE, crop_positions
+from rankiqa.images.crops import FULL, LEAST_SIDE, WHOLE, crop_positions, reduced_size
 from rankiqa.models.parts import parts_of, window_of
 from rankiqa.scoring.dense import window_scores
 from rankiqa.scoring.scorer import Scorer, allows_dense
 from rankiqa.scoring.view import PATCHES
+from rankiqa.scoring.windows import shares
 
 
 class QualityLoss(nn.Module):
     """(N, 3, H, W) RGB in [0, 1] → how far the images are from the best quality; gradients reach the images.
 
-    A ranking network sees all windows of the images (`rankiqa.scoring.dense`); where it cannot be taken apart, crops on
-    a grid; a NIMA the whole images, resized to its input. The network stays as it is: its parameters do not learn, and
-    it stays in evaluation mode. A network that is optimised against a fixed judge learns to please it: look at the
-    images, and use it beside a loss that ties them to their targets.
+    A network that ends in statistics of its stages sees the whole images, reduced where they are large, as when it
+    scores them. Another ranking network sees all windows of the images (`rankiqa.scoring.dense`); where it cannot be
+    taken apart, crops on a grid; a NIMA the whole images, resized to its input. The network stays as it is: its
+    parameters do not learn, and it stays in evaluation mode. A network that is optimised against a fixed judge learns
+    to please it: look at the images, and use it beside a loss that ties them to their targets.
 
     Args:
         scorer: what `rankiqa.load` gives.
@@ -32,7 +34,8 @@ class QualityLoss(nn.Module):
 
     Raises:
         ValueError: an unknown reduction.
-        rankiqa.errors.InputError: of the images: another shape or kind, or smaller than the network's crop.
+        rankiqa.errors.InputError: of the images: another shape or kind, or smaller than the network's crop (than 64 px
+            for one that sees them whole).
 
     >>> import rankiqa, torch
     >>> loss, images = rankiqa.load(as_loss=True, device="cpu"), torch.rand(1, 3, 256, 256, requires_grad=True)
@@ -58,13 +61,13 @@ class QualityLoss(nn.Module):
         crop = self.network.crop
         if images.ndim != 4 or images.shape[1] != 3 or not images.is_floating_point():
             raise InputError(f"images must be (N, 3, H, W) in [0, 1], not {images.dtype} {tuple(images.shape)}")
+        height, width = images.shape[2:]
+        if self.network.view == FULL:
+            return self.network(_whole(images))
         if self.network.view in WHOLE:
             return self.network(F.interpolate(images, (crop, crop), mode="bilinear", antialias=True))
-        height, width = images.shape[2:]
         if min(height, width) < crop:
-            raise InputError(
-                f"images of {width}×{height} px are smaller than the {crop}×{crop} crop", cure="give larger ones"
-            )
+            raise _too_small(images, f"the {crop}×{crop} crop")
         if self.dense:
             return window_scores(parts_of(self.network), window_of(self.network), images).mean((1, 2))
         places = crop_positions(height, width, crop, PATCHES, "grid", np.random.default_rng(0))
@@ -76,3 +79,26 @@ class QualityLoss(nn.Module):
         scores = self.scores(images)
         loss = -scores if self.low is None or self.high is None else (self.high - scores) / (self.high - self.low)
         return {"mean": loss.mean, "sum": loss.sum, "none": lambda: loss}[self.reduction]()
+
+
+def _whole(images: Tensor) -> Tensor:
+    """Images (N, 3, H, W) as `rankiqa.images.crops.whole` shows them to a network, but for the small ones."""
+    height, width = images.shape[2:]
+    if min(height, width) < LEAST_SIDE:
+        raise _too_small(images, f"{LEAST_SIDE} px")
+    size = reduced_size(height, width)
+    if size == (height, width):
+        return images
+    down, across = (_areas(few, many, images) for few, many in zip(size, (height, width), strict=True))
+    return down @ images @ across.T
+
+
+def _areas(few: int, many: int, like: Tensor) -> Tensor:
+    """(few, many): of each of a few pixels the shares of the many that it stands for."""
+    step = many / few
+    return shares(torch.arange(few, device=like.device).double() * step, step, many, many).to(like)
+
+
+def _too_small(images: Tensor, than: str) -> InputError:
+    height, width = images.shape[2:]
+    return InputError(f"images of {width}×{height} px are smaller than {than}", cure="give larger ones")

@@ -13,12 +13,12 @@ import numpy as np
 import torch
 
 from rankiqa.errors import InputError
-from rankiqa.images.crops import DENSE, WHOLE, check_least, fit
+from rankiqa.images.crops import DENSE, FULL, WHOLE, check_least, fit, reduce, reduced_size
 from rankiqa.images.icc import CONVERT
 from rankiqa.images.pixels import pixels_of
 from rankiqa.models import RankModel, load_model
 from rankiqa.models.locate import locate
-from rankiqa.models.parts import parts_of, window_of
+from rankiqa.models.parts import check_dense, statistics_of, window_of
 from rankiqa.models.reference import Reference, to_unit
 from rankiqa.scoring.dense import score_map
 from rankiqa.scoring.device import pick_device
@@ -44,9 +44,11 @@ class Score:
     percentile
         Per cent of the model's reference images that have a lower score; NaN for a model without a reference.
     spread
-        Standard deviation over the crops or windows: how much the score hangs on the place.
+        Standard deviation over the crops or windows: how much the score hangs on the place. Of an image that is seen
+        whole, by a network that ends in statistics of its stages, that of `rankiqa.scoring.windows.COARSE`, which are
+        no part of the score.
     patches
-        How many crops or windows.
+        How many crops or windows the score is the mean of; 1 for an image that is seen whole.
     note
         What was done to the image so that it could be scored; empty if nothing.
     """
@@ -104,9 +106,9 @@ class Scorer(HubModel):
 
         Args:
             image: a path, a Pillow image, an array or a tensor; see `rankiqa.images.pixels.pixels_of`.
-            view: what the network is shown of it; None: 30 random crops, or what is the model's own. An image smaller
-                than the network's crop is mirrored at its borders, unless the view says otherwise; the score tells it
-                in its note.
+            view: what the network is shown of it; None: what is the model's own, the whole image or 30 random crops.
+                An image that is too small for it is mirrored at its borders, unless the view says otherwise; the score
+                tells it in its note.
             icc: what becomes of an embedded colour profile: "convert" (to sRGB) or "ignore".
             changes: fields of the view: `score(image, mode="dense")`.
 
@@ -168,9 +170,11 @@ class Scorer(HubModel):
 
         `InputError` for a network that does not allow it.
         """
-        parts_of(self.network)
+        check_dense(self.network)
         pixels = pixels_of(image, icc)
         check_least(pixels, LEAST)
+        if statistics_of(self.network) is not None:
+            pixels = reduce(pixels)
         pixels = fit(pixels, self.network.crop, small)
         with evaluating(self.network):
             return score_map(self.network, torch.from_numpy(pixels.copy()).permute(2, 0, 1), self.device)
@@ -187,15 +191,27 @@ class Scorer(HubModel):
 
     def meaning(self, found: PatchScores, size: tuple[int, int], view: View) -> Score:
         """The `Score` of an image of this (height, width), from those of its crops; `view` has a mode."""
-        value = found.mean
-        small = min(size) < self.network.crop and not view.is_whole
-        note = f"smaller than the crop of {self.network.crop} px" if small else ""
+        value, note = found.mean, self._note(size, view)
         percentile = self.reference.percentile(value) if self.reference else math.nan
         return Score(value, to_unit(value, self.low, self.high), percentile, found.std, len(found.scores), note)
+
+    def _note(self, size: tuple[int, int], view: View) -> str:
+        """What is done to an image of this (height, width), so that it can be scored."""
+        least = view.least(self.network.crop)
+        reduces = view.mode == FULL or (view.mode == DENSE and statistics_of(self.network) is not None)
+        notes = []
+        if reduces and (seen := reduced_size(*size)) != size:
+            notes.append(f"reduced to {seen[1]}×{seen[0]} px")
+            size = seen
+        if min(size) < least:
+            notes.append(f"smaller than {least} px" if view.mode == FULL else f"smaller than the crop of {least} px")
+        return "; ".join(notes)
 
 
 def allows_dense(network: RankModel) -> bool:
     """Whether a network can score every window of an image at once; see `rankiqa.scoring.dense`."""
+    if statistics_of(network) is not None:
+        return True
     try:
         window_of(network)
     except InputError:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from torch import nn
 
 from rankiqa.errors import InputError
-from rankiqa.images.crops import DENSE, MODES, WHOLE, check_small
-from rankiqa.models.parts import parts_of
+from rankiqa.images.crops import DENSE, FULL, LEAST_SIDE, MODES, WHOLE, check_small
+from rankiqa.models.parts import check_dense
 
 PATCHES = 30  # of the paper
 
@@ -22,14 +22,17 @@ class View:
     Attributes:
         patches: how many crops, of the modes "random" and "grid" (there at most; see
             `rankiqa.images.crops.crop_positions`).
-        mode: "random" or "grid" crops; "dense", every window of the features of the whole image (see
+        mode: "whole", the whole image at its own size in one pass, reduced if its longer side has more than 1,024 px
+        (by
+            areas, to 1,024); "random" or "grid" crops; "dense", every window of the features of the whole image (see
             `rankiqa.scoring.dense`), where the network allows it; "resize", the whole image, resized to the square of
-            the crop's side whatever its shape (bilinear); "native", the whole image as it is. None: the network's own,
-            which is random for one that was trained on ranks, resize for NIMA.
+            the crop's side whatever its shape (bilinear); "native", the whole image as it is, however large. None: the
+            network's own, which is whole for one that ends in statistics of its stages
+            (`rankiqa.models.statistics`), random for others that rank, resize for NIMA.
         seed: of the random places, at least 0; the other modes do not use it.
-        small: what becomes of an image smaller than the crop: "reflect" continues it beyond its borders as in a mirror;
-            "resize" enlarges it (bicubic) until it holds one crop, which softens it and so changes what is judged;
-            "error" refuses it. The modes of a whole image take any size.
+        small: what becomes of an image smaller than the crop, in the mode "whole" than 64 px: "reflect" continues it
+            beyond its borders as in a mirror; "resize" enlarges it (bicubic) until it is as large, which softens it and
+            so changes what is judged; "error" refuses it. The modes "resize" and "native" take any size.
 
     Raises:
         InputError: fewer than one patch, or a mode or a policy that there is not.
@@ -55,10 +58,14 @@ class View:
         """
         mode = self.mode or getattr(model, "view", "random")
         if mode == DENSE:
-            parts_of(model)
+            check_dense(model)
         return replace(self, mode=mode, patches=1 if mode in (DENSE, *WHOLE) else self.patches)
 
     @property
     def is_whole(self) -> bool:
-        """Whether the image is seen once, and whatever its size; of a view that has a mode."""
+        """Whether the image is seen once; of a view that has a mode."""
         return self.mode in WHOLE
+
+    def least(self, crop: int) -> int:
+        """The side in pixels below which an image is small, by a network of this crop; of a view with a mode."""
+        return LEAST_SIDE if self.mode == FULL else 1 if self.is_whole else crop

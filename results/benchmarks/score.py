@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 HERE = Path(__file__).parent
-MODES = ("random", "grid", "dense")
+MODES = ("whole", "random", "grid", "dense")
 MEGAPIXELS = {1: (1000, 1000), 12: (3000, 4000), 100: (8333, 12000)}  # height, width
 COUNTS = (1, 6)  # photos in one call
 

@@ -198,13 +198,17 @@ def test_what_is_wrong_with_the_scores_is_said(change, message, make, tmp_path):
         ("grid", "The mean of the network's scores of 30 crops at most of 227×227 pixels (grid)."),
         ("resize", "The network's score of the whole image, resized to 227×227 pixels whatever its shape."),
         ("native", "The network's score of the whole image as it is."),
+        (
+            "whole",
+            "The network's score of the whole image in one pass, reduced where its longer side has more than 1024",
+        ),
     ],
 )
 def test_the_page_says_what_the_network_saw(mode, text, tmp_path):
     page = Page(write(tmp_path, labelled(), mode=mode, data={"kind": "labels", "labels": "l", "labels_sha256": "0"}))
     assert text in page.text
     assert ("crops of 227" in page.text) == (mode in ("random", None))
-    assert ("One input an image" in page.text) == (mode in ("resize", "native"))
+    assert ("One input an image" in page.text) == (mode in ("resize", "native", "whole"))
 
 
 def test_the_page_has_the_numbers_of_votes_and_of_close_pairs(tmp_path):

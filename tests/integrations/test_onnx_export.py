@@ -167,6 +167,26 @@ def test_the_network_is_left_as_it_was(bundled):
     assert [module for module in model.network.modules() if isinstance(module, nn.MaxPool2d)] == pools != []
 
 
+def test_a_network_of_statistics_sees_whole_images_of_any_size(tmp_path):
+    """Its images, its windows, and that its file is called what it is."""
+    torch.manual_seed(0)
+    network = build_model("mobilenetv3_small_050", crop=96, head="statistics").eval()
+    nn.init.normal_(network.backbone.output.weight)
+    model = Scorer(network, {}, "mine")
+    whole, dense = export_onnx(model, tmp_path)
+    assert (whole.path, dense.path) == (tmp_path / "whole.onnx", tmp_path / "dense.onnx")
+    for size in ((64, 64), (151, 100), (193, 320)):
+        images = [picture(*size, seed) for seed in range(2)]
+        wanted = [score_image(network, image).mean for image in images]
+        np.testing.assert_allclose(run(whole.path, images)[0], wanted, atol=1e-4)
+    assert np.std(wanted) > 1e-3
+    check_dense(dense.path, network)
+    text = onnx.load(whole.path).doc_string
+    assert "H and W at least 64" in text and "more than 1024 pixels" in text
+    with pytest.raises(InputError, match=r"sees whole images, so there is no crop.onnx; take whole \(what=whole\)"):
+        export_onnx(model, tmp_path, ["crop"])
+
+
 def test_a_nima_gives_votes(tmp_path):
     model = random_model("squeezenet1_1", nima=True)
     export_onnx(model, tmp_path, ["crop"])

@@ -112,6 +112,17 @@ def test_copies_and_pickles_are_whole(scorer, images, scores):
     assert metric.count == 1
 
 
+def test_a_network_of_statistics_sees_whole_images():
+    torch.manual_seed(0)
+    network = build_model("mobilenetv3_small_050", crop=96, head="statistics").eval()
+    torch.nn.init.normal_(network.backbone.output.weight)
+    scorer = Scorer(network, {}, "random")
+    metric, images = RankIQA(scorer), torch.rand(2, 3, 70, 100, generator=torch.Generator().manual_seed(0))
+    metric.update(images)
+    wanted = [scorer.score(image).value for image in images]
+    assert metric.compute().item() == pytest.approx(np.mean(wanted)) and wanted[0] != wanted[1]
+
+
 def test_to_moves_the_network(scorer):
     metric = RankIQA(Scorer(build_model("compact").eval(), {}, "random"))
     metric.to("meta")

@@ -102,7 +102,8 @@ def test_modes(bundled, files):
     assert bundled.modes == MODES
     scores = {mode: bundled.score(files / "colour.png", patches=4, mode=mode) for mode in MODES}
     windows = bundled.map(files / "colour.png").size
-    assert [scores[mode].patches for mode in ("random", "grid", "dense", "resize", "native")] == [4, 4, windows, 1, 1]
+    assert [score.patches for score in scores.values()] == [4, 4, windows, 1, 1, 1]
+    assert scores.pop("whole") == scores["native"]  # the image is no large one
     assert len({score.value for score in scores.values()}) == 5
     assert bundled.score(files / "colour.png", seed=1, **FEW) != bundled.score(files / "colour.png", **FEW)
 
@@ -186,7 +187,7 @@ def test_a_nima_sees_the_whole_image(files):
 @pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "swin_tiny_patch4_window7_224"])
 def test_a_network_without_maps_of_features_has_no_dense_mode(name):
     model = Scorer(build_model(name).eval(), {}, name)
-    assert model.modes == ("random", "grid", "resize", "native")
+    assert model.modes == ("random", "grid", "whole", "resize", "native")
     with pytest.raises(InputError, match=f"{name}: dense mode needs maps of features"):
         model.map(np.zeros((230, 230, 3), np.uint8))
 
