@@ -6,7 +6,7 @@ tell of the places that are worse than the rest, which a mean passes over.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -193,12 +193,15 @@ class StageStatistics(nn.Module):
         return bool((self.centre != 0).any() or (self.spread != 1).any())
 
 
-def fit_standardisation(model: RankModel, images: Iterable[Tensor]) -> None:
+def fit_standardisation(
+    model: RankModel, images: Iterable[Tensor], total: Callable[[Tensor], Tensor] = lambda sums: sums
+) -> None:
     """Set `centre` and `spread` of a network of statistics: mean and deviation of its statistics over images.
 
     Args:
         model: its backbone is a `StageStatistics`; changed in place.
         images: batches (N, 3, H, W), RGB in [0, 1], of any sizes.
+        total: of several processes with images of their own, the sum over all of a tensor that each has.
 
     Raises:
         InputError: another network, or fewer than two images.
@@ -208,18 +211,22 @@ def fit_standardisation(model: RankModel, images: Iterable[Tensor]) -> None:
         raise InputError(f"{model.name} has no head of statistics")
     training = [module for module in model.modules() if module.training]
     model.eval()
+    # How many, their sum and the sum of their squares, in double precision.
+    sums = torch.zeros(3, len(backbone.centre), dtype=torch.float64, device=backbone.centre.device)
     try:
         with torch.no_grad():
-            rows = [backbone.statistics(backbone.maps(model.preprocessing(batch))).double() for batch in images]
+            for batch in images:
+                rows = backbone.statistics(backbone.maps(model.preprocessing(batch))).double()
+                sums += torch.stack([torch.ones_like(rows), rows, rows.square()]).sum(1)
     finally:
         for module in training:
             module.training = True
-    found = torch.cat(rows) if rows else torch.zeros(0, 1)
-    if len(found) < 2:
-        raise InputError(f"the statistics of at least two images are needed, got {len(found)}")
-    spread, centre = torch.std_mean(found, dim=0, correction=0)
+    count, first, second = total(sums)
+    if count[0] < 2:
+        raise InputError(f"the statistics of at least two images are needed, got {int(count[0])}")
+    centre = first / count
     backbone.centre.copy_(centre)
-    backbone.spread.copy_(spread.clamp(min=LEAST_SPREAD))
+    backbone.spread.copy_((second / count - centre.square()).clamp(min=LEAST_SPREAD**2).sqrt())
 
 
 def _walks(net: nn.Module) -> bool:

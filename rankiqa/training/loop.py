@@ -37,7 +37,6 @@ from rankiqa.version import __version__
 
 with extra("train"):
     from accelerate import Accelerator
-    from accelerate.utils import broadcast
 
 STANDARDISED = 256  # images, at least, whose statistics are measured before the first step
 Rows = dict[str, dict[str, float]]  # distortion, or ALL → the numbers of a validation
@@ -315,18 +314,20 @@ class Trainer(ABC):
         if not isinstance(backbone, StageStatistics) or backbone.standardised:
             return
 
+        def total(local: torch.Tensor) -> torch.Tensor:
+            return accelerator.reduce(local, "sum")
+
         def images() -> Iterator[torch.Tensor]:
             seen = 0
             for batch in load_batches(self.batches(), 0, STANDARDISED, self.config.loader_workers):
-                for images in (value for value in batch.values() if value.ndim == 4):
-                    yield images.to(accelerator.device).float().div_(255)
-                    seen += len(images)
+                pictures = [value.to(accelerator.device) for value in batch.values() if value.ndim == 4]
+                for some in pictures:
+                    yield some.float().div_(255)
+                seen += int(total(torch.tensor(sum(map(len, pictures)), device=accelerator.device)))
                 if seen >= STANDARDISED:
                     return
 
-        fit_standardisation(self.model, images())
-        for buffer in (backbone.centre, backbone.spread):  # every process has the first one's
-            buffer.copy_(broadcast(buffer))
+        fit_standardisation(self.model, images(), total)
 
     def _measure_reference(self) -> None:
         """For a run without a validation, or one that was resumed at its end."""

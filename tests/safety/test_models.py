@@ -190,6 +190,9 @@ def test_weights_of_another_kind_of_number_are_refused(tmp_path):
         with pytest.raises(InputError, match="of another shape or kind"):
             build_model("shallow", str(tmp_path / "w.safetensors"), crop=32)
     save_file({name: value.half() for name, value in tensors.items()}, tmp_path / "w.safetensors")
+    with pytest.raises(InputError, match="half precision"):
+        build_model("shallow", str(tmp_path / "w.safetensors"), crop=32)
+    save_file({name: value.double() for name, value in tensors.items()}, tmp_path / "w.safetensors")
     build_model("shallow", str(tmp_path / "w.safetensors"), crop=32)
 
 
