@@ -64,6 +64,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--per-folder", type=positive, metavar="N", help="take N photos of each folder")
     add("--limit", type=positive, metavar="N", help="take N photos in all")
     add("--min-side", type=positive, metavar="N", default=224, help="leave out photos with a shorter side")
+    add(
+        "--judge",
+        metavar="NAMES",
+        default="none",
+        help="also write how good each image is beside its pristine one, a column of the manifest a metric: mdsi, "
+        "haarpsi, vsi, several with commas, or mean (all three); of a set that is there already, too",
+    )
     add("--convert", action="store_true", help="convert grey, transparent, CMYK and 16-bit images to RGB")
     add("--icc", choices=ICC, default="convert", help=ICC_HELP)
     add("--strict", action="store_true", help="stop at the first image that cannot be used")
@@ -104,6 +111,7 @@ def _plan(options: argparse.Namespace) -> Strengths:
 
 def _make(options: argparse.Namespace) -> int:
     from rankiqa.extras import need
+    from rankiqa.judge import Judge
     from rankiqa.ranks.contact_sheet import SHEET, write_sheet
     from rankiqa.ranks.making import make_ranked_set
     from rankiqa.ranks.manifest import MANIFEST
@@ -111,6 +119,9 @@ def _make(options: argparse.Namespace) -> int:
     from rankiqa.ranks.ranked_set import RankedSet
 
     need("train", "matplotlib", *(["joblib"] if options.scheduler is None else []))  # the one for the sheet, at the end
+    judge = Judge.parse(options.judge)
+    if judge is not None:
+        judge.need()
     strengths = _plan(options)
     photos = PristinePhotos.find(options.pristine, options.per_folder, options.limit, options.seed, options.icc)
     summary = make_ranked_set(
@@ -124,12 +135,14 @@ def _make(options: argparse.Namespace) -> int:
         strict=options.strict,
         workers=options.workers,
         scheduler=options.scheduler,
+        judge=judge,
     )
     sheet = os.path.join(options.out, SHEET)
+    judged = f", {summary.judged} judged" if judge is not None else ""
     if summary.made or not os.path.exists(sheet):
         write_sheet(RankedSet.read(options.out))
     print(
-        f"{summary.made} images made, {summary.kept} kept, {len(summary.skipped)} photos left out\n"
+        f"{summary.made} images made, {summary.kept} kept{judged}, {len(summary.skipped)} photos left out\n"
         f"manifest: {os.path.join(options.out, MANIFEST)}\n"
         f"sheet: {sheet}"
     )

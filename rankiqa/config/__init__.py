@@ -11,7 +11,14 @@ from rankiqa.config.nima import (
     SiameseNimaConfig,
     VotesConfig,
 )
-from rankiqa.config.ranking import HingeConfig, RankBatchConfig, RankConfig, RankDataConfig, RankModelConfig
+from rankiqa.config.ranking import (
+    JudgeConfig,
+    RankBatchConfig,
+    RankConfig,
+    RankDataConfig,
+    RankLossConfig,
+    RankModelConfig,
+)
 from rankiqa.config.scores import ScoredBatchConfig, ScoredDataConfig, ScoresConfig
 
 # The settings of the stages that learn from human scores.
@@ -21,7 +28,7 @@ __all__ = [
     "BranchConfig",
     "EmdConfig",
     "FinetuneConfig",
-    "HingeConfig",
+    "JudgeConfig",
     "NimaConfig",
     "NimaModelConfig",
     "OptimConfig",
@@ -30,6 +37,7 @@ __all__ = [
     "RankBatchConfig",
     "RankConfig",
     "RankDataConfig",
+    "RankLossConfig",
     "RankModelConfig",
     "RegressionConfig",
     "RunConfig",

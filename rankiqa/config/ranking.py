@@ -7,10 +7,12 @@ from typing import Any
 
 from rankiqa.config.common import ICC, RunConfig, at_least, one_of
 from rankiqa.errors import InputError
+from rankiqa.judge import Judge
 
 SOURCES = ("ranks", "online")
 STRENGTHS = ("levels", "continuous")
 HEADS = ("linear", "statistics")
+LOSSES = ("hinge", "logistic")
 SAMPLERS = ("efficient", "random_pairs", "hard_negatives")
 
 
@@ -133,15 +135,47 @@ class RankBatchConfig:
 
 
 @dataclass
-class HingeConfig:
-    """The pairwise hinge.
+class JudgeConfig:
+    """A judge: full-reference metrics that order the images of a batch beside their levels, whatever their types.
 
     Args:
-        margin: how far apart two scores should be.
+        kind: none (pairs inside a type alone: RankIQA as published), mdsi, haarpsi, vsi, several with commas, or mean
+            (all three): each gives an image its rank among a sample of the images to train on, and the mean is its
+            quality. On disk the set must have been judged (data_gen/make_ranks.py --judge).
+        gap: how far apart two qualities, from 0 to 1, must be to order a pair; inside a type the levels order it.
+        sample: how many images the ranks are measured on, before the first step.
+    """
+
+    kind: str = "none"
+    gap: float = 0.03
+    sample: int = 300
+
+    def open(self) -> Judge | None:
+        """The judge; `InputError`, naming the key, for a value that none can have."""
+        try:
+            judge = Judge.parse(self.kind)
+        except InputError as error:
+            raise error.but(reason=f"judge.kind: {error.reason}") from None
+        if not 0 <= self.gap < 1:
+            raise InputError(f"judge.gap must be in [0, 1), got {self.gap}")
+        at_least("judge.sample", self.sample, 2)
+        return judge
+
+
+@dataclass
+class RankLossConfig:
+    """The loss of the ordered pairs.
+
+    Args:
+        kind: hinge (the paper's: nothing beyond the margin) or logistic (RankNet's: the cross-entropy of a preference).
+        margin: hinge: how far apart two scores should be.
+        steepness: logistic: how sure of a pair's order the network is where its scores are 1 apart.
         reduction: pairs (mean over the ordered pairs) or images (the original: their sum over the number of images).
     """
 
+    kind: str = "hinge"
     margin: float = 1.0
+    steepness: float = 2.0
     reduction: str = "pairs"
 
 
@@ -153,14 +187,16 @@ class RankConfig(RunConfig):
         data: the images.
         model: the network.
         batch: the sampler.
-        loss: the hinge.
+        judge: what orders images of different types.
+        loss: of the ordered pairs.
         val_patches: crops of each image in a validation.
     """
 
     data: RankDataConfig = field(default_factory=RankDataConfig)
     model: RankModelConfig = field(default_factory=RankModelConfig)
     batch: RankBatchConfig = field(default_factory=RankBatchConfig)
-    loss: HingeConfig = field(default_factory=HingeConfig)
+    judge: JudgeConfig = field(default_factory=JudgeConfig)
+    loss: RankLossConfig = field(default_factory=RankLossConfig)
     val_patches: int = 3
 
     @property
@@ -179,16 +215,20 @@ class RankConfig(RunConfig):
         one_of("data.strengths", self.data.strengths, STRENGTHS)
         one_of("data.icc", self.data.icc, ICC)
         one_of("batch.sampler", self.batch.sampler, SAMPLERS)
+        one_of("loss.kind", self.loss.kind, LOSSES)
         one_of("loss.reduction", self.loss.reduction, ("pairs", "images"))
         self.model.check()
         super().check()
         at_least("val_patches", self.val_patches, 1)
-        if self.batch.sampler == "hard_negatives" and self.loss.reduction != "pairs":
-            raise InputError("loss.reduction must be pairs with batch.sampler hard_negatives")
+        if self.batch.sampler == "hard_negatives" and (self.loss.kind, self.loss.reduction) != ("hinge", "pairs"):
+            raise InputError("batch.sampler hard_negatives needs loss.kind hinge and loss.reduction pairs")
+        self.judge.open()
         at_least("data.holdout", self.data.holdout, 0)
         at_least("batch.images", self.batch.images, 1)
         at_least("batch.pairs", self.batch.pairs, 1)
         at_least("loss.margin", self.loss.margin, 0)
+        if not self.loss.steepness > 0:
+            raise InputError(f"loss.steepness must be above 0, got {self.loss.steepness}")
         if self.data.strengths != "levels" and self.data.source != "online":
             raise InputError(
                 "data.strengths continuous needs photos that are distorted while training",

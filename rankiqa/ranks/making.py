@@ -27,6 +27,8 @@ from rankiqa.files import TEMPORARY, write_atomically
 from rankiqa.images.photos import PRISTINE
 from rankiqa.images.reading import read_image
 from rankiqa.images.writing import KINDS, write_image
+from rankiqa.judge import Judge
+from rankiqa.ranks.judging import describe_judge, judge_rows
 from rankiqa.ranks.manifest import JOURNAL, MANIFEST, MANIFEST_COLUMNS, RECIPE, format_rows, parse_rows, read_manifest
 from rankiqa.ranks.pristine_photos import PristinePhotos
 from rankiqa.ranks.ranked_set import image_seed
@@ -49,11 +51,13 @@ class Summary:
         made: Number of images made.
         kept: Number of images that were there already.
         skipped: Of each photo left out, what is wrong with it.
+        judged: Number of images that the judge was asked about now.
     """
 
     made: int
     kept: int
     skipped: tuple[InputError, ...]
+    judged: int = 0
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,7 @@ def make_ranked_set(
     strict: bool = False,
     workers: int = 1,
     scheduler: str | None = None,
+    judge: Judge | None = None,
 ) -> Summary:
     """Make the set in `out`, or what is missing of it. The same arguments give the same bytes.
 
@@ -106,17 +111,22 @@ def make_ranked_set(
         workers: processes of this machine.
         scheduler: address of a dask scheduler, whose workers do it in place of `workers`; they must find photos and
             `out` at the same paths.
+        judge: also says of every image of the set how good it is beside its pristine one, a column of the manifest a
+            metric; of a set that is there already, of what was not judged yet.
 
     Raises:
         InputError: `out` holds a set made otherwise (nothing is touched), no photo can be used, two photos would have
-            the same name, a file cannot be written or the workers are lost (what was made is kept).
-        MissingExtra: there is a `scheduler`, and dask is not installed.
+            the same name, a file cannot be written or the workers are lost (what was made is kept), or the judge misses
+            an image.
+        MissingExtra: there is a `scheduler`, and dask is not installed; or there is a judge, and piq is not.
     """
     from tqdm import tqdm
 
     from rankiqa import parallel
 
     out = Path(out)
+    if judge is not None:
+        judge.need()
     if kind not in KINDS:
         raise InputError(f"unknown format {kind!r}; known: {', '.join(KINDS)}")
     _check_places(photos.folder, out)
@@ -132,7 +142,7 @@ def make_ranked_set(
     rows = _finished_rows(out)
     missing = {reference: _missing(reference, jobs, rows, out) for reference in photos.references}
     missing = {reference: wanted for reference, wanted in missing.items() if wanted}
-    kept, made = len(photos.references) * len(jobs) - sum(map(len, missing.values())), 0
+    kept, made, judged = len(photos.references) * len(jobs) - sum(map(len, missing.values())), 0, 0
     skipped: list[InputError] = []
 
     def refuse(error: InputError) -> None:
@@ -155,6 +165,12 @@ def make_ranked_set(
                     rows.update({_key(row): row for row in new})
                     made += len(new)
                 bar.update(len(missing[reference]))
+        if judge is not None and rows:
+            for new in judge_rows(out, rows.copy(), judge, workers, scheduler):
+                _append(out / JOURNAL, new)
+                rows.update({_key(row): row for row in new})
+                judged += len(new)
+            describe_judge(out / DESCRIPTION, judge)
     except InputError as error:
         if not rows:
             raise
@@ -166,7 +182,7 @@ def make_ranked_set(
     if not rows:
         raise InputError(f"none of its {len(photos.references)} images can be used", path=photos.folder)
     _finish(out, rows, jobs)
-    return Summary(made, kept, tuple(skipped))
+    return Summary(made, kept, tuple(skipped), judged)
 
 
 def _check_places(folder: Path, out: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -15,11 +16,14 @@ import pandas as pd
 
 from rankiqa.errors import InputError
 from rankiqa.images.photos import PRISTINE
+from rankiqa.judge import PERFECT
 
 MANIFEST = "manifest.csv"
 JOURNAL = "manifest.csv.part"  # rows of an unfinished set, as they come
 MANIFEST_COLUMNS = ("path", "reference", "distortion", "level", "strength", "seed", "sha256")
 RECIPE = "recipe"  # one column more, where an image has one
+JUDGED = "judge_"  # and a metric's name: one column more each, where judges were asked
+_JUDGED = re.compile(JUDGED + "[a-z0-9_]{1,40}")
 _ANEW = "make the set anew with make_ranks"
 
 
@@ -29,7 +33,8 @@ def read_manifest(folder: Path) -> pd.DataFrame:
     Returns:
         A row an image: path (relative to `folder`), reference, distortion ("pristine" at level 0, and only there),
         level (int, from 0), strength (float; NaN for pristine), seed (Int64; <NA> for pristine), sha256 of the file,
-        recipe (the steps of a chain, or the version of the encoder; "" for other types).
+        recipe (the steps of a chain, or the version of the encoder; "" for other types). Then a column a metric of
+        `rankiqa.judge` that was asked, such as judge_mdsi: float, higher is better, at most 1.0; NaN where it was not.
 
     Raises:
         InputError: there is no manifest, or it has other columns, a value out of range, a path that leads out of the
@@ -54,18 +59,28 @@ def read_manifest(folder: Path) -> pd.DataFrame:
 def format_rows(rows: Iterable[Mapping[str, Any]], header: bool = True) -> str:
     """CSV of manifest rows; strengths are written so that they read back as the same number.
 
-    The recipes have a column if a row has one: a set without any is the same file as it was before there were recipes.
+    The recipes have a column if a row has one, and so has each judge: a set without any is the same file as it was
+    before there were recipes. Without a header, as in a journal, whose rows come from several commands, a row that was
+    judged has a recipe, be it empty, and then says of each judge's value which it is: judge_mdsi=0.71.
     """
     rows = list(rows)
-    columns = (*MANIFEST_COLUMNS, RECIPE) if any(row.get(RECIPE) for row in rows) else MANIFEST_COLUMNS
+    judges = sorted({name for row in rows for name in row if _JUDGED.fullmatch(name) and is_number(row[name])})
+    recipes = [RECIPE] if any(row.get(RECIPE) for row in rows) or (judges and not header) else []
     buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, columns, extrasaction="ignore", restval="", lineterminator="\n")
+    writer = csv.writer(buffer, lineterminator="\n")
     if header:
-        writer.writeheader()
+        writer.writerow([*MANIFEST_COLUMNS, *recipes, *judges])
     for row in rows:
         strength = "" if row["strength"] is None else repr(float(row["strength"]))
-        writer.writerow({**row, "strength": strength})
+        cells = [{**row, "strength": strength}.get(name, "") for name in (*MANIFEST_COLUMNS, *recipes)]
+        values = {name: repr(float(row[name])) if is_number(row.get(name)) else "" for name in judges}
+        writer.writerow(cells + (list(values.values()) if header else [f"{k}={v}" for k, v in values.items() if v]))
     return buffer.getvalue()
+
+
+def is_number(value: Any) -> bool:
+    """Whether a judge's value is there: neither None nor NaN."""
+    return value is not None and not math.isnan(value)
 
 
 def parse_rows(text: str, header: bool = True) -> pd.DataFrame:
@@ -76,27 +91,52 @@ def parse_rows(text: str, header: bool = True) -> pd.DataFrame:
             line, and without a path, which the caller knows.
     """
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    rows, lines = [], []
-    known: tuple[tuple[str, ...], ...] = (MANIFEST_COLUMNS, (*MANIFEST_COLUMNS, RECIPE))
+    rows, judged, lines = [], [], []
+    columns: list[str] | None = None
     try:
         if header:
-            names = tuple(next(reader, []))
-            if names not in known:
-                raise InputError(f"has the columns {', '.join(names)} in place of {', '.join(MANIFEST_COLUMNS)}")
-            known = (names,)
-        lengths = [len(columns) for columns in known]  # a journal, without a header, may have both
+            columns = next(reader, [])
+            _check_columns(columns)
         for row in filter(None, reader):
-            if len(row) not in lengths:
-                raise InputError(f"{len(row)} cells in place of {lengths[0]}", line=reader.line_num)
-            rows.append(row if len(row) > len(MANIFEST_COLUMNS) else [*row, ""])
+            named = _named(row, columns)
+            if named is None:
+                raise InputError(
+                    f"{len(row)} cells in place of {len(columns or MANIFEST_COLUMNS)}", line=reader.line_num
+                )
+            rows.append([named.pop(name, "") for name in (*MANIFEST_COLUMNS, RECIPE)])
+            judged.append(named)
             lines.append(reader.line_num)
     except csv.Error as error:
         raise InputError(f"is not CSV ({error})", line=reader.line_num) from error
     table = pd.DataFrame(rows, columns=[*MANIFEST_COLUMNS, RECIPE], dtype=str)
+    for name in dict.fromkeys([*filter(_JUDGED.fullmatch, columns or []), *(name for row in judged for name in row)]):
+        table[name] = np.array(_converted(_judgement, [row.get(name, "") for row in judged], lines), dtype=float)
     table["level"] = np.array(_converted(_level, table["level"], lines), dtype=np.int64)
     table["strength"] = np.array(_converted(_strength, table["strength"], lines), dtype=float)
     table["seed"] = pd.array(_converted(_seed, table["seed"], lines), dtype="Int64")
     return table
+
+
+def _check_columns(names: list[str]) -> None:
+    """Raise `InputError` unless the header has the columns, a recipe or not, and then judges, none twice."""
+    more = names[len(MANIFEST_COLUMNS) :]
+    judges = more[1:] if more[:1] == [RECIPE] else more
+    known = tuple(names[: len(MANIFEST_COLUMNS)]) == MANIFEST_COLUMNS
+    if not known or len(set(judges)) < len(judges) or not all(map(_JUDGED.fullmatch, judges)):
+        raise InputError(f"has the columns {', '.join(names)} in place of {', '.join(MANIFEST_COLUMNS)}")
+
+
+def _named(row: list[str], columns: list[str] | None) -> dict[str, str] | None:
+    """The cells by name, as the header or, without one, a journal says; None for other cells than there must be."""
+    if columns is not None:
+        return dict(zip(columns, row, strict=True)) if len(row) == len(columns) else None
+    base, more = row[: len(MANIFEST_COLUMNS) + 1], row[len(MANIFEST_COLUMNS) + 1 :]
+    if len(base) < len(MANIFEST_COLUMNS):
+        return None
+    judged = [cell.partition("=") for cell in more]
+    if not all(_JUDGED.fullmatch(name) for name, _, _ in judged):
+        return None
+    return dict(zip((*MANIFEST_COLUMNS, RECIPE), base, strict=False)) | {name: value for name, _, value in judged}
 
 
 def _converted(convert: Callable[[str], Any], cells: Iterable[str], lines: Iterable[int]) -> list[Any]:
@@ -125,6 +165,16 @@ def _strength(text: str) -> float:
         return float(text or "nan")
     except ValueError:
         raise InputError(f"the strength {text[:40]!r} is no number") from None
+
+
+def _judgement(text: str) -> float:
+    try:
+        value = float(text or "nan")
+    except ValueError:
+        value = math.inf
+    if value > PERFECT or value == -math.inf:
+        raise InputError(f"the judge's value {text[:40]!r} is no number of at most {PERFECT}")
+    return value
 
 
 def _seed(text: str) -> Any:

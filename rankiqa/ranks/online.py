@@ -25,6 +25,7 @@ from rankiqa.images.icc import CONVERT
 from rankiqa.images.listing import list_images
 from rankiqa.images.photos import Photo, read_all_photos
 from rankiqa.images.reading import read_image
+from rankiqa.judge import Judge
 from rankiqa.ranks.ranked_set import image_seed
 from rankiqa.seeding import generator
 
@@ -154,14 +155,42 @@ class OnlineSet:
         The distortion draws from the `image_seed` of `seed`, so that a seed a step gives new noise at each step, and
         a stronger level of a nested type goes on where the weaker one of the same step stops.
         """
+        return self._crop_pair(reference, distortion, level, size, rng, seed)[0]
+
+    def check_judge(self, judge: Judge) -> None:
+        """`MissingExtra` where what the metrics are computed with is not installed."""
+        judge.need()
+
+    def judged_crop(
+        self,
+        judge: Judge,
+        reference: str,
+        distortion: str,
+        level: float,
+        size: int,
+        rng: np.random.Generator,
+        seed: int = 0,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The `crop`, and the (M,) values of `judge`, which sees the same part of the photo beside it."""
+        made, pristine = self._crop_pair(reference, distortion, level, size, rng, seed)
+        try:
+            return made, judge.look(made, pristine)
+        except InputError as error:
+            raise error.at(self.folder / reference) from None
+
+    def _crop_pair(
+        self, reference: str, distortion: str, level: float, size: int, rng: np.random.Generator, seed: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The crop, and the photo's part at its place."""
         photo = self._photo(reference)
         try:
             top, left = random_place(photo, size, rng)
+            pristine = crop_at(photo, top, left, size)
             if level == 0:
-                return crop_at(photo, top, left, size)
+                return pristine, pristine
             draws = np.random.default_rng(image_seed(seed, reference, distortion, level))
             strength = self._strength(distortion, level)
-            return distort_crop(DISTORTIONS[distortion], photo, strength, draws, top, left, size)
+            return distort_crop(DISTORTIONS[distortion], photo, strength, draws, top, left, size), pristine
         except InputError as error:  # the photo is too small, or a codec cannot hold it
             raise error.at(self.folder / reference) from None
 

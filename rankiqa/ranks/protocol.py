@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from rankiqa.images.photos import Photo
+from rankiqa.judge import Judge
 
 
 class Ranks(Protocol):
@@ -54,3 +55,18 @@ class Ranks(Protocol):
 
         `level` is what `draw_level` gave.
         """
+
+    def check_judge(self, judge: Judge) -> None:
+        """Raise `InputError`, or `MissingExtra`, for a judge that `judged_crop` cannot ask."""
+
+    def judged_crop(
+        self,
+        judge: Judge,
+        reference: str,
+        distortion: str,
+        level: float,
+        size: int,
+        rng: np.random.Generator,
+        seed: int = 0,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The `crop`, and the (M,) values of `judge`, higher is better: of the crop, or of the whole image on disk."""

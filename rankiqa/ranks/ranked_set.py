@@ -4,7 +4,7 @@ A set is a folder::
 
     set.json                      how it was made
     manifest.csv                  a row an image: path, reference, distortion, level, strength, seed, sha256, and
-                                  recipe where an image has one
+                                  recipe where an image has one, and what judges say of it where they were asked
     pristine/NAME                 level 0, shared by all types
     DISTORTION/LEVEL/NAME
 
@@ -29,7 +29,8 @@ from rankiqa.errors import InputError
 from rankiqa.images.crops import random_crop
 from rankiqa.images.photos import PRISTINE, Photo, read_all_photos
 from rankiqa.images.reading import read_image
-from rankiqa.ranks.manifest import MANIFEST, is_inside, read_manifest
+from rankiqa.judge import Judge
+from rankiqa.ranks.manifest import JUDGED, MANIFEST, is_inside, read_manifest
 from rankiqa.seeding import derive_seed
 
 
@@ -42,7 +43,9 @@ class RankedSet:
         table: A row an image, in the manifest's order: path (relative to `folder`), reference, distortion, level
             (int), strength (float; NaN for pristine), seed (Int64; <NA> for pristine), sha256 of the file, recipe (the
             steps of a chain, or the version of the encoder; "" for other types). The pristine
-            images have distortion "pristine" and level 0.
+            images have distortion "pristine" and level 0. A set that was judged has a column a metric of
+            `rankiqa.judge`, such as judge_mdsi: float, higher is better, 1.0 for the pristine images, NaN where an
+            image was not judged.
     """
 
     folder: Path
@@ -123,6 +126,41 @@ class RankedSet:
             return random_crop(read_image(path), size, rng)
         except InputError as error:
             raise error.at(path) from None
+
+    def check_judge(self, judge: Judge) -> None:
+        """Raise `InputError` for an image of the set that a metric of `judge` has not judged."""
+        cure = f"judge it: run the same make_ranks again with the judge {','.join(judge.metrics)}"
+        for name in judge.metrics:
+            if JUDGED + name not in self.table:
+                raise InputError(f"has no column {JUDGED}{name}", path=self.folder / MANIFEST, cure=cure)
+            if (lacking := self.table[JUDGED + name].isna()).any():
+                path = self.table.loc[lacking, "path"].iloc[0]
+                raise InputError(f"has no {JUDGED}{name} of {path}", path=self.folder / MANIFEST, cure=cure)
+
+    def judged_crop(
+        self,
+        judge: Judge,
+        reference: str,
+        distortion: str,
+        level: float,
+        size: int,
+        rng: np.random.Generator,
+        seed: int = 0,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The `crop`, and the (M,) values of `judge` of the whole image, which the manifest holds."""
+        values = self._judged(judge.metrics)[self._find(reference, distortion, int(level))[0]]
+        return self.crop(reference, distortion, level, size, rng, seed), values
+
+    def _judged(self, metrics: tuple[str, ...]) -> dict[str, np.ndarray]:
+        """From the path of each image to its (M,) values."""
+        if metrics not in self._judgements:
+            columns = self.table[[JUDGED + name for name in metrics]].to_numpy(dtype=float)
+            self._judgements[metrics] = dict(zip(self.table["path"], columns, strict=True))
+        return self._judgements[metrics]
+
+    @cached_property
+    def _judgements(self) -> dict[tuple[str, ...], dict[str, np.ndarray]]:
+        return {}
 
     def pristine_sha256(self, reference: str) -> str:
         """SHA-256, in hex, of the pristine image file of `reference`."""

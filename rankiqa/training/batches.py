@@ -14,6 +14,8 @@ from torch.utils.data import DataLoader, Dataset
 from rankiqa.errors import InputError
 
 Batch = dict[str, torch.Tensor]
+# What a judge says of the images of this process, (n,); the loop gathers it to "quality", of all N images.
+OWN_QUALITY = "own_quality"
 
 
 class Batches(Protocol):
@@ -22,7 +24,7 @@ class Batches(Protocol):
     def __getitem__(self, step: int) -> Batch:
         """The batch of a step: "images" (n, 3, crop, crop) uint8 of this process, the rest of all N images of the step.
 
-        The first entry after "images" has N rows.
+        The first entry after "images" has N rows. `OWN_QUALITY` is of this process's images too.
         """
 
 

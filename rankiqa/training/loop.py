@@ -27,7 +27,7 @@ from rankiqa.models.reference import Reference
 from rankiqa.models.statistics import StageStatistics, fit_standardisation
 from rankiqa.seeding import derive_seed
 from rankiqa.training.average import WeightAverage
-from rankiqa.training.batches import Batch, Batches, load_batches
+from rankiqa.training.batches import OWN_QUALITY, Batch, Batches, load_batches
 from rankiqa.training.checkpoints import checkpoints, drop_old, load_checkpoint, read_state, save_checkpoint
 from rankiqa.training.curves import write_curves
 from rankiqa.training.log import RunLog
@@ -112,6 +112,7 @@ class Trainer(ABC):
             load_checkpoint(self.checkpoint, model, self.optimizer, self.average)
             for name, tensor in self.more_tensors().items():
                 tensor.data.copy_(torch.tensor(state["more"][name]))
+            self.restore(state)
             self.step = state["step"]
             scaler_state = state.get("scaler")
         self.network, self.optimizer = accelerator.prepare(self.learner(), self.optimizer)
@@ -135,6 +136,13 @@ class Trainer(ABC):
     def more_tensors(self) -> dict[str, torch.Tensor]:
         """What learns beside the network, by name: a few numbers, which a checkpoint keeps too."""
         return {}
+
+    def measured(self) -> dict[str, Any]:
+        """What was measured before the first step and stays as it is, as JSON by name: a checkpoint keeps it."""
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:  # noqa: B027 - most stages measure nothing
+        """Take back what `measured` gave, from the state of a checkpoint."""
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """What the loss is computed from, a row an image; the (n,) scores."""
@@ -195,6 +203,8 @@ class Trainer(ABC):
         # Dropout draws from the global generator; seeded by the step, it needs no state to resume.
         torch.manual_seed(derive_seed(config.seed, "dropout", self.step, accelerator.process_index))
         batch = {key: value.to(accelerator.device, non_blocking=True) for key, value in batch.items()}
+        if OWN_QUALITY in batch:
+            batch["quality"] = all_scores(batch.pop(OWN_QUALITY), len(batch["group"]), accelerator)
         scores = self.batch_scores(batch)
         loss = self.loss(scores, batch)
         # Distributed training averages the gradients of the processes; their sum is what is wanted.
@@ -226,7 +236,7 @@ class Trainer(ABC):
         if self.accelerator.is_main_process:
             folder = Path(self.config.out) / "checkpoints"
             scaler = self.accelerator.scaler
-            extra = self.fingerprint | {"scaler": scaler.state_dict() if scaler is not None else None}
+            extra = self.fingerprint | self.measured() | {"scaler": scaler.state_dict() if scaler is not None else None}
             extra["more"] = {name: value.tolist() for name, value in self.more_tensors().items()}
             # The prepared optimizer wraps the real one.
             optimizer = getattr(self.optimizer, "optimizer", self.optimizer)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from rankiqa.judge import ScaledJudge
 from rankiqa.ranks.protocol import Ranks
 from rankiqa.seeding import derive_seed, generator
-from rankiqa.training.batches import Batch, own_places
+from rankiqa.training.batches import OWN_QUALITY, Batch, own_places
 from rankiqa.training.samplers import Item, Sampler
 
 
@@ -27,6 +28,8 @@ class RankedBatches:
         rank: of this process.
         processes: how many there are; each reads every `processes`-th image.
         aligned: one place for all levels of a photo and a type.
+        judge: says of each image of this process how good it is, "own_quality" (n,) in [0, 1], higher is better; None:
+            there is no such entry.
     """
 
     def __init__(
@@ -38,23 +41,32 @@ class RankedBatches:
         rank: int = 0,
         processes: int = 1,
         aligned: bool = False,
+        judge: ScaledJudge | None = None,
     ) -> None:
         self.ranks, self.sampler, self.crop, self.seed, self.aligned = ranks, sampler, crop, seed, aligned
-        self.rank, self.processes = rank, processes
+        self.rank, self.processes, self.judge = rank, processes, judge
 
     def __getitem__(self, step: int) -> Batch:
         items = self.sampler.batch(step)
         seed = derive_seed(self.seed, "distort", step)
         levels = [self.ranks.draw_level(item.reference, item.distortion, item.level, seed) for item in items]
         mine = own_places(len(items), self.rank, self.processes)
-        images = np.stack([self._crop(step, place, items[place], levels[place], seed) for place in mine])
-        return {
+        crops = [self._crop(step, place, items[place], levels[place], seed) for place in mine]
+        images = np.stack([image for image, _ in crops])
+        batch = {
             "images": torch.from_numpy(images.transpose(0, 3, 1, 2)),
             "group": torch.tensor([item.group for item in items]),
             "level": torch.tensor(levels),
         }
+        if self.judge is not None:
+            batch[OWN_QUALITY] = torch.tensor([quality for _, quality in crops], dtype=torch.float32)
+        return batch
 
-    def _crop(self, step: int, place: int, item: Item, level: float, seed: int) -> np.ndarray:
+    def _crop(self, step: int, place: int, item: Item, level: float, seed: int) -> tuple[np.ndarray, float]:
+        """A crop, and its quality: NaN without a judge."""
         what: tuple[str | int, ...] = (item.reference, item.distortion) if self.aligned else (place,)
-        rng = generator(self.seed, "crop", step, *what)
-        return self.ranks.crop(item.reference, item.distortion, level, self.crop, rng, seed)
+        wanted = item.reference, item.distortion, level, self.crop, generator(self.seed, "crop", step, *what), seed
+        if self.judge is None:
+            return self.ranks.crop(*wanted), float("nan")
+        image, values = self.ranks.judged_crop(self.judge.judge, *wanted)
+        return image, float(self.judge.scale.quality(values))

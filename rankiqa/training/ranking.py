@@ -11,7 +11,8 @@ from rankiqa.config import RankConfig
 from rankiqa.distortions.sets import stand_ins
 from rankiqa.errors import InputError
 from rankiqa.extras import extra
-from rankiqa.losses import hardest_pairs_hinge, pair_statistics, pairwise_hinge
+from rankiqa.judge import Judge, JudgeScale, ScaledJudge
+from rankiqa.losses import hardest_pairs_hinge, pair_statistics, pairwise_hinge, pairwise_logistic
 from rankiqa.models import RankModel, build_model
 from rankiqa.models.freezing import freeze_until, freeze_unused, keep_batch_norm
 from rankiqa.models.reference import MOST, Reference
@@ -21,6 +22,7 @@ from rankiqa.ranks.ranked_set import RankedSet
 from rankiqa.scoring.view import View
 from rankiqa.seeding import derive_seed, generator
 from rankiqa.training.batches import Batch
+from rankiqa.training.judging import measure_scale
 from rankiqa.training.loop import Rows, Trainer
 from rankiqa.training.rank_validation import NUMBERS, score_ranks, summarize, validation_items
 from rankiqa.training.ranked_batches import RankedBatches
@@ -28,6 +30,7 @@ from rankiqa.training.samplers import make_sampler
 
 with extra("train"):
     from accelerate import Accelerator
+    from accelerate.utils import broadcast_object_list
 
 
 def open_ranks(config: RankConfig) -> Ranks:
@@ -93,14 +96,19 @@ class RankTrainer(Trainer):
     """
 
     stage = "rank"
-    train_columns = ("ordered", "active", "pairs")
+    train_columns: tuple[str, ...] = ("ordered", "active", "pairs")
     val_columns = NUMBERS
     free_keys = ("data.ranks", "data.pristine", "data.val")
     config: RankConfig
+    judge: ScaledJudge | None = None  # of the images to train on
 
     def __init__(self, config: RankConfig) -> None:
         config.check()
         self.train_set, self.val_set = split_ranks(config)
+        judge = config.judge.open()
+        if judge is not None:
+            self.train_columns = (*self.train_columns, "judged")
+            self.train_set.check_judge(judge)
         self.validates = self.val_set is not None
         self.sampler = make_sampler(config.batch, self.train_set, config.seed)
         accelerator = Accelerator(mixed_precision=config.precision)
@@ -117,6 +125,8 @@ class RankTrainer(Trainer):
         if m.head == "statistics":
             freeze_unused(model)
         self._check_sizes(model)
+        if judge is not None and not config.resume:  # a checkpoint has the scale
+            self.judge = self._measure(judge, model.crop, config, accelerator)
         super().__init__(config, accelerator, model, self.prepare(model, accelerator))
 
     def prepare(self, model: RankModel, accelerator: Accelerator) -> dict[str, str]:
@@ -135,23 +145,50 @@ class RankTrainer(Trainer):
                         options=("model.crop",),
                     )
 
+    def _measure(self, judge: Judge, crop: int, config: RankConfig, accelerator: Accelerator) -> ScaledJudge:
+        """The judge with its scale, measured on the main process."""
+        found: list[Any] = [None]
+        if accelerator.is_main_process:
+            found = [measure_scale(self.train_set, judge, crop, config.seed, config.judge.sample, progress=True)]
+        return ScaledJudge(judge, broadcast_object_list(found)[0])
+
+    def measured(self) -> dict[str, Any]:
+        """The judge's scale, which must not move while a run goes on."""
+        return {} if self.judge is None else {"judge_scale": self.judge.scale.config()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """The judge's scale, as it was measured when the run began."""
+        judge = self.config.judge.open()
+        if judge is not None:
+            self.judge = ScaledJudge(judge, JudgeScale.from_config(state["judge_scale"]))
+
+    def provenance(self) -> dict[str, Any]:
+        """As of all stages, and what judged the pairs."""
+        return super().provenance() | ({} if self.judge is None else {"judge": self.judge.config()})
+
     def batches(self) -> RankedBatches:
         """The images that the sampler draws, a crop of each."""
         config, place = self.config, (self.accelerator.process_index, self.accelerator.num_processes)
-        aligned = config.batch.aligned
-        return RankedBatches(self.train_set, self.sampler, self.model.crop, config.seed, *place, aligned=aligned)
+        aligned, judge = config.batch.aligned, self.judge
+        return RankedBatches(self.train_set, self.sampler, self.model.crop, config.seed, *place, aligned, judge)
 
     def loss(self, scores: torch.Tensor, batch: Batch) -> torch.Tensor:
-        """The hinge over the ordered pairs of the batch, or over the hardest of them."""
-        config, group, level = self.config, batch["group"], batch["level"]
-        if config.batch.sampler == "hard_negatives":
-            return hardest_pairs_hinge(scores, group, level, config.loss.margin, config.batch.keep)
-        return pairwise_hinge(scores, group, level, config.loss.margin, config.loss.reduction)
+        """The loss over the ordered pairs of the batch, or over the hardest of them; see `rankiqa.losses`."""
+        loss, gap = self.config.loss, self.config.judge.gap
+        group, level, quality = batch["group"], batch["level"], batch.get("quality")
+        if self.config.batch.sampler == "hard_negatives":
+            return hardest_pairs_hinge(scores, group, level, loss.margin, self.config.batch.keep, quality, gap)
+        if loss.kind == "logistic":
+            return pairwise_logistic(scores, group, level, quality, gap, loss.steepness, loss.reduction)
+        return pairwise_hinge(scores, group, level, loss.margin, loss.reduction, quality, gap)
 
     def statistics(self, scores: torch.Tensor, batch: Batch) -> dict[str, float]:
-        """The shares of pairs that are in order and that are nearer than the margin, and how many pairs there are."""
-        found = pair_statistics(scores, batch["group"], batch["level"], self.config.loss.margin)
-        return {"ordered": found.ordered, "active": found.active, "pairs": found.pairs}
+        """The shares of pairs that are in order and that have a loss, how many there are, and the judge's share."""
+        loss, quality = self.config.loss, batch.get("quality")
+        margin = loss.margin if loss.kind == "hinge" else float("inf")
+        found = pair_statistics(scores, batch["group"], batch["level"], margin, quality, self.config.judge.gap)
+        numbers: dict[str, float] = {"ordered": found.ordered, "active": found.active, "pairs": found.pairs}
+        return numbers if quality is None else numbers | {"judged": found.judged}
 
     @property
     def view(self) -> View:

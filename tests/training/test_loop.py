@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from rankiqa.config import HingeConfig, OptimConfig, RankBatchConfig, RankDataConfig, RankModelConfig
+from rankiqa.config import OptimConfig, RankBatchConfig, RankDataConfig, RankLossConfig, RankModelConfig
 from rankiqa.errors import InputError
 from rankiqa.images.photos import pixels_sha256
 from rankiqa.models import load_model
@@ -101,4 +101,4 @@ def test_it_learns_to_order_noise_it_has_not_seen(ranks, tmp_path):
 def test_a_loss_that_is_not_finite_stops_the_run(ranks, tmp_path):
     optim = OptimConfig(lr=1e12, schedule="constant", head_lr=1.0)
     with pytest.raises(InputError, match=r"the loss is (nan|inf) near step \d+; lower .*optim\.lr"):
-        RankTrainer(settings(ranks, tmp_path / "run", optim=optim, loss=HingeConfig(margin=1e30))).run()
+        RankTrainer(settings(ranks, tmp_path / "run", optim=optim, loss=RankLossConfig(margin=1e30))).run()
