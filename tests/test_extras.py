@@ -188,7 +188,7 @@ def test_scoring_and_the_help_need_no_extra(folder):
         assert f'pip install "rankiqa[{name}]"' in found["doctor"][1]
 
 
-TRAINERS = ("train-rank", "finetune", "train-nima", "train-siamese-nima")
+TRAINERS = ("train-rank", "train-joint", "finetune", "train-nima", "train-siamese-nima")
 LACKS = {
     **{f"{name} --help": ("jsonargparse", "train") for name in TRAINERS},
     "train-rank --data.ranks ranks --out run": ("jsonargparse", "train"),

@@ -27,6 +27,7 @@ GROUPS = {
         "make-rank-list": ("make_rank_list", "write or read the original's lists of ranked images"),
         "make-finetune-list": ("make_finetune_list", "lists of images with human scores, split by reference"),
         "train-rank": ("train_rank", "train a network on ranked images"),
+        "train-joint": ("train_joint", "train a network on ranked images and human scores at once"),
         "finetune": ("finetune", "fine-tune one branch on human scores"),
         "train-nima": ("train_nima", "train a NIMA on the distribution of votes"),
         "train-siamese-nima": ("train_siamese_nima", "sharpen a NIMA on pairs of images"),

@@ -124,8 +124,17 @@ def _check_values(file: str, values: Any, config: type, prefix: str = "") -> Non
             raise InputError(f"{prefix}{key} stands beside {prefix}{name}", path=file, cure="put it in there")
         if is_dataclass(kinds[name]):
             _check_values(file, {rest: value} if rest else value, kinds[name], f"{prefix}{name}.")
+        elif (item := _item(kinds[name])) and not rest and type(value) is list:
+            for number, one in enumerate(value, 1):
+                _check_values(file, one, item, f"{prefix}{name}.{number}.")
         elif rest or any(isinstance(v, (dict, list, set, bytes)) for v in (value if type(value) is list else [value])):
             raise InputError(f"{prefix}{name} must be a value or a list of values, no more", path=file)
+
+
+def _item(kind: Any) -> type | None:
+    """Of which group of settings a setting is a list; None: of none."""
+    items = typing.get_args(kind) if typing.get_origin(kind) is list else ()
+    return items[0] if items and is_dataclass(items[0]) and isinstance(items[0], type) else None
 
 
 def _check_filled(settings: Any, prefix: str = "") -> None:
@@ -139,16 +148,21 @@ def _check_filled(settings: Any, prefix: str = "") -> None:
             raise InputError(f"{prefix}{field.name} needs a value")
         if is_dataclass(value):
             _check_filled(value, f"{prefix}{field.name}.")
+        elif _item(kinds[field.name]):
+            for number, one in enumerate(value, 1):
+                _check_filled(one, f"{prefix}{field.name}.{number}.")
 
 
 def _keys(config: type, prefix: str = "") -> Iterator[str]:
-    """Each setting of `config` that takes a value, as its key: data.ranks."""
+    """Each setting of `config` that takes a value, as its key: data.ranks; of a list of groups those of one too."""
     kinds = typing.get_type_hints(config)
     for field in fields(config):
-        if is_dataclass(kinds[field.name]):
-            yield from _keys(kinds[field.name], f"{prefix}{field.name}.")
-        else:
+        group = kinds[field.name]
+        if not is_dataclass(group):
             yield prefix + field.name
+            group = _item(group)
+        if group is not None:
+            yield from _keys(group, f"{prefix}{field.name}.")
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from rankiqa.config.common import OptimConfig, RunConfig, at_least, one_of
 from rankiqa.config.finetuning import BranchConfig, FinetuneConfig, RegressionConfig
+from rankiqa.config.joint import JointConfig, JointSetConfig, PeopleConfig
 from rankiqa.config.nima import (
     EmdConfig,
     NimaConfig,
@@ -28,12 +29,15 @@ __all__ = [
     "BranchConfig",
     "EmdConfig",
     "FinetuneConfig",
+    "JointConfig",
+    "JointSetConfig",
     "JudgeConfig",
     "NimaConfig",
     "NimaModelConfig",
     "OptimConfig",
     "PairBatchConfig",
     "PairLossConfig",
+    "PeopleConfig",
     "RankBatchConfig",
     "RankConfig",
     "RankDataConfig",

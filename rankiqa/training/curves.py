@@ -14,6 +14,8 @@ from rankiqa.files import write_atomically
 # Columns of log.csv and val.csv, and what a panel of them is called; a stage's files have some of them.
 PANELS = {
     "loss": "loss",
+    "rank_loss": "loss of the ranks",
+    "people_loss": "loss of the human scores",
     "ordered": "ordered pairs of the batch",
     "accuracy": "pairs told to be of one bucket or two",
     "active": "active pairs of the batch",

@@ -23,7 +23,7 @@ from rankiqa.training.batches import Batch
 from rankiqa.training.loop import Rows
 from rankiqa.training.scored import ScoredTrainer, load_start
 from rankiqa.training.scored_batches import ScoredBatches
-from rankiqa.training.scored_data import divide, open_scores
+from rankiqa.training.scored_data import check_sizes, divide, open_scores
 
 HEAD_IMAGES, HEAD_PATCHES = 256, 3  # what the last layer is fitted to
 # Below this correlation on the training images a ranking model is taken for one that was trained the other way round.
@@ -109,23 +109,8 @@ class FineTuner(ScoredTrainer):
         loss = self.config.loss
         self.score_range = (loss.low, loss.high)
         self.target = self.dataset.quality(loss.low, loss.high)
-        self._check_sizes(model)
-
-    def _check_sizes(self, model: RankModel) -> None:
-        photos = self.photos
-        used = [
-            p for p, part in zip(self.dataset.table["path"], self.split.parts, strict=True) if part in ("train", "val")
-        ]
-        small = [path for path in used if min(photos[path].width, photos[path].height) < model.crop]
-        if small and self.config.data.small == "error":
-            photo = photos[small[0]]
-            raise InputError(
-                f"{small[0]}: {photo.width}×{photo.height} px is smaller than the crop of {model.crop} px "
-                f"({len(small)} such images)",
-                path=self.dataset.root,
-                cure="mirror or enlarge such images",
-                options=("small=reflect", "small=resize"),
-            )
+        used = self.split.mask("train") | self.split.mask("val")
+        check_sizes(self.dataset, used, self.photos, model.crop, self.config.data.small)
 
     def start(self, model: RankModel, device: torch.device) -> None:
         """Look at how the branch scores some training images; refuse it upside down, and fit its last layer."""

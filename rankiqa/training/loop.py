@@ -11,7 +11,7 @@ import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -194,6 +194,11 @@ class Trainer(ABC):
     def model_files(self) -> dict[str, Any]:
         """The arguments of `rankiqa.models.save_model` beside model, folder and reference."""
 
+    @contextmanager
+    def finished(self) -> Iterator[None]:
+        """The network as it is saved, for a while."""
+        yield
+
     def _files(self) -> dict[str, Any]:
         return self.model_files() | {"reference": self.reference.config() if self.reference else None}
 
@@ -240,7 +245,8 @@ class Trainer(ABC):
             extra["more"] = {name: value.tolist() for name, value in self.more_tensors().items()}
             # The prepared optimizer wraps the real one.
             optimizer = getattr(self.optimizer, "optimizer", self.optimizer)
-            save_checkpoint(folder, self.model, optimizer, self.step, extra, self._files(), self.average)
+            with self.finished():
+                save_checkpoint(folder, self.model, optimizer, self.step, extra, self._files(), self.average)
             drop_old(folder, self.config.keep_checkpoints)
         self.accelerator.wait_for_everyone()
 
@@ -308,7 +314,7 @@ class Trainer(ABC):
         if self.reference is None:
             self._measure_reference()
         if accelerator.is_main_process:
-            with self._averaged():
+            with self._averaged(), self.finished():
                 save_model(self.model, out / "model", **self._files())
             write_curves(out)
         accelerator.wait_for_everyone()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -97,8 +97,8 @@ class RankTrainer(Trainer):
 
     stage = "rank"
     train_columns: tuple[str, ...] = ("ordered", "active", "pairs")
-    val_columns = NUMBERS
-    free_keys = ("data.ranks", "data.pristine", "data.val")
+    val_columns: tuple[str, ...] = NUMBERS
+    free_keys: ClassVar[tuple[str, ...]] = ("data.ranks", "data.pristine", "data.val")
     config: RankConfig
     judge: ScaledJudge | None = None  # of the images to train on
 
@@ -125,9 +125,10 @@ class RankTrainer(Trainer):
         if m.head == "statistics":
             freeze_unused(model)
         self._check_sizes(model)
+        fingerprint = self.prepare(model, accelerator)
         if judge is not None and not config.resume:  # a checkpoint has the scale
             self.judge = self._measure(judge, model.crop, config, accelerator)
-        super().__init__(config, accelerator, model, self.prepare(model, accelerator))
+        super().__init__(config, accelerator, model, fingerprint)
 
     def prepare(self, model: RankModel, accelerator: Accelerator) -> dict[str, str]:
         """What must be the same for the run to go on, by name; a stage that learns more than ranks reads it here."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ RUN_FILES = (
     "log.csv",
     "val.csv",
     "split.csv",
+    "splits",
     "curves.png",
     "tensorboard",
     "checkpoints",
@@ -89,11 +91,14 @@ def _check_same(config: RunConfig, written: Path, free_keys: tuple[str, ...]) ->
     if not isinstance(settings, dict):
         raise InputError("holds no settings", path=written, cure="put back the file that the run wrote")
     # A key that the run's version did not have yet is at its default.
-    before = _flat(dataclasses.asdict(type(config)())) | _flat(settings)
     after = _flat(dataclasses.asdict(config))
+    # Of a list of groups the empty default has a key of its own, which the items' keys take the place of.
+    default = {k: v for k, v in _flat(dataclasses.asdict(type(config)())).items() if v != [] or k in after}
+    before = default | _flat(settings)
     for key in sorted(before.keys() | after.keys()):
         # The length of the run shapes the cosine; a step schedule may be made longer.
-        free = key in FREE_KEYS + free_keys or (key == "steps" and config.optim.schedule != "cosine")
+        plain = re.sub(r"\.\d+\.", ".", key)  # sets.1.root is sets.root
+        free = plain in FREE_KEYS + free_keys or (key == "steps" and config.optim.schedule != "cosine")
         if not free and before.get(key) != after.get(key):
             raise InputError(
                 f"{key} is {after.get(key)!r}, but the run in {config.out} has {before.get(key)!r}",
@@ -115,5 +120,7 @@ def _move_aside(out: Path) -> Path:
 def _flat(config: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in config.items():
+        if isinstance(value, list) and value and all(isinstance(one, dict) for one in value):
+            value = dict(enumerate(value, 1))  # sets.1.root
         flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
     return flat

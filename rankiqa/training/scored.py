@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from abc import abstractmethod
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -23,11 +24,11 @@ from rankiqa.models.build import WIDEN
 from rankiqa.models.config_file import HALF
 from rankiqa.models.reference import MOST, Reference
 from rankiqa.models.statistics import StageStatistics
-from rankiqa.scoring.patches import PatchScores, score_files
+from rankiqa.scoring.patches import PatchScores
 from rankiqa.scoring.view import View
 from rankiqa.seeding import derive_seed, generator
 from rankiqa.training.loop import Trainer
-from rankiqa.training.scored_data import options_called, scores_learned_from
+from rankiqa.training.scored_data import options_called, score_rows, scores_learned_from
 from rankiqa.votes import VOTE_COLUMNS
 
 with extra("train"):
@@ -49,6 +50,25 @@ def load_start(init: str) -> tuple[RankModel, dict[str, Any]]:
     if isinstance(model.backbone, StageStatistics):
         model.backbone.scale = None
     return model, config
+
+
+def share_out(
+    accelerator: Accelerator, count: int, compute: Callable[[np.ndarray], Sequence], width: int = 1
+) -> np.ndarray:
+    """(count, width) float64 of `count` things: each process computes a part of them, and all have all.
+
+    Args:
+        accelerator: the processes.
+        count: how many things.
+        compute: from the places (m,) of some of them to their m numbers, or rows of `width` numbers.
+        width: numbers of a thing.
+    """
+    mine = np.arange(count)[accelerator.process_index :: accelerator.num_processes]
+    found = torch.zeros((count, width), dtype=torch.float64, device=accelerator.device)
+    if len(mine):
+        values = np.array(compute(mine))
+        found[mine] = torch.as_tensor(values, dtype=torch.float64, device=found.device).view(-1, width)
+    return accelerator.reduce(found, "sum").cpu().numpy()
 
 
 class ScoredTrainer(Trainer):
@@ -126,30 +146,20 @@ class ScoredTrainer(Trainer):
         self, model: RankModel, rows: np.ndarray, device: torch.device, view: View | None = None
     ) -> list[PatchScores]:
         """The scores of some rows (n,) of the data set, as `view` shows their images; None: as in a validation."""
-        files = [self.dataset.table["file"].iloc[row] for row in rows]
-        found = []
-        how = self.reading
-        results = score_files(model, files, view or self.view, device=device, convert=how.convert, icc=how.icc)
-        for result in results:
-            if isinstance(result, InputError):
-                raise result
-            found.append(result)
-        return found
+        return score_rows(self.dataset, rows, model, view or self.view, device, self.reading)
 
     def score_part(self, part: str, width: int = 1) -> tuple[np.ndarray, np.ndarray]:
         """(n,) the rows in a part, and (n, width) their mean scores, or votes where `width` is more than one.
 
         The images are shared out to the processes.
         """
-        accelerator = self.accelerator
         rows = np.flatnonzero(self.split.mask(part))
-        mine = np.arange(len(rows))[accelerator.process_index :: accelerator.num_processes]
-        found = torch.zeros((len(rows), width), dtype=torch.float64, device=accelerator.device)
-        if len(mine):
-            results = self.score(self.model, rows[mine], accelerator.device)
-            values = [result.mean if width == 1 or result.votes is None else result.votes[0] for result in results]
-            found[mine] = torch.as_tensor(np.array(values), dtype=torch.float64, device=found.device).view(-1, width)
-        return rows, accelerator.reduce(found, "sum").cpu().numpy()
+
+        def of(mine: np.ndarray) -> list:
+            results = self.score(self.model, rows[mine], self.accelerator.device)
+            return [result.mean if width == 1 or result.votes is None else result.votes[0] for result in results]
+
+        return rows, share_out(self.accelerator, len(rows), of, width)
 
     def keep_reference(self, scores: np.ndarray) -> None:
         """Remember the scores of a validation."""

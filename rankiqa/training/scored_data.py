@@ -7,6 +7,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+import torch
+
 from rankiqa.config import ScoresConfig
 from rankiqa.datasets.leakage import learned_from
 from rankiqa.datasets.registry import open_dataset
@@ -15,6 +18,9 @@ from rankiqa.datasets.splits import Split, make_split
 from rankiqa.errors import InputError
 from rankiqa.images.icc import CONVERT
 from rankiqa.images.photos import Photo, read_photos
+from rankiqa.models import RankModel
+from rankiqa.scoring.patches import PatchScores, score_files
+from rankiqa.scoring.view import View
 
 
 @contextmanager
@@ -127,6 +133,54 @@ def divide(dataset: ScoredSet, spec: str, options: ScoresConfig, least: int = 1)
             f"{dataset.name}: all {len(scores)} training images have the score {scores[0]:g}: no scale to learn"
         )
     return split
+
+
+def check_sizes(
+    dataset: ScoredSet, used: np.ndarray, photos: Mapping[str, Photo], crop: int, small: str, option: str | None = None
+) -> None:
+    """`InputError` for images that a crop is larger than, unless `small` says what becomes of them.
+
+    Args:
+        dataset: n rows.
+        used: (n,) booleans, which of them are cropped.
+        photos: path → size.
+        crop: side in pixels.
+        small: error, reflect or resize.
+        option: what the crop's side may be changed by.
+    """
+    paths = dataset.table["path"][used]
+    found = [path for path in paths if min(photos[path].width, photos[path].height) < crop]
+    if found and small == "error":
+        photo = photos[found[0]]
+        raise InputError(
+            f"{found[0]}: {photo.width}×{photo.height} px is smaller than the crop of {crop} px "
+            f"({len(found)} such images)",
+            path=dataset.root,
+            cure=f"mirror or enlarge such images{', or give a smaller crop' if option else ''}",
+            options=("small=reflect", "small=resize", *([option] if option else [])),
+        )
+
+
+def score_rows(
+    dataset: ScoredSet,
+    rows: np.ndarray,
+    model: RankModel,
+    view: View,
+    device: torch.device,
+    how: ScoresConfig,
+) -> list[PatchScores]:
+    """The scores of some rows (n,) of a data set, whose images are read as `how` says.
+
+    Raises:
+        InputError: an image cannot be read or scored.
+    """
+    files = [dataset.table["file"].iloc[row] for row in rows]
+    found = []
+    for result in score_files(model, files, view, device=device, convert=how.convert, icc=how.icc):
+        if isinstance(result, InputError):
+            raise result
+        found.append(result)
+    return found
 
 
 def scores_learned_from(dataset: ScoredSet, split: Split, before: Mapping[str, Any] | None) -> dict[str, Any]:

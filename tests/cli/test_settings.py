@@ -3,22 +3,26 @@
 import ast
 import importlib
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 import rankiqa
 from rankiqa.cli.train_rank import main
+from rankiqa.config import JointSetConfig
 
 PACKAGE = Path(rankiqa.__file__).parent
 COMMANDS = {
     name: importlib.import_module(f"rankiqa.cli.{name}").command
-    for name in ("train_rank", "finetune", "train_nima", "train_siamese_nima")
+    for name in ("train_rank", "train_joint", "finetune", "train_nima", "train_siamese_nima")
 }
 ON_SCORES = ("finetune", "train_nima", "train_siamese_nima")
 # Which commands run what is in a file of rankiqa/training/ or config/; those that are not here: all.
 RUN_BY = {
-    "ranking": ("train_rank",),
+    "ranking": ("train_rank", "train_joint"),
+    "joint": ("train_joint",),
+    "joint_sets": ("train_joint",),
     "finetuning": ("finetune",),
     "nima": ("train_nima", "train_siamese_nima"),
     "siamese_nima": ("train_siamese_nima",),
@@ -27,8 +31,12 @@ RUN_BY = {
     "scored_data": ON_SCORES,
     "scores": ON_SCORES,
 }
-# Not in every command that runs the file: a batch of pairs has no number of images.
-ELSEWHERE = {("scored_data", "batch.images", "train_siamese_nima")}
+# Not in every command that runs the file: a batch of pairs has no number of images, and NIMA takes images of any size.
+ELSEWHERE = {("scored_data", "batch.images", "train_siamese_nima")} | {
+    ("scored_data", small, name)
+    for small in ("small=reflect", "small=resize")
+    for name in ("train_nima", "train_siamese_nima")
+}
 READERS = ("images", "datasets", "ranks", "distortions", "models", "scoring")
 
 
@@ -52,7 +60,9 @@ def options_in(file: Path) -> set[str]:
 
 
 def flags_of(command) -> set[str]:
-    return set(re.findall(r"--[\w.]+", command.parser().format_help()))
+    found = set(re.findall(r"--[\w.]+", command.parser().format_help()))
+    # What `--sets.help` tells.
+    return found | {f"--sets.{field.name}" for field in fields(JointSetConfig) if "--sets.help" in found}
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +99,9 @@ def test_what_readers_name_as_options_is_no_flag_that_is_not_there(known):
         ("train_rank", "levels", "--data.levels"),
         ("train_rank", "model.crop", "--model.crop"),
         ("train_rank", "missing=record", ""),
+        ("train_joint", "missing=record", "--sets.missing record"),
+        ("train_joint", "sets.direction", "--sets.direction"),
+        ("train_joint", "convert=True", "--data.convert true"),
         ("finetune", "missing=record", "--data.missing record"),
         ("finetune", "small=reflect", "--data.small reflect"),
         ("finetune", "frames=first", ""),

@@ -108,6 +108,9 @@ def known_options() -> set[str]:
     for name, _ in COMMANDS.values():
         module = importlib.import_module(f"rankiqa.cli.{name}")
         found |= set(_options(_parser_of(module)))
+        command = getattr(module, "command", None)
+        if isinstance(command, TrainingCommand):  # keys of groups in a list too
+            found |= {f"--{key}" for key in settings._keys(getattr(rankiqa.config, command.config))}
     return found
 
 

@@ -22,6 +22,7 @@ NIMA = "--model.weights none --data.workers 0 --data.val_fraction 0"
 SMALL = {
     "make_ranks.py": "--workers 1",
     "train_rank.sh": f"{RUN} --model.weights none --model.crop 64 --data.workers 0 --data.holdout 1 --val_patches 1",
+    "train_joint.sh": f"{RUN} --model.weights none --model.crop 64 --people.crop 64 --data.workers 0 --val_patches 1",
     "finetune.sh": f"{RUN} --data.workers 0 --data.val_fraction 0 --batch.images 4 --val_patches 1",
     "train_nima.sh": f"{RUN} {NIMA} --model.crop 96 --model.resize 112 --batch.images 2",
     "train_siamese_nima.sh": f"{RUN} --workers 0 --batch.pairs 2 --batch.buckets 2",

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rankiqa.cli.settings import parse_settings
-from rankiqa.config import FinetuneConfig, NimaConfig, RankConfig, SiameseNimaConfig
+from rankiqa.config import FinetuneConfig, JointConfig, NimaConfig, RankConfig, SiameseNimaConfig
 from rankiqa.distortions.sets import plan
 from rankiqa.errors import InputError
 from rankiqa.models import build_model, load_model, save_model
@@ -19,7 +19,7 @@ from rankiqa.models.config_file import read_config
 from tests.fuzz.damage import damaged_text, damaged_tree, token, value
 from tests.fuzz.harness import tries
 
-CONFIGS = (RankConfig, FinetuneConfig, NimaConfig, SiameseNimaConfig)
+CONFIGS = (RankConfig, JointConfig, FinetuneConfig, NimaConfig, SiameseNimaConfig)
 TREES = {config: dataclasses.asdict(config()) for config in CONFIGS}
 TEXTS = {config: yaml.safe_dump(tree, sort_keys=False) for config, tree in TREES.items()}
 NASTY = (
