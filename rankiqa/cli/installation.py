@@ -170,7 +170,8 @@ def _model() -> Iterable[Finding]:
         yield Finding("model", "bundled", BROKEN, _line(error), cure)
         return
     size = (BUNDLED / WEIGHTS).stat().st_size / 1e6
-    yield Finding("model", "bundled", OK, f"{size:.1f} MB, scores an image ({score.patches} patches)")
+    seen = "whole" if score.patches == 1 else f"{score.patches} patches"
+    yield Finding("model", "bundled", OK, f"{size:.1f} MB, scores an image ({seen})")
 
 
 def extras() -> dict[str, list[str]]:

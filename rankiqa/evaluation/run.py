@@ -30,6 +30,7 @@ from rankiqa.evaluation.worst_images import worst_images
 from rankiqa.extras import need
 from rankiqa.models import RankModel, load_model
 from rankiqa.scoring.device import pick_device
+from rankiqa.scoring.folded import for_scoring
 
 Loaded = dict[str, tuple[RankModel, dict[str, Any]]]  # a model's folder → the model and its config
 
@@ -158,6 +159,7 @@ def _score_jobs(
     tables, skipped, shown, small = [], [], {}, 0
     for job in plan.jobs:
         model, _ = loaded.pop(job.folder, None) or load_model(job.folder, device=pick_device(options.device))
+        model = for_scoring(model)
         found = score_items(model, job.items, options)
         table = found.table
         if job.repeat is not None:

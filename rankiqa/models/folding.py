@@ -50,8 +50,7 @@ def fold_batch_norm(model: RankModel) -> RankModel:
 
 def _pairs(model: RankModel, images: Tensor) -> tuple[list[tuple[nn.Conv2d, nn.BatchNorm2d]], Tensor]:
     """The convolutions and the norms that take what they give and are alone in it; and the output of the pass."""
-    from timm.layers import BatchNormAct2d, Conv2dSame
-
+    convolutions, kinds = _classes()
     held: list[Any] = []  # so that no id of a tensor is given anew
     made: dict[int, nn.Conv2d] = {}  # by the id of what it gives
     taken: Counter[int] = Counter()
@@ -63,9 +62,9 @@ def _pairs(model: RankModel, images: Tensor) -> tuple[list[tuple[nn.Conv2d, nn.B
         used[module] += 1
         taken.update(id(value) for value in inputs)
         # Of these classes alone: others compute with their weights before they convolve.
-        if type(module) in (nn.Conv2d, Conv2dSame) and isinstance(module, nn.Conv2d):
+        if type(module) in convolutions and isinstance(module, nn.Conv2d):
             made[id(output)] = module
-        elif type(module) in (nn.BatchNorm2d, BatchNormAct2d) and isinstance(module, nn.BatchNorm2d):
+        elif type(module) in kinds and isinstance(module, nn.BatchNorm2d):
             norms[module] = id(inputs[0])
 
     watched = [
@@ -87,6 +86,15 @@ def _pairs(model: RankModel, images: Tensor) -> tuple[list[tuple[nn.Conv2d, nn.B
         if used[norm] == used[conv] == 1 and (norm.weight is None) == (norm.bias is None):
             pairs.append((conv, norm))
     return pairs, output
+
+
+def _classes() -> tuple[tuple[type, ...], tuple[type, ...]]:
+    """Of convolutions and of norms; timm's where it is there, as without it there is no network of its."""
+    try:
+        from timm.layers import BatchNormAct2d, Conv2dSame
+    except ModuleNotFoundError:
+        return (nn.Conv2d,), (nn.BatchNorm2d,)
+    return (nn.Conv2d, Conv2dSame), (nn.BatchNorm2d, BatchNormAct2d)
 
 
 def _fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:

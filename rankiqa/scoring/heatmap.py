@@ -85,6 +85,7 @@ def quality_map(
     if window is not None:
         raise InputError(f"{network.name}: its map has no windows to choose, as its features have places of their own")
     places = parts_of(network).averages
+    network = scorer.scoring
     pixels = pixels_of(image, icc)
     check_least(pixels, LEAST)
     pixels = fit(pixels, network.crop, small)
@@ -98,9 +99,10 @@ def _statistics_map(scorer: Scorer, image: Any, small: str, icc: str, windows: W
     check_least(pixels, LEAST)
     reduced = reduce(pixels)
     seen = fit(reduced, max(LEAST_SIDE, windows.side), small)
-    with evaluating(scorer.network):
+    network = scorer.scoring
+    with evaluating(network):
         tensor = torch.from_numpy(seen.copy()).permute(2, 0, 1)
-        found = score_map(scorer.network, tensor, scorer.device, windows=windows)
+        found = score_map(network, tensor, scorer.device, windows=windows)
     y, x = (windows.middles(length).numpy() for length in seen.shape[:2])
     if seen is reduced:  # back on the photo as it came
         y, x = y * pixels.shape[0] / seen.shape[0], x * pixels.shape[1] / seen.shape[1]

@@ -22,6 +22,7 @@ from rankiqa.models.parts import check_dense, statistics_of, window_of
 from rankiqa.models.reference import Reference, to_unit
 from rankiqa.scoring.dense import score_map
 from rankiqa.scoring.device import pick_device
+from rankiqa.scoring.folded import Folded
 from rankiqa.scoring.hub import HubModel
 from rankiqa.scoring.patches import Look, PatchScores, evaluating, score_files, score_image
 from rankiqa.scoring.view import View
@@ -80,6 +81,7 @@ class Scorer(HubModel):
 
     def __init__(self, network: RankModel, settings: dict[str, Any], source: str) -> None:
         self.network, self.settings, self.source = network, settings, source
+        self._folded = Folded()
         self.reference = Reference.from_config(settings.get("reference"))
         low, high = settings.get("score_range") or (None, None)
         if low is None and self.reference is not None:
@@ -123,7 +125,7 @@ class Scorer(HubModel):
         view = replace(view or View(), **changes).of(self.network)
         pixels = pixels_of(image, icc)
         check_least(pixels, LEAST)
-        found = score_image(self.network, pixels, view)
+        found = score_image(self.scoring, pixels, view)
         return self.meaning(found, (pixels.shape[0], pixels.shape[1]), view)
 
     def score_files(
@@ -151,7 +153,7 @@ class Scorer(HubModel):
         """
         view = replace(view or View(), **changes).of(self.network)
         for result in score_files(
-            *(self.network, paths, view),
+            *(self.scoring, paths, view),
             convert=True,
             icc=icc,
             frames="first",
@@ -176,8 +178,14 @@ class Scorer(HubModel):
         if statistics_of(self.network) is not None:
             pixels = reduce(pixels)
         pixels = fit(pixels, self.network.crop, small)
-        with evaluating(self.network):
-            return score_map(self.network, torch.from_numpy(pixels.copy()).permute(2, 0, 1), self.device)
+        network = self.scoring
+        with evaluating(network):
+            return score_map(network, torch.from_numpy(pixels.copy()).permute(2, 0, 1), self.device)
+
+    @property
+    def scoring(self) -> RankModel:
+        """The network that scores in the place of `network`: the same numbers, sooner; see `for_scoring`."""
+        return self._folded.of(self.network)
 
     @property
     def device(self) -> torch.device:

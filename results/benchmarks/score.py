@@ -153,7 +153,7 @@ def _speed(args: argparse.Namespace, files: list[Path]) -> list[str]:
     from rankiqa.images.reading import read_image
 
     scorer = rankiqa.load(args.model, args.device)
-    network, device = scorer.network, scorer.device
+    network, device = scorer.scoring, scorer.device
 
     def decode() -> None:
         for file in files:
@@ -167,7 +167,7 @@ def _speed(args: argparse.Namespace, files: list[Path]) -> list[str]:
 
     ways: dict[str, Callable[[], object]] = {"decode alone": decode, "decode + one forward pass (the floor)": floor}
     for mode in (mode for mode in MODES if mode in scorer.modes):
-        name = f"`--mode {mode}`" + ("" if mode == "dense" else ", 30 patches")
+        name = f"`--mode {mode}`" + (", 30 patches" if mode in ("random", "grid") else "")
         ways[name] = lambda mode=mode: list(scorer.score_files(files, mode=mode))
     rows = []
     for threads in args.threads:

@@ -151,7 +151,7 @@ def test_the_map_is_that_of_the_network(bundled, files):
     found = bundled.map(files / "colour.png")
     with torch.no_grad():
         wanted = score_map(bundled.network, torch.from_numpy(image).permute(2, 0, 1), torch.device("cpu"))
-    np.testing.assert_array_equal(found, wanted)
+    np.testing.assert_allclose(found, wanted, atol=1e-5)  # there batch norms are folded
     assert bundled.score(image, mode="dense").value == pytest.approx(found.mean())
 
 
