@@ -12,6 +12,7 @@ from rankiqa.models.reference import Reference
 TASK = "image-classification"  # the nearest of the hub's tasks; it has none for a single number
 _STAGES = {
     "rank": "learned to rank: the order of photos that were distorted more and more, without any human score",
+    "joint": "learned at once the order of photos that were distorted more and more, and what people say of images",
     "finetune": "fine-tuned on the scores that people gave to images",
     "nima": "trained as a NIMA, on the distribution of people's votes from 1 to 10",
     "siamese_nima": "a NIMA, sharpened on pairs of images whose human scores differ",
@@ -169,11 +170,12 @@ def _training(settings: Mapping[str, Any]) -> str:
         lines += [f"Of the import: {_code(note)}" for note in made.get("notes") or ()]
     if photos := settings.get("training_photos") or settings.get("training_references"):
         lines.append(f"Pristine photos: {len(photos)}. Their hashes are in config.json.")
-    if made.get("stage") == "rank" and data.get("distortions"):
+    if made.get("stage") in ("rank", "joint") and data.get("distortions"):
         lines.append(f"Distortions: {_code(data['distortions'])}, levels {_code(data.get('levels'))}.")
     tuned = _mapping(settings.get("finetuned_on"))
     for entry in [tuned, *(tuned.get("earlier") or ())] if tuned else ():
-        lines.append(_scores_of(entry, "Human scores" if entry is tuned else "Before that, human scores"))
+        first = entry is tuned or made.get("stage") == "joint"  # whose sets are learned side by side
+        lines.append(_scores_of(entry, "Human scores" if first else "Before that, human scores"))
     if (steps := made.get("steps")) is not None:
         lines.append(f"Steps: {_number(steps)}.")
     if versions := _mapping(made.get("versions")):

@@ -60,9 +60,10 @@ def write_curves(run: str | Path, path: str | Path | None = None) -> Path:
     val = pd.read_csv(run / "val.csv")
     panels = {column: title for column, title in PANELS.items() if column in log}
     val_panels = {column: title for column, title in VAL_PANELS.items() if column in val and len(val)}
-    figure = Figure(figsize=(13, 7 if val_panels else 3.6), layout="constrained")
+    across = max(len(panels), len(val_panels))
+    figure = Figure(figsize=(max(13.0, 3.6 * across), 7 if val_panels else 3.6), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(2 if val_panels else 1, max(len(panels), len(val_panels)), squeeze=False)
+    axes = figure.subplots(2 if val_panels else 1, across, squeeze=False)
     for row, shown in zip(axes, (panels, val_panels), strict=False):
         for axis in row[len(shown) :]:
             axis.set_visible(False)
@@ -75,10 +76,13 @@ def write_curves(run: str | Path, path: str | Path | None = None) -> Path:
     for axis, (column, title) in zip(axes[-1] if val_panels else (), val_panels.items(), strict=False):
         types = val["distortion"].unique()
         for name, rows in val.groupby("distortion", sort=False):
+            if rows[column].isna().all() and val[column].notna().any():
+                continue  # a number that types have, and sets of human scores have not; or the other way round
+            of_people = "lcc" in rows and rows["lcc"].notna().any()
             style = {"label": name}
             if name == "ALL":
                 style |= {"color": "black", "linewidth": 2}
-            elif len(types) > MOST_NAMED:
+            elif len(types) > MOST_NAMED and not of_people:
                 style = {"color": "C0", "alpha": 0.3, "label": "each type" if name == types[0] else None}
             axis.plot(rows["step"], rows[column], marker=".", **style)
         axis.set_title(title, fontsize=10)

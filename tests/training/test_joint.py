@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,15 +23,20 @@ from rankiqa.cli.train_joint import main, parse
 from rankiqa.config import (
     JointConfig,
     JointSetConfig,
+    JudgeConfig,
     OptimConfig,
     PeopleConfig,
     RankBatchConfig,
     RankDataConfig,
+    RankLossConfig,
     RankModelConfig,
 )
 from rankiqa.errors import InputError
+from rankiqa.images.photos import PRISTINE
+from rankiqa.images.writing import write_image
 from rankiqa.losses import pairwise_hinge
 from rankiqa.models import load_model
+from rankiqa.ranks.ranked_set import RankedSet
 from rankiqa.scoring.scorer import Scorer
 from rankiqa.training.joint import JointTrainer
 from rankiqa.training.monotone_map import fit_scale
@@ -286,6 +292,32 @@ def test_pictures_that_another_source_learns_from_are_told_or_refused(ranks, peo
     JointTrainer(settings(ranks, [one, other], tmp_path / "run"))
     warned = capsys.readouterr().err
     assert "csv is validated on 4 pictures that csv-2 trains on, the first is r1_0.png (there r1_0.png)" in warned
+
+    # A test image that is a photo of the ranks.
+    photo = RankedSet.read(ranks).image("astronaut.png.png", PRISTINE, 0)
+    for path in people["mos"].glob("*.png"):
+        shutil.copy(path, tmp_path)
+    Image.fromarray(photo).save(tmp_path / "r0_2.png")
+    config = settings(ranks, [dataclasses.replace(one, root=str(tmp_path))], tmp_path / "run")
+    config.data.holdout_names, config.data.holdout = ["chelsea.png.png"], 0
+    with pytest.raises(InputError, match=r"photos that the ranking stage learned from, the first is r0_2\.png"):
+        JointTrainer(config)
+
+
+def test_a_judge_orders_the_ranked_half(photos, people, tmp_path):
+    for name, photo in list(photos.items())[:2]:
+        write_image(tmp_path / "photos" / name, photo[100:160, 120:180], "png")
+    data = RankDataConfig(source="online", pristine=str(tmp_path / "photos"), distortions="GN,GB,JPEG", workers=0)
+    config = settings(
+        "unused", [one_set(people["mos"], val_fraction=0)], tmp_path / "run", data=data, steps=2,
+        batch=RankBatchConfig(levels=2, images=1),
+        judge=JudgeConfig(kind="mdsi", sample=4), loss=RankLossConfig(kind="logistic"),
+    )  # fmt: skip
+    assert JointTrainer(config).run() is None
+    log = pd.read_csv(tmp_path / "run" / "log.csv")
+    assert (log["judged"] > 0).all() and np.isfinite(log["rank_loss"]).all()
+    _, saved = load_model(tmp_path / "run")
+    assert saved["reference"]["what"] == "images of csv trained on" and "judge" in saved["provenance"]
 
 
 GOOD = ["--data.workers=0", "--model.name=squeezenet1_1", "--model.crop=48"]
