@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -169,12 +170,10 @@ def _seen(what: str, both: list[tuple[str, str]], learned: str) -> str:
     return f"{what} {len(both)} pictures that {learned}, the first is {name} (there {there})"
 
 
-def learned_scores(sets: Sequence[HumanSet]) -> dict | None:
-    """What config.json tells of all the human scores (finetuned_on): the first set, and the others as earlier ones."""
-    found = None
-    for one in reversed(sets):
-        found = scores_learned_from(one.dataset, one.split, found)
-    return found
+def learned_scores(sets: Sequence[HumanSet]) -> dict[str, Any]:
+    """What config.json tells of all the human scores (finetuned_on): the first set, and the others in "earlier"."""
+    first, *others = (scores_learned_from(one.dataset, one.split, None) for one in sets)
+    return first | {"earlier": [{key: value for key, value in one.items() if key != "earlier"} for one in others]}
 
 
 class JointBatches:
