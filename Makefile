@@ -1,7 +1,7 @@
 # make demo: everything once, on a few photographs.  make test: the tests.  Both install into .venv first.
 PYTHON ?= python3
-# Steps of the demo's training; the default is the quick recipe's own.
-DEMO_STEPS ?= 400
+# Steps of the demo's training; the default is its recipe's own.
+DEMO_STEPS ?= 20
 WORKERS ?= 2
 BIN := .venv/bin
 
@@ -19,8 +19,12 @@ install: .venv/installed
 
 demo: install
 	$(BIN)/python data_gen/make_ranks.py --workers $(WORKERS)
-	bash train/train_rank.sh --config train/configs/quick.yaml --steps $(DEMO_STEPS) --overwrite
-	$(BIN)/python eval/eval_all.py
+	$(BIN)/rankiqa rank results/demo/ranks/pristine/coffee.png results/demo/ranks/*/*/coffee.png --html results/demo/coffee.html
+	$(BIN)/rankiqa heatmap results/demo/ranks/pristine/coffee.png -o results/demo/map.png
+	$(BIN)/rankiqa export float32 ranks --out results/demo/start --overwrite
+	bash train/train_rank.sh --config train/configs/demo.yaml --steps $(DEMO_STEPS) --overwrite
+	$(BIN)/python eval/eval_all.py --model default ranks results/demo/run --names default ranks demo --out results/demo/report
+	@echo "to look at: results/demo/coffee.html, results/demo/map.png, results/demo/report/comparison.html"
 
 test: install
 	$(BIN)/python -m pytest -n 2 -m "not slow and not keras and not fuzz"

@@ -31,8 +31,8 @@ def load(
     """Load a model that scores images.
 
     Args:
-        model: a model folder, a training run, or OWNER/NAME of the Hugging Face hub; None: the model that comes with
-            the package.
+        model: a model folder, a training run, or OWNER/NAME of the Hugging Face hub; or a model that comes with the
+            package: "default" (None as well), whose scores are people's, or "ranks", which has seen no human score.
         device: auto (CUDA if there is any, else the CPU), cpu, cuda or cuda:N.
         as_loss: give a `rankiqa.scoring.quality_loss.QualityLoss`, a differentiable torch module, in place of a
             `rankiqa.scoring.scorer.Scorer`.

@@ -22,16 +22,16 @@ def test_a_clone_is_enough(tmp_path):
         [sys.executable, "-c", CODE, str(ROOT)], cwd=tmp_path, capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == ["30", "torch.Size([])"]
+    assert done.stdout.splitlines() == ["1", "torch.Size([])"]
 
 
 def test_list_help_and_a_model_by_its_place(monkeypatch):
     import torch
 
-    from rankiqa.models.locate import BUNDLED
+    from rankiqa.models.bundled import BUNDLED
 
     monkeypatch.setattr(torch.hub, "_get_cache_or_reload", lambda *_, **__: str(ROOT))
     assert torch.hub.list("owner/name:main") == ["rankiqa"]
     assert "higher is better" in torch.hub.help("owner/name:main", "rankiqa")
-    model = torch.hub.load(str(ROOT), "rankiqa", str(BUNDLED), source="local", device="cpu")
-    assert model.source == str(BUNDLED)
+    model = torch.hub.load(str(ROOT), "rankiqa", str(BUNDLED["ranks"]), source="local", device="cpu")
+    assert model.source == "the bundled model ranks"

@@ -35,8 +35,9 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = parse.add_argument
-    add("--model", nargs="+", default=[MODEL], help="folders of models or of training runs; with {repeat} in it, one "
-        "model for each split: runs/ft-{repeat} (default: results/demo/run)")  # fmt: skip
+    add("--model", nargs="+", default=[MODEL], help="folders of models or of training runs, or default or ranks, "
+        "the bundled models; with {repeat} in it, one model for each split: runs/ft-{repeat} "
+        "(default: results/demo/run)")  # fmt: skip
     add("--names", nargs="+", help="what tables call the models (default: the last part of each folder)")
     truth = parse.add_mutually_exclusive_group()
     truth.add_argument("--ranks", default=RANKS, help="folder of a ranked set; truth is minus the level")

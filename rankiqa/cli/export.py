@@ -47,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     onnx.add_argument(
         "--model",
         metavar="DIR|OWNER/NAME",
-        help="a model folder, a training run, or a model of the Hugging Face hub (default: the bundled model)",
+        help="a model folder, a training run, a model of the Hugging Face hub, or a bundled one, default or ranks",
     )
     onnx.add_argument("--out", required=True, metavar="DIR", help="the folder to write the files into")
     onnx.add_argument(

@@ -36,7 +36,7 @@ def _parser() -> argparse.ArgumentParser:
         help="PNG, JPEG, BMP, TIFF, WebP, JPEG 2000, GIF or AVIF; with their extras HEIC or JPEG XL",
     )
     add("-o", "--out", required=True, metavar="PNG", help="the picture to write")
-    add("--model", metavar="DIR|RUN|HUB_ID", help="a ranking network (default: the model that comes with the package)")
+    add("--model", metavar="DIR|RUN|HUB_ID", help="a model, as for score (default: the bundled one)")
     add(
         "--scale",
         choices=("model", "image"),

@@ -58,8 +58,8 @@ def images_parser(command: str, description: str, epilog: str) -> argparse.Argum
     add(
         "--model",
         metavar="DIR|RUN|HUB_ID",
-        help="a model folder, a training run, or OWNER/NAME of the Hugging Face hub (default: the model that comes "
-        "with the package)",
+        help="a model folder, a training run, OWNER/NAME of the Hugging Face hub, or ranks, the bundled model that has "
+        "seen no human score (default: default, the bundled model on people's scale)",
     )
     add("--patches", type=at_least(1), default=30, metavar="N", help="crops of each image, with random and grid")
     add(

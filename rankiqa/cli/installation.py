@@ -159,19 +159,19 @@ def _codecs() -> Iterable[Finding]:
 def _model() -> Iterable[Finding]:
     import numpy as np
 
+    from rankiqa.models.bundled import BUNDLED
     from rankiqa.models.checkpoint import WEIGHTS
-    from rankiqa.models.locate import BUNDLED
     from rankiqa.scoring.scorer import Scorer
 
-    try:
-        score = Scorer.load(device="cpu").score(np.full((256, 256, 3), 128, np.uint8))
-    except Exception as error:
-        cure = "reinstall rankiqa: its folder rankiqa/bundled is not whole"
-        yield Finding("model", "bundled", BROKEN, _line(error), cure)
-        return
-    size = (BUNDLED / WEIGHTS).stat().st_size / 1e6
-    seen = "whole" if score.patches == 1 else f"{score.patches} patches"
-    yield Finding("model", "bundled", OK, f"{size:.1f} MB, scores an image ({seen})")
+    for name, folder in BUNDLED.items():
+        try:
+            score = Scorer.load(folder, device="cpu").score(np.full((96, 96, 3), 128, np.uint8))
+        except Exception as error:
+            cure = "reinstall rankiqa: its folder rankiqa/bundled is not whole"
+            yield Finding("model", name, BROKEN, _line(error), cure)
+            continue
+        size = (folder / WEIGHTS).stat().st_size / 1e6
+        yield Finding("model", name, OK, f"{size:.1f} MB, scores an image: {score.value:.3f}")
 
 
 def extras() -> dict[str, list[str]]:

@@ -5,7 +5,7 @@ from rankiqa.cli.settings import TrainingCommand
 _EXAMPLES = """\
 examples:
   rankiqa train-rank --config train/configs/quick.yaml --data.ranks ranks/live --out runs/quick
-  rankiqa train-rank --config train/configs/compact.yaml --data.pristine photos/ --out runs/compact
+  rankiqa train-rank --config train/configs/rank_live_squeezenet.yaml --data.ranks ranks/train --out runs/squeezenet
   rankiqa train-rank --out runs/quick --resume
 
 On several devices: bash train/train_rank.sh, with the same flags.

@@ -14,7 +14,7 @@ class BranchConfig:
     """The network, where no ranking run is given; where one is, what is said here must be what it has.
 
     Args:
-        name: shallow, compact, alexnet, vgg16, squeezenet1_1, or any backbone of timm; none: that of `init`.
+        name: shallow, alexnet, vgg16, squeezenet1_1, or any backbone of timm; none: that of `init`.
         weights: without `init`: imagenet (a download), none, or the path of a .safetensors file.
         preprocessing: imagenet, inception, raw_bgr (the original's), caffe; none: that of `init`, or the network's own.
         crop: side of the square crop in pixels; none: that of `init`, or the network's own (224 or 227).

@@ -58,7 +58,7 @@ class RankModelConfig:
     """The network.
 
     Args:
-        name: shallow, compact, alexnet, vgg16, squeezenet1_1, or any backbone of timm.
+        name: shallow, alexnet, vgg16, squeezenet1_1, or any backbone of timm.
         weights: imagenet (a download), none, or the path of a .safetensors file.
         preprocessing: imagenet, inception, raw_bgr (the original's), caffe; none: the network's own.
         crop: side of the square crop in pixels; none: the network's own (224 or 227).

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from rankiqa.datasets.biq2021 import is_part
 from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.datasets.splits import PARTS, Split
 from rankiqa.errors import InputError
@@ -29,6 +30,19 @@ def learned_from(finetuned_on: Mapping[str, Any] | None, dataset: ScoredSet) -> 
     ]
 
 
+def learned_paths(entry: Mapping[str, Any], dataset: ScoredSet) -> set[str]:
+    """The paths of a data set that an entry of finetuned_on names: its paths, and all but the test part of its split.
+
+    A part of BIQ2021 has lists of its own, so that of its photos none is known to be new.
+    """
+    found = set(entry.get("paths") or ())
+    if (name := entry.get("split")) is not None:
+        lists = not (dataset.name == "biq2021" and is_part(dataset.root))
+        parts = dataset.splits.get(name, {}) if lists else {}
+        found |= {path for path in dataset.table["path"] if parts.get(path) != "test"}
+    return found
+
+
 def seen_in_test(
     finetuned_on: Mapping[str, Any] | None, dataset: ScoredSet, split: Split, *, groups: bool = False
 ) -> list[str]:
@@ -41,7 +55,7 @@ def seen_in_test(
         groups: also take an image of a group that the model learned from: another view of the same scene.
     """
     learned = learned_from(finetuned_on, dataset)
-    paths = {path for entry in learned for path in entry.get("paths") or ()}
+    paths = {path for entry in learned for path in learned_paths(entry, dataset)}
     names = {group for entry in learned for group in entry.get("groups") or ()} if groups else set()
     rows = zip(dataset.table["path"], split.groups, split.parts, strict=True)
     return [path for path, group, part in rows if part == "test" and (path in paths or group in names)]

@@ -1,6 +1,6 @@
 """Networks that score images: (N, 3, H, W) RGB in [0, 1] → (N,), higher is better.
 
-By file: `build` has the networks by name (of `shallow`, `compact`, `alexnet_caffe`, `mobilenet_keras`, torchvision and
+By file: `build` has the networks by name (of `shallow`, `alexnet_caffe`, `mobilenet_keras`, torchvision and
 timm) and their weights, `statistics` those that are judged at every stage; `rank_model` and `nima` what such a network
 is as a model, with its `preprocessing`; `checkpoint` and `config_file` the model on disk, `locate` where it lies,
 `model_card` its README; `reference` what its scores mean; `freezing` and `keras_layers` what is kept in training;

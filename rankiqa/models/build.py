@@ -13,7 +13,7 @@ from torch import nn
 
 from rankiqa.errors import InputError
 from rankiqa.extras import extra
-from rankiqa.models.compact import Compact
+from rankiqa.models import efficientnet_lite
 from rankiqa.models.preprocessing import PREPROCESSING, Preprocessing
 from rankiqa.models.rank_model import RankModel
 from rankiqa.models.shallow import Shallow
@@ -48,10 +48,6 @@ class Architecture:
 
 def _shallow(dropout: float | None) -> nn.Module:
     return Shallow(dropout or 0.0)
-
-
-def _compact(dropout: float | None) -> nn.Module:
-    return Compact(dropout or 0.0)
 
 
 def _alexnet(dropout: float | None) -> nn.Module:
@@ -100,7 +96,6 @@ def _squeezenet_top(net: nn.Module, maps: torch.Tensor) -> torch.Tensor:
 
 ARCHITECTURES: dict[str, Architecture] = {
     "shallow": Architecture(_shallow, "head", 227, "imagenet", stride=16, averages=True),
-    "compact": Architecture(_compact, "head", 224, "imagenet", stride=16, averages=True),
     "alexnet": Architecture(_alexnet, "classifier.6", 227, "imagenet", "AlexNet_Weights", top=_torchvision_top),
     "vgg16": Architecture(_vgg16, "classifier.6", 224, "imagenet", "VGG16_Weights", top=_torchvision_top),
     "squeezenet1_1": Architecture(
@@ -387,7 +382,12 @@ def _build_statistics(
             cure="name one of timm, or take another head",
             options=("model.name=tf_efficientnet_lite0", "model.head=linear"),
         )
-    net, _, default = timm_backbone(name, None)
+    if name == efficientnet_lite.NAME:  # that of the bundled models: needs no timm, which takes long to import
+        net: nn.Module = efficientnet_lite.EfficientNetLite0()
+        cfg = efficientnet_lite.PRETRAINED
+        default = Preprocessing("rgb", 1.0, cfg["mean"], cfg["std"])
+    else:
+        net, _, default = timm_backbone(name, None)
     backbone = StageStatistics(net, head, dropout)
     steps = choose_preprocessing(preprocessing, default)
     if weights == "imagenet":

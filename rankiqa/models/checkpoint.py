@@ -12,6 +12,7 @@ import torch
 
 from rankiqa.errors import InputError
 from rankiqa.models.build import build_model, layout, read_weights
+from rankiqa.models.bundled import BUNDLED
 from rankiqa.models.config_file import FORMAT, HALF, read_config
 from rankiqa.models.nima import build_nima
 from rankiqa.models.rank_model import RankModel
@@ -51,8 +52,8 @@ def save_model(
         training_photos: SHA-256 of the pixels of each pristine photo trained on (`rankiqa.images.photos.pixels_sha256`)
             → its reference name. Older models have training_references instead, with the SHA-256 of the files.
         score_range: (lowest, highest) of a calibrated score; None for ranking alone.
-        finetuned_on: of a calibrated score: dataset, the groups and paths trained on, native_range and
-            native_higher_is_better of its human scores.
+        finetuned_on: of a calibrated score: dataset, the groups and paths trained on, or the split of which all but the
+            test part was, native_range and native_higher_is_better of its human scores.
         provenance: how it was made.
         reference: the scores of known images, as `rankiqa.models.reference.Reference.config` gives them.
         half: in half precision, for scoring: half the bytes; `load_model` widens it, a training refuses it.
@@ -142,7 +143,10 @@ def widen_model(folder: str | Path, out: str | Path, overwrite: bool = False) ->
 
 
 def find_model(folder: str | Path) -> Path:
-    """The folder that holds config.json: `folder` itself, or the `model` in a training run.
+    """The folder that holds config.json: `folder` itself, the `model` in a training run, or that of a bundled model.
+
+    A model of one's own wins over a bundled one of its name (`rankiqa.models.bundled.BUNDLED`); a folder of that name
+    that holds no model, as one of ranked images, does not.
 
     Raises:
         InputError: there is no such folder, or no model in it.
@@ -151,11 +155,13 @@ def find_model(folder: str | Path) -> Path:
     for place in (folder, folder / "model"):
         if (place / CONFIG).is_file():
             return place
+    if str(folder) in BUNDLED:
+        return BUNDLED[str(folder)]
     if not folder.is_dir():
         raise InputError(
             "no such model folder",
             path=folder,
-            cure="train one with train/train_rank.sh, or give one",
+            cure=f"train one with train/train_rank.sh, give one, or a bundled one: {', '.join(BUNDLED)}",
             options=("model",),
         )
     checkpoints = sorted((folder / "checkpoints").glob(f"step-*/{CONFIG}"))
@@ -167,7 +173,7 @@ def load_model(folder: str | Path, device: str | torch.device = "cpu") -> tuple[
     """Read a model that `save_model` wrote; one in half precision is widened to float32, for scoring.
 
     Args:
-        folder: of the model, or of a training run.
+        folder: of the model, or of a training run; or the name of a bundled model.
         device: where it shall be.
 
     Returns:

@@ -201,6 +201,8 @@ def _is_tuning(value: Any, earlier: bool = True) -> bool:
     """What a model learned human scores from, and in `earlier` what it had learned before."""
     if not isinstance(value, dict) or not isinstance(value.get("dataset"), str):
         return False
+    if not isinstance(value.get("split", ""), str):
+        return False
     lists = [value.get(key) or [] for key in ("groups", "paths")]
     before = value.get("earlier") or []
     return (

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+import sys
 from collections import Counter
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from rankiqa.extras import extra
+from rankiqa.models.efficientnet_lite import BatchNormReLU6, SameConv2d
 from rankiqa.models.rank_model import RankModel
 
 TOLERANCE = 1e-4  # how far a score may be from that of the network as it was, absolute and relative
@@ -50,7 +53,7 @@ def fold_batch_norm(model: RankModel) -> RankModel:
 
 def _pairs(model: RankModel, images: Tensor) -> tuple[list[tuple[nn.Conv2d, nn.BatchNorm2d]], Tensor]:
     """The convolutions and the norms that take what they give and are alone in it; and the output of the pass."""
-    convolutions, kinds = _classes()
+    convolutions, norm_types = _types()
     held: list[Any] = []  # so that no id of a tensor is given anew
     made: dict[int, nn.Conv2d] = {}  # by the id of what it gives
     taken: Counter[int] = Counter()
@@ -64,7 +67,7 @@ def _pairs(model: RankModel, images: Tensor) -> tuple[list[tuple[nn.Conv2d, nn.B
         # Of these classes alone: others compute with their weights before they convolve.
         if type(module) in convolutions and isinstance(module, nn.Conv2d):
             made[id(output)] = module
-        elif type(module) in kinds and isinstance(module, nn.BatchNorm2d):
+        elif type(module) in norm_types and isinstance(module, nn.BatchNorm2d):
             norms[module] = id(inputs[0])
 
     watched = [
@@ -88,13 +91,16 @@ def _pairs(model: RankModel, images: Tensor) -> tuple[list[tuple[nn.Conv2d, nn.B
     return pairs, output
 
 
-def _classes() -> tuple[tuple[type, ...], tuple[type, ...]]:
-    """Of convolutions and of norms; timm's where it is there, as without it there is no network of its."""
-    try:
-        from timm.layers import BatchNormAct2d, Conv2dSame
-    except ModuleNotFoundError:
-        return (nn.Conv2d,), (nn.BatchNorm2d,)
-    return (nn.Conv2d, Conv2dSame), (nn.BatchNorm2d, BatchNormAct2d)
+def _types() -> tuple[set[type[nn.Module]], set[type[nn.Module]]]:
+    """The classes of convolutions and of norms that are folded."""
+    convolutions: set[type[nn.Module]] = {nn.Conv2d, SameConv2d}
+    norms: set[type[nn.Module]] = {nn.BatchNorm2d, BatchNormReLU6}
+    if "timm" in sys.modules:  # otherwise the network is not one of timm's, which takes long to import
+        with extra("train"):
+            from timm.layers import BatchNormAct2d, Conv2dSame
+        convolutions.add(Conv2dSame)
+        norms.add(BatchNormAct2d)
+    return convolutions, norms
 
 
 def _fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
@@ -112,6 +118,6 @@ def _fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
 
 
 def _rest(norm: nn.BatchNorm2d) -> nn.Module:
-    """What a norm does beside normalising: timm's have an activation in them."""
+    """What a norm does beside normalising: timm's have an activation in them, and that of EfficientNet-Lite0."""
     act = getattr(norm, "act", None)
     return act if isinstance(act, nn.Module) else nn.Identity()

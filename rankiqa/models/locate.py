@@ -1,4 +1,4 @@
-"""Where a model lies: the one that comes with the package, a folder, or a repository of the Hugging Face hub."""
+"""Where a model lies: with the package, in a folder, or in a repository of the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 from rankiqa.errors import InputError
 from rankiqa.extras import extra
+from rankiqa.models.bundled import BUNDLED, DEFAULT
 from rankiqa.models.checkpoint import CONFIG, WEIGHTS, find_model
 
-BUNDLED = Path(__file__).parents[1] / "bundled" / "compact"
 HUB_OPTIONS = ("revision", "cache_dir", "token", "force_download", "local_files_only")
 _HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")  # owner/name
 _PATIENCE = 10  # seconds
@@ -29,8 +29,9 @@ def locate(model: str | Path | None = None, **hub: Any) -> Path:
     """The folder of a model: config.json and model.safetensors.
 
     Args:
-        model: a model folder or a training run; OWNER/NAME on the hub, whose two files are downloaded once and kept;
-            None: the model that comes with the package. A folder that is there wins over a repository of its name.
+        model: a model folder or a training run; "default" or "ranks", a model that comes with the package; OWNER/NAME
+            on the hub, whose two files are downloaded once and kept; None: "default" of the package. A folder that is
+            there wins over a repository of its name, and one that holds a model over the package's.
         hub: revision, cache_dir, token, force_download and local_files_only of `huggingface_hub.hf_hub_download`.
 
     Raises:
@@ -40,7 +41,7 @@ def locate(model: str | Path | None = None, **hub: Any) -> Path:
     if unknown := sorted(set(hub) - set(HUB_OPTIONS)):
         raise TypeError(f"unexpected keyword argument {unknown[0]!r}; known: {', '.join(HUB_OPTIONS)}")
     if model is None:
-        return BUNDLED
+        return BUNDLED[DEFAULT]
     if Path(model).exists() or not _HUB_ID.fullmatch(str(model)):
         return find_model(model)
     return _download(str(model), hub)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rankiqa.images.crops import LEAST_SIDE, MOST_SIDE
 from rankiqa.models.reference import Reference
 
 TASK = "image-classification"  # the nearest of the hub's tasks; it has none for a single number
@@ -15,6 +16,7 @@ _STAGES = {
     "joint": "learned at once the order of photos that were distorted more and more, and what people say of images",
     "finetune": "fine-tuned on the scores that people gave to images",
     "nima": "trained as a NIMA, on the distribution of people's votes from 1 to 10",
+    "joint": "learned to rank distorted photos and to agree with the scores that people gave to photos, in every step",
     "siamese_nima": "a NIMA, sharpened on pairs of images whose human scores differ",
 }
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
@@ -31,6 +33,7 @@ def model_card(
     license_name: str | None = None,
     license_link: str | None = None,
     tags: Sequence[str] = (),
+    written: Mapping[str, str] | None = None,
 ) -> str:
     """The text of a model's README.md: metadata in YAML, then Markdown.
 
@@ -42,8 +45,10 @@ def model_card(
         license_name: of a license that the hub does not know, whose `license` is "other".
         license_link: where its text stands.
         tags: further ones.
+        written: title → Markdown, in place of what the card says under that title, or, of a title that it does not
+            have, before what a score means.
 
-    >>> print(model_card({"architecture": {"name": "compact"}, "preprocessing": {"crop": 224}})[:25])
+    >>> print(model_card({"architecture": {"name": "shallow"}, "preprocessing": {"crop": 224}})[:25])
     ---
     library_name: rankiqa
     """
@@ -71,9 +76,20 @@ def model_card(
         "What it cannot judge": _limits(settings, votes),
         "Files": _files(settings),
     }
+    sections = _with(sections, written or {})
     marks = ["#", *["##"] * (len(sections) - 1)]
     texts = (f"{mark} {title}\n\n{text}\n" for mark, (title, text) in zip(marks, sections.items(), strict=True))
     return f"---\n{front}---\n\n" + "\n".join(texts)
+
+
+def _with(sections: dict[str, str], written: Mapping[str, str]) -> dict[str, str]:
+    """The sections in their order, with those that were written by hand."""
+    found: dict[str, str] = {}
+    for title, text in sections.items():
+        if title == "What a score means":
+            found |= {other: text for other, text in written.items() if other not in sections}
+        found[title] = written.get(title, text)
+    return found
 
 
 def _yaml(metadata: Mapping[str, Any]) -> str:
@@ -101,6 +117,11 @@ def _scalar(text: str) -> str:
         return text
     signs = (f"\\U{ord(c):08x}" if not c.isprintable() else f"\\{c}" if c in '"\\' else c for c in text)
     return f'"{"".join(signs)}"'
+
+
+def _sees_all(settings: Mapping[str, Any]) -> bool:
+    """Whether the network ends in statistics of its stages, and so takes images as they are."""
+    return _mapping(settings["architecture"].get("head")).get("kind") == "statistics"
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
@@ -132,6 +153,8 @@ def _what(settings: Mapping[str, Any], votes: bool) -> str:
     sees = (
         f"the whole image, resized to {side} whatever its shape"
         if votes
+        else f"the whole image at its own size; one with a longer side above {MOST_SIDE:,} pixels is reduced to that"
+        if _sees_all(settings)
         else f"crops of {side} at their native size, never resized; the score of an image is their mean"
     )
     lines = [
@@ -188,7 +211,10 @@ def _training(settings: Mapping[str, Any]) -> str:
 
 
 def _scores_of(entry: Mapping[str, Any], what: str) -> str:
-    text = f"{what}: data set {_code(entry.get('dataset'))}, {len(entry.get('paths') or ())} images"
+    many = f"{len(entry.get('paths') or ())} images"
+    if split := entry.get("split"):
+        many = f"all but the test part of its split {_code(split)}"
+    text = f"{what}: data set {_code(entry.get('dataset'))}, {many}"
     if native := entry.get("native_range"):
         better = "higher" if entry.get("native_higher_is_better") else "lower"
         text += f"; its scores go from {_number(native[0])} to {_number(native[1])}, {better} is better"
@@ -226,6 +252,13 @@ def _limits(settings: Mapping[str, Any], votes: bool) -> str:
         [f"Fine noise and the sharpness of details: the image is shrunk to {crop}×{crop} pixels first."]
         if votes
         else [
+            "What an image shows, and how it is composed, but for what of it the scores that it learned from told.",
+            f"What only an enlarged part of a large image shows: it is reduced to {MOST_SIDE:,} pixels.",
+            f"Images smaller than {LEAST_SIDE}×{LEAST_SIDE} pixels: they are mirrored at their borders, and the "
+            "score says so.",
+        ]
+        if _sees_all(settings)
+        else [
             "What an image shows, and how it is composed: it sees crops, and no more than one at a time.",
             f"Images smaller than {crop}×{crop} pixels as they are: they are mirrored at their borders, and the score "
             "says so.",
@@ -243,9 +276,10 @@ def _limits(settings: Mapping[str, Any], votes: bool) -> str:
 
 
 def _files(settings: Mapping[str, Any]) -> str:
+    half = ", in half precision" if settings.get("dtype") == "float16" else ""
     lines = [
         "`config.json`: architecture, preprocessing, training and the meaning of the scores.",
-        "`model.safetensors`: the weights; no pickle, no code.",
+        f"`model.safetensors`: the weights{half}; no pickle, no code.",
     ]
     if digest := settings.get("weights_sha256"):
         lines.append(f"SHA-256 of the weights: {_code(digest)}")

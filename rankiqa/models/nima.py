@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from rankiqa.errors import InputError
 from rankiqa.models import build
-from rankiqa.models.compact import CHANNELS
 from rankiqa.models.preprocessing import Preprocessing
 from rankiqa.models.rank_model import RankModel
 from rankiqa.votes import VOTES
@@ -20,7 +19,7 @@ from rankiqa.votes import VOTES
 DEFAULT = "inception_resnet_v2"
 ALIASES = {"mobilenet": "mobilenetv1_100"}  # the paper's name for the network that timm calls by its width
 # Output channels of the convolutional part of the networks that are made here; timm's know their own.
-WIDTHS = {"shallow": 32, "compact": CHANNELS[-1], "alexnet": 256, "vgg16": 512, "squeezenet1_1": 512}
+WIDTHS = {"shallow": 32, "alexnet": 256, "vgg16": 512, "squeezenet1_1": 512}
 
 
 class Nima(RankModel):

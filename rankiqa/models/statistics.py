@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rankiqa.errors import InputError
+from rankiqa.extras import extra
+from rankiqa.models.efficientnet_lite import CLASSIFIER, EfficientNetLite0
 
 if TYPE_CHECKING:
     from rankiqa.models.rank_model import RankModel
@@ -93,7 +95,7 @@ class StageStatistics(nn.Module):
     of its MobileNets V3 and V4 the blocks; of any other network the stages that timm's `forward_intermediates` gives.
 
     Args:
-        net: a convolutional network of timm; changed: its classifier is left away.
+        net: a convolutional network of timm, or an `EfficientNetLite0`; changed: its classifier is left away.
         head: what the head is like.
         dropout: probability, of the head's units; None: 0.3.
 
@@ -115,7 +117,8 @@ class StageStatistics(nn.Module):
         named = set(net.state_dict())
         self._walks = _walks(net)
         self.channels = _channels(timm_net, self._walks)
-        timm_net.reset_classifier(0)
+        if not isinstance(net, EfficientNetLite0):  # which has none
+            timm_net.reset_classifier(0)
         if self._walks and not _has_last_convolution(timm_net):
             # MobileNet's last convolution comes behind the mean of the maps: it has none.
             for name in ("conv_head", "norm_head"):
@@ -128,6 +131,8 @@ class StageStatistics(nn.Module):
                     module.inplace = False  # type: ignore[assignment]
         self.net = net
         self.dropped = frozenset(named - set(net.state_dict()))
+        if isinstance(net, EfficientNetLite0):
+            self.dropped = CLASSIFIER
         width = 2 * sum(self.channels)
         self.register_buffer("centre", torch.zeros(width))
         self.register_buffer("spread", torch.ones(width))
@@ -231,8 +236,11 @@ def fit_standardisation(
 
 def _walks(net: nn.Module) -> bool:
     """Whether its stages are walked through here: timm tells of fewer than there are."""
-    from timm.models.efficientnet import EfficientNet
-    from timm.models.mobilenetv3 import MobileNetV3
+    if isinstance(net, EfficientNetLite0):
+        return True
+    with extra("train"):
+        from timm.models.efficientnet import EfficientNet
+        from timm.models.mobilenetv3 import MobileNetV3
 
     return isinstance(net, (EfficientNet, MobileNetV3))
 
@@ -258,4 +266,6 @@ def _channels(net: Any, walks: bool) -> tuple[int, ...]:
 
 
 def _block_channels(block: Any) -> int:
+    if hasattr(block, "channels"):  # of ours
+        return int(block.channels)
     return int(block.feature_info("bottleneck")["num_chs"])

@@ -17,6 +17,7 @@ from rankiqa.images.crops import DENSE, FULL, WHOLE, check_least, fit, reduce, r
 from rankiqa.images.icc import CONVERT
 from rankiqa.images.pixels import pixels_of
 from rankiqa.models import RankModel, load_model
+from rankiqa.models.bundled import BUNDLED, DEFAULT
 from rankiqa.models.locate import locate
 from rankiqa.models.parts import check_dense, statistics_of, window_of
 from rankiqa.models.reference import Reference, to_unit
@@ -90,7 +91,7 @@ class Scorer(HubModel):
 
     @classmethod
     def load(cls, model: str | Path | None = None, device: str = "auto", **hub: Any) -> Scorer:
-        """A model folder, a run, OWNER/NAME of the Hugging Face hub, or (None) the model that comes with the package.
+        """A model folder, a run, OWNER/NAME of the Hugging Face hub, or a bundled model: "default" (None), "ranks".
 
         `device` is that of `rankiqa.scoring.device.pick_device`, `hub` that of `rankiqa.models.locate.locate`. Raises
         `InputError` where there is no such model, or it is damaged.
@@ -99,7 +100,7 @@ class Scorer(HubModel):
         folder = locate(model, **hub)
         network, settings = load_model(folder, place)
         try:
-            return cls(network, settings, "the bundled model" if model is None else str(model))
+            return cls(network, settings, _called(model, folder))
         except InputError as error:
             raise error.at(folder) from error
 
@@ -214,6 +215,14 @@ class Scorer(HubModel):
         if min(size) < least:
             notes.append(f"smaller than {least} px" if view.mode == FULL else f"smaller than the crop of {least} px")
         return "; ".join(notes)
+
+
+def _called(model: str | Path | None, folder: Path) -> str:
+    """What messages call a model that lies in a folder."""
+    names = [name for name, place in BUNDLED.items() if place == folder]
+    if model is None or names == [DEFAULT]:
+        return "the bundled model"
+    return f"the bundled model {names[0]}" if names else str(model)
 
 
 def allows_dense(network: RankModel) -> bool:

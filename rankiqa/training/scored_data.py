@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from rankiqa.config import ScoresConfig
-from rankiqa.datasets.leakage import learned_from
+from rankiqa.datasets.leakage import learned_from, learned_paths
 from rankiqa.datasets.registry import open_dataset
 from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.datasets.splits import Split, make_split
@@ -199,7 +199,7 @@ def scores_learned_from(dataset: ScoredSet, split: Split, before: Mapping[str, A
     entries = [before, *(before.get("earlier") or ())] if before else []
     for entry in learned_from(before, dataset):
         groups |= set(entry.get("groups") or ())
-        paths |= set(entry.get("paths") or ())
+        paths |= learned_paths(entry, dataset)
         entries.remove(entry)
     return {
         "dataset": dataset.name,

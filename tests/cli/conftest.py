@@ -19,7 +19,7 @@ def model(tmp_path_factory) -> Path:
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("models") / "random"
     reference = Reference("images that nobody saw", 11, tuple(np.linspace(-5, 5, 101)), -4.0, 4.0)
-    save_model(build_model("compact", crop=160), folder, reference=reference.config())
+    save_model(build_model("squeezenet1_1", crop=160), folder, reference=reference.config())
     return folder
 
 
@@ -28,7 +28,7 @@ def bare_model(tmp_path_factory) -> Path:
     """The same without a scale or known images."""
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("models") / "bare"
-    save_model(build_model("compact", crop=160), folder)
+    save_model(build_model("squeezenet1_1", crop=160), folder)
     return folder
 
 

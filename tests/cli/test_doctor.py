@@ -21,7 +21,7 @@ def test_all_is_well_here(capsys):
     text = capsys.readouterr().out
     assert "all that is needed works" in text
     found = by_name(doctor.examine())
-    for name in ("torch", "PNG", "JPEG2000", "bundled", "torch and torchvision"):
+    for name in ("torch", "PNG", "JPEG2000", "default", "ranks", "torch and torchvision"):
         assert found[name].state == doctor.OK, found[name]
     assert found["torch"].text == importlib.metadata.version("torch")
 
@@ -84,10 +84,12 @@ def test_an_error_names_no_place_of_this_machine(monkeypatch, tmp_path):
 
 
 def test_a_damaged_bundled_model(monkeypatch, tmp_path):
-    from rankiqa.models import locate
+    from rankiqa.models.bundled import BUNDLED
 
-    monkeypatch.setattr(locate, "BUNDLED", tmp_path)
-    found = by_name(doctor.examine())["bundled"]
+    monkeypatch.setitem(BUNDLED, "ranks", tmp_path)
+    found = by_name(doctor.examine())
+    assert found["default"].state == doctor.OK
+    found = found["ranks"]
     assert found.state == doctor.BROKEN and "reinstall rankiqa" in found.cure
 
 

@@ -356,7 +356,7 @@ def test_the_bundled_model_scores(images):
     done = subprocess.run([sys.executable, "-c", RUN, "score", "a.png", "--json", "-"], capture_output=True, text=True)
     assert done.returncode == 0 and done.stderr == ""
     (found,) = json.loads(done.stdout)["images"]
-    assert 0 <= found["unit"] <= 1 and 0 <= found["percentile"] <= 100 and found["patches"] == 30
+    assert 0 <= found["unit"] <= 1 and 0 <= found["percentile"] <= 100 and found["patches"] == 1
 
 
 RUN = "import sys; from rankiqa.cli import main; sys.exit(main())"

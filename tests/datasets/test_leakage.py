@@ -7,11 +7,13 @@ import pytest
 from PIL import Image
 
 from rankiqa.datasets.leakage import check_leakage, seen_in_test
+from rankiqa.datasets.registry import open_dataset
 from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.datasets.splits import Split, make_split, read_split, write_split
 from rankiqa.errors import InputError
 from rankiqa.images.photos import pixels_sha256, read_photos
 from rankiqa.images.reading import read_image
+from tests.datasets import layouts
 
 
 def scored(references, groups, splits=None, root="/data", files=None, distortions=None, pristine=None):
@@ -191,3 +193,26 @@ def test_test_images_whose_scores_a_model_learned_from_are_listed():
     of_another = {"dataset": "other", "paths": ["4.png"], "earlier": [{"dataset": "toy", "paths": ["4.png"]}]}
     assert seen_in_test(of_another, dataset, split) == ["4.png"]
     assert seen_in_test(None, dataset, split, groups=True) == []
+
+
+def test_of_a_split_that_was_learned_from_the_test_part_alone_is_new(tmp_path):
+    layouts.biq2021(tmp_path / "whole")
+    dataset = open_dataset("biq2021", tmp_path / "whole")
+    tuned = {"dataset": "biq2021", "split": "official"}
+    everything = make_split(dataset, "all")
+    listed = {path for path, part in dataset.splits["official"].items() if part == "train"}
+    assert set(seen_in_test(tuned, dataset, everything)) == listed != set(dataset.table["path"])
+    assert seen_in_test(tuned, dataset, make_split(dataset, "official")) == []
+    assert seen_in_test(tuned | {"dataset": "live"}, dataset, everything) == []
+
+
+def test_of_a_part_of_a_database_no_photo_is_known_to_be_new(tmp_path):
+    (tmp_path / "images").mkdir()
+    rows = []
+    for k, part in enumerate(("train", "train", "val", "test")):
+        Image.new("RGB", (8, 8), (k, 0, 0)).save(tmp_path / "images" / f"{k}.png")
+        rows.append(f"{k}.png,0.{k},{part},")
+    (tmp_path / "labels.csv").write_text("\n".join(["name,mos,split,block", *rows]) + "\n")
+    dataset = open_dataset("biq2021", tmp_path)
+    found = seen_in_test({"dataset": "biq2021", "split": "official"}, dataset, make_split(dataset, "official"))
+    assert found == ["images/2.png", "images/3.png"]

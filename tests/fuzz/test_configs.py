@@ -98,7 +98,7 @@ NAMES = (
     "resnet18.local-dir:/tmp",
     "resnet18.x",
     "vgg16",
-    "compact",
+    "shallow",
 )
 
 

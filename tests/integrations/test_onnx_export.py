@@ -83,23 +83,19 @@ def bundled(tmp_path_factory):
 
 
 def test_the_bundled_model_gives_the_same_numbers(bundled):
-    model, out, (crop, dense) = bundled
-    check_crop(out / "crop.onnx", model.network)
-    check_dense(out / "dense.onnx", model.network)
-    assert (crop.path, dense.path) == (out / "crop.onnx", out / "dense.onnx")
-    assert max(crop.difference, dense.difference) < 1e-4 and dense.inputs == 4
-    assert sorted(path.name for path in out.iterdir()) == ["crop.onnx", "dense.onnx"]
-
-
-def test_crops_may_be_larger_where_the_network_ends_in_a_mean(bundled):
-    model, out, _ = bundled
+    model, out, (whole, dense) = bundled
     image = picture(251, 300)
-    assert run(out / "crop.onnx", [image])[0][0] == pytest.approx(
-        score_image(model.network, image, View(mode="native")).mean, abs=1e-4
-    )
+    assert run(out / "whole.onnx", [image])[0][0] == pytest.approx(score_image(model.network, image).mean, abs=1e-4)
+    score, windows = run(out / "dense.onnx", [image])
+    found = score_image(model.network, image, View(mode="dense"))
+    np.testing.assert_allclose(windows.ravel(), found.scores, atol=1e-4)
+    assert score[0] == pytest.approx(found.mean, abs=1e-4)
+    assert (whole.path, dense.path) == (out / "whole.onnx", out / "dense.onnx")
+    assert max(whole.difference, dense.difference) < 1e-4
+    assert sorted(path.name for path in out.iterdir()) == ["dense.onnx", "whole.onnx"]
 
 
-@pytest.mark.parametrize("kind", ["crop", "dense"])
+@pytest.mark.parametrize("kind", ["whole", "dense"])
 def test_a_file_tells_what_it_is(bundled, kind):
     scorer, out, _ = bundled
     model = onnx.load(out / f"{kind}.onnx", load_external_data=False)
@@ -108,14 +104,14 @@ def test_a_file_tells_what_it_is(bundled, kind):
     assert facts["weights_sha256"] == scorer.settings["weights_sha256"]
     assert facts["rankiqa"] == rankiqa.__version__ and facts["crop"] == str(scorer.network.crop)
     assert (float(facts["low"]), float(facts["high"])) == (scorer.low, scorer.high)
-    assert facts["higher_is_better"] == "true" and facts["architecture"] == "compact"
+    assert facts["higher_is_better"] == "true" and facts["architecture"] == "tf_efficientnet_lite0"
     assert "uint8 RGB 0-255" in model.doc_string and "higher is better" in model.doc_string
     (image,) = model.graph.input
     assert image.type.tensor_type.elem_type == onnx.TensorProto.UINT8
     sides = [[side.dim_param or side.dim_value for side in v.type.tensor_type.shape.dim] for v in model.graph.output]
-    assert sides == ([["N"]] if kind == "crop" else [["N"], ["N", "rows", "columns"]])
+    assert sides == ([["N"]] if kind == "whole" else [["N"], ["N", "rows", "columns"]])
     names = [value.name for value in (image, *model.graph.output)]
-    assert names == (["crops", "scores"] if kind == "crop" else ["image", "score", "map"])
+    assert names == (["image", "score"] if kind == "whole" else ["image", "score", "map"])
     assert not any(tensor.data_location for tensor in model.graph.initializer)  # nothing beside the file
 
 
@@ -136,7 +132,7 @@ def test_other_networks(name, tmp_path):
 VGG = pytest.param("vgg16", marks=pytest.mark.slow)
 
 
-@pytest.mark.parametrize("name", ["compact", "squeezenet1_1", VGG, "alexnet_caffe", "caffenet", "resnet10t"])
+@pytest.mark.parametrize("name", ["shallow", "squeezenet1_1", VGG, "alexnet_caffe", "caffenet", "resnet10t"])
 @torch.no_grad()
 def test_the_graph_has_the_scores_of_the_loop(name):
     network = random_model(name).network
@@ -221,7 +217,7 @@ def test_the_comparison_sees_shapes_and_nan(bundled):
     _, out, _ = bundled
     for spoil in (lambda scores: scores[None], lambda scores: scores * torch.nan):
         with pytest.raises(InputError, match="differs from PyTorch"):
-            compare(out / "crop.onnx", lambda crops, spoil=spoil: [spoil(torch.zeros(len(crops)))], [(1, 224, 224)])
+            compare(out / "whole.onnx", lambda crops, spoil=spoil: [spoil(torch.zeros(len(crops)))], [(1, 224, 224)])
 
 
 def test_the_command(tmp_path, capfd):
@@ -240,12 +236,12 @@ def test_the_command(tmp_path, capfd):
 
 
 def test_both_of_a_network_without_dense(tmp_path, capfd, monkeypatch):
-    save_model(build_nima("compact"), tmp_path / "nima")
+    save_model(build_nima("shallow"), tmp_path / "nima")
     asked = []
     monkeypatch.setattr(onnx_export, "export_onnx", lambda scorer, out, what, overwrite: asked.append(what) or [])
     assert command.main(["onnx", "--model", str(tmp_path / "nima"), "--out", str(tmp_path)]) == 0
     assert asked == [["crop"]]
-    assert "note: no dense.onnx: compact: a NIMA sees the whole image" in capfd.readouterr().out
+    assert "note: no dense.onnx: shallow: a NIMA sees the whole image" in capfd.readouterr().out
 
 
 def test_a_missing_package_is_one_line(monkeypatch, capfd, tmp_path):

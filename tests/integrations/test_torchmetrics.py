@@ -124,7 +124,7 @@ def test_a_network_of_statistics_sees_whole_images():
 
 
 def test_to_moves_the_network(scorer):
-    metric = RankIQA(Scorer(build_model("compact").eval(), {}, "random"))
+    metric = RankIQA(Scorer(build_model("shallow").eval(), {}, "random"))
     metric.to("meta")
     assert metric.scorer.device.type == "meta" and metric.raw.device.type == "meta"
 
@@ -133,9 +133,9 @@ def test_to_moves_the_network(scorer):
     ("arguments", "message"),
     [
         ({"scale": "percent"}, "scale must be raw or unit"),
-        ({"view": View(mode="dense"), "model": Scorer(build_nima("compact"), {}, "n")}, "sees the whole image at once"),
+        ({"view": View(mode="dense"), "model": Scorer(build_nima("shallow"), {}, "n")}, "sees the whole image at once"),
         ({"model": "no/such/model"}, "no such model folder"),
-        ({"model": Scorer(build_model("compact"), {}, "mine"), "scale": "unit"}, "mine: the model has no scale"),
+        ({"model": Scorer(build_model("shallow"), {}, "mine"), "scale": "unit"}, "mine: the model has no scale"),
     ],
 )
 def test_bad_arguments_are_named_at_construction(arguments, message):

@@ -12,7 +12,7 @@ from rankiqa.models.model_card import model_card
 from rankiqa.models.reference import Reference
 
 SETTINGS = {
-    "architecture": {"name": "compact", "dropout": None},
+    "architecture": {"name": "shallow", "dropout": None},
     "preprocessing": {"crop": 224, "channels": "bgr", "scale": 255.0, "mean": [104.0, 117.0, 123.0], "std": [1.0] * 3},
     "score_range": None,
     "weights_sha256": "ab" * 32,
@@ -59,7 +59,7 @@ def test_the_metadata_are_those_of_the_hub():
 def test_a_network_of_ranks_tells_what_it_learned():
     _, body = parts(model_card(SETTINGS, REFERENCE, repo_id="me/iqa"))
     for fact in (
-        *("`compact`", "224×224", "`BGR` from 0 to 255, minus 104, 117, 123", "Pristine photos: 2.", "Steps: 5000."),
+        *("`shallow`", "224×224", "`BGR` from 0 to 255, minus 104, 117, 123", "Pristine photos: 2.", "Steps: 5000."),
         *(
             "`tid2013`, levels `paper`",
             "`train_rank.py --out runs/x`",
@@ -95,7 +95,7 @@ def test_an_import_names_its_file_without_its_folder():
 
 
 def test_what_is_not_told_is_not_there():
-    _, body = parts(model_card({"architecture": {"name": "compact"}, "preprocessing": {"crop": 224}}))
+    _, body = parts(model_card({"architecture": {"name": "shallow"}, "preprocessing": {"crop": 224}}))
     assert "does not tell how it was trained" in body and "Score.percentile" not in body and "SHA-256" not in body
     assert '"OWNER/NAME"' in body
 

@@ -160,7 +160,7 @@ def test_bad_weights_files_are_refused_by_name(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"name": "vgg61"}, "unknown network 'vgg61'; known: shallow, compact, alexnet"),
+        ({"name": "vgg61"}, "unknown network 'vgg61'; known: shallow, alexnet"),
         ({"name": "shallow", "weights": "imagenet"}, "no ImageNet weights of shallow"),
         ({"name": "shallow", "preprocessing": "rgb"}, "model.preprocessing: unknown 'rgb'; known: imagenet"),
         ({"name": "shallow", "dropout": 1.0}, r"model.dropout must be in \[0, 1\), got 1.0"),

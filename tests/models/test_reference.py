@@ -96,7 +96,7 @@ def test_a_table_without_ranks_gives_a_distribution_alone(tmp_path):
 
 
 def test_command_writes_a_copy_of_the_model_with_it(tmp_path, capsys):
-    save_model(build_model("compact"), tmp_path / "model", training_photos={"ab": "a.png"})
+    save_model(build_model("shallow"), tmp_path / "model", training_photos={"ab": "a.png"})
     (tmp_path / "s.csv").write_text("file,score\n" + "".join(f"{k}.jpg,{k}\n" for k in range(101)), encoding="utf-8")
     model, scores, new = (str(tmp_path / name) for name in ("model", "s.csv", "new"))
     arguments = ["--model", model, "--scores", scores, "--out", new]

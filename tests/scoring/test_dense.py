@@ -15,7 +15,7 @@ from rankiqa.scoring.patches import score_files, score_image
 from rankiqa.scoring.view import View
 
 CPU = torch.device("cpu")
-NETWORKS = ["compact", "shallow", "squeezenet1_1", "alexnet", "alexnet_caffe", "resnet10t"]
+NETWORKS = ["unpadded", "shallow", "squeezenet1_1", "alexnet", "alexnet_caffe", "resnet10t"]
 
 
 def network(name, seed=0):
@@ -47,9 +47,9 @@ def test_the_parts_together_are_the_network(name):
 
 @torch.no_grad()
 def test_without_padding_a_window_has_exactly_the_score_of_its_crop():
-    model, image = network("compact"), picture(290, 311)
+    model, image = network("unpadded"), picture(290, 311)
     found = score_map(model, tensor(image), CPU)
-    seen = 216  # pixels that the five features of a crop of 224 come from
+    seen = 223  # pixels that the 13 features of a crop of 224 come from
     assert found.shape == ((290 - seen) // 16 + 1, (311 - seen) // 16 + 1)
     for i, j in np.ndindex(found.shape):
         crop = tensor(image)[None, :, 16 * i : 16 * i + 224, 16 * j : 16 * j + 224] / 255
@@ -68,7 +68,7 @@ def test_a_top_of_linear_layers_slides_over_the_features():
     assert found.std() > 1e-3
 
 
-@pytest.mark.parametrize("name", ["compact", "squeezenet1_1", "alexnet_caffe"])
+@pytest.mark.parametrize("name", ["unpadded", "squeezenet1_1", "alexnet_caffe"])
 @torch.no_grad()
 def test_tiles_are_seamless(name, monkeypatch):
     model, image = network(name), tensor(picture(431, 518))
@@ -76,17 +76,17 @@ def test_tiles_are_seamless(name, monkeypatch):
     monkeypatch.setattr(dense, "TILE", 300**2)
     tiled = score_map(model, image, CPU)
     assert whole.shape == tiled.shape
-    if name == "compact":  # of the others the borders of a tile are padded, as those of a crop are
+    if name == "unpadded":  # of the others the borders of a tile are padded, as those of a crop are
         np.testing.assert_allclose(tiled, whole, atol=1e-5)
 
 
 @torch.no_grad()
 def test_the_mean_over_the_places_of_a_window_is_its_score(monkeypatch):
-    model, image = network("compact"), tensor(picture(431, 518))
+    model, image = network("unpadded"), tensor(picture(431, 518))
     windows, places = (score_map(model, image, CPU, places=p) for p in (False, True))
-    assert places.shape == tuple(side + 4 for side in windows.shape)
+    assert places.shape == tuple(side + 12 for side in windows.shape)
     for i, j in [(0, 0), (3, 7), (windows.shape[0] - 1, windows.shape[1] - 1)]:
-        assert windows[i, j] == pytest.approx(places[i : i + 5, j : j + 5].mean(), abs=1e-5)
+        assert windows[i, j] == pytest.approx(places[i : i + 13, j : j + 13].mean(), abs=1e-5)
     monkeypatch.setattr(dense, "TILE", 300**2)
     np.testing.assert_allclose(score_map(model, image, CPU, places=True), places, atol=1e-5)
     with pytest.raises(InputError, match="more than a mean"):
@@ -96,7 +96,7 @@ def test_the_mean_over_the_places_of_a_window_is_its_score(monkeypatch):
 @torch.no_grad()
 def test_an_entry_of_the_map_tells_where_it_looks():
     """A spot moves only the scores near it, most where its place says that it lies."""
-    model = network("compact")
+    model = network("unpadded")
     grey = torch.full((3, 448, 480), 128, dtype=torch.uint8)
     spot = grey.clone()
     spot[:, 240:256, 160:176] = 255
@@ -120,7 +120,7 @@ def test_every_window_lies_in_one_tile(monkeypatch):
 def test_score_image_takes_the_mean_over_the_windows(tmp_path):
     from PIL import Image
 
-    model, image = network("compact"), picture(300, 260)
+    model, image = network("unpadded"), picture(300, 260)
     with torch.no_grad():
         windows = score_map(model, tensor(image), CPU)
     found = score_image(model, image, View(mode="dense"))
@@ -135,7 +135,7 @@ def test_score_image_takes_the_mean_over_the_windows(tmp_path):
 
 def test_many_random_crops_come_near_the_dense_score():
     """The mean over all places is what the mean over random places tends to."""
-    model = network("compact")
+    model = network("unpadded")
     photo = astronaut()  # the windows, 16 px apart, end where the last crops do
     images = [cv2.GaussianBlur(photo, (0, 0), sigma) for sigma in (0.1, 0.7, 1, 1.4, 2, 3)]
     many = [score_image(model, image, View(patches=100)) for image in images]
@@ -145,14 +145,14 @@ def test_many_random_crops_come_near_the_dense_score():
 
 
 def test_small_images_follow_the_policy():
-    model, image = network("compact"), picture(100, 300)
+    model, image = network("unpadded"), picture(100, 300)
     with pytest.raises(InputError, match=r"\(300×100\) is smaller than the 224×224 crop"):
         score_image(model, image, View(mode="dense", small="error"))
-    assert score_image(model, image, View(mode="dense")).scores.shape == (6,)
+    assert score_image(model, image, View(mode="dense")).scores.shape == (5,)
 
 
 def test_window_scores_carry_gradients():
-    model = network("compact")
+    model = network("unpadded")
     images = torch.rand(2, 3, 240, 256, requires_grad=True)
     scores = window_scores(parts_of(model), window_of(model), images)
     assert scores.shape == (2, 2, 3)
@@ -163,7 +163,7 @@ def test_window_scores_carry_gradients():
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (lambda: build_nima("compact"), "a NIMA sees the whole image at once"),
+        (lambda: build_nima("shallow"), "a NIMA sees the whole image at once"),
         (lambda: torch.nn.Conv2d(3, 1, 3), "Conv2d: dense mode needs a network of rankiqa"),
         (lambda: build_model("vit_tiny_patch16_224"), "vit_tiny_patch16_224: dense mode needs"),
     ],

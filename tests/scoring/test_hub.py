@@ -30,7 +30,7 @@ EXTRA = {
 @pytest.fixture
 def folder(tmp_path):
     torch.manual_seed(0)
-    save_model(build_model("compact"), tmp_path / "model", **EXTRA)
+    save_model(build_model("shallow"), tmp_path / "model", **EXTRA)
     config = json.loads((tmp_path / "model" / "config.json").read_text())
     config["of_a_later_version"] = [1, 2]
     (tmp_path / "model" / "config.json").write_text(json.dumps(config))

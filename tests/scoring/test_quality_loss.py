@@ -25,7 +25,7 @@ def images(photos):
     return torch.from_numpy(np.stack(parts)).permute(0, 3, 1, 2).float() / 255
 
 
-def small_crop(name="compact", crop=160, seed=0, **settings):
+def small_crop(name="unpadded", crop=160, seed=0, **settings):
     """A network of random weights whose scores differ from image to image."""
     torch.manual_seed(seed)
     network = build_model(name, crop=crop).eval()
@@ -33,13 +33,14 @@ def small_crop(name="compact", crop=160, seed=0, **settings):
     return Scorer(network, settings, "random")
 
 
-def test_it_is_the_dense_score_on_the_scale_of_unit(bundled, images):
-    loss = QualityLoss(bundled, "none")(images)
-    for value, image in zip(loss, images, strict=True):
-        score = bundled.score(image, mode="dense")
-        wanted = (bundled.high - score.value) / (bundled.high - bundled.low)
-        assert value.item() == pytest.approx(wanted, abs=1e-5)
-    assert loss[0] != loss[1]
+def test_it_is_the_score_on_the_scale_of_unit(bundled, images):
+    for scorer, mode in ((bundled, "whole"), (small_crop(score_range=[-3.0, 1.0]), "dense")):
+        loss = QualityLoss(scorer, "none")(images)
+        for value, image in zip(loss, images, strict=True):
+            score = scorer.score(image, mode=mode)
+            wanted = (scorer.high - score.value) / (scorer.high - scorer.low)
+            assert value.item() == pytest.approx(wanted, abs=1e-4)
+        assert loss[0] != loss[1]
 
 
 def test_reductions(bundled, images):
@@ -93,7 +94,7 @@ def test_descent_on_the_loss_raises_the_score_of_a_noisy_image(bundled, images):
         optimizer.step()
         with torch.no_grad():
             image.clamp_(0, 1)
-    before, after = (bundled.score(each[0].detach(), mode="dense").value for each in (noisy, image))
+    before, after = (bundled.score(each[0].detach()).value for each in (noisy, image))
     assert after > before + 0.02 * (bundled.high - bundled.low)
 
 
@@ -128,7 +129,7 @@ def test_a_network_that_cannot_be_taken_apart_sees_crops_on_a_grid():
 
 def test_a_nima_sees_the_whole_image(images):
     torch.manual_seed(0)
-    network = build_nima("compact").eval()
+    network = build_nima("shallow").eval()
     nn.init.normal_(network.backbone.head.weight)
     scorer = Scorer(network, {"score_range": [1.0, 10.0]}, "random")
     loss, images = QualityLoss(scorer, "none"), images.clone().requires_grad_()
@@ -146,7 +147,7 @@ def test_a_nima_sees_the_whole_image(images):
         ((3, 240, 240), torch.float32, r"\(N, 3, H, W\)"),
         ((1, 1, 240, 240), torch.float32, r"\(N, 3, H, W\)"),
         ((1, 3, 240, 240), torch.uint8, "not torch.uint8"),
-        ((2, 3, 200, 300), torch.float32, "300×200 px are smaller than the 224×224 crop"),
+        ((2, 3, 60, 300), torch.float32, "300×60 px are smaller than 64 px"),
     ],
 )
 def test_other_images_are_refused(bundled, shape, dtype, message):

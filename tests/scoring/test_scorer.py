@@ -59,7 +59,7 @@ ALL = [
 ]
 
 
-def random_model(name="compact", crop=160, **settings):
+def random_model(name="unpadded", crop=160, **settings):
     torch.manual_seed(0)
     network = build_model(name, crop=crop).eval()
     nn.init.normal_(network.backbone.get_submodule(network.head).weight)
@@ -68,7 +68,7 @@ def random_model(name="compact", crop=160, **settings):
 
 def random_nima():
     torch.manual_seed(0)
-    network = build_nima("compact").eval()
+    network = build_nima("shallow").eval()
     nn.init.normal_(network.backbone.head.weight)
     return Scorer(network, {"score_range": [1.0, 10.0]}, "random NIMA")
 
@@ -91,11 +91,11 @@ def test_pictures_that_differ_have_scores_that_differ(bundled, files):
 
 def test_a_score(bundled, files):
     score = bundled.score(files / "colour.png", **FEW)
-    assert isinstance(score, Score) and float(score) == score.value and score.patches == 3 and score.note == ""
-    assert score.unit == bundled.reference.unit(score.value)
+    assert isinstance(score, Score) and float(score) == score.value and score.patches == 1 and score.note == ""
+    assert score.unit == pytest.approx(score.value) and 0 < score.unit < 1  # people's scale, 0 to 1
     assert score.percentile == bundled.reference.percentile(score.value)
     assert score.spread > 0
-    assert bundled.score(files / "colour.png").patches == 30
+    assert bundled.score(files / "colour.png", mode="random").patches == 30
 
 
 def test_modes(bundled, files):
@@ -105,7 +105,8 @@ def test_modes(bundled, files):
     assert [score.patches for score in scores.values()] == [4, 4, windows, 1, 1, 1]
     assert scores.pop("whole") == scores["native"]  # the image is no large one
     assert len({score.value for score in scores.values()}) == 5
-    assert bundled.score(files / "colour.png", seed=1, **FEW) != bundled.score(files / "colour.png", **FEW)
+    few = FEW | {"mode": "random"}
+    assert bundled.score(files / "colour.png", seed=1, **few) != bundled.score(files / "colour.png", **few)
 
 
 def test_files_have_the_scores_of_images_in_any_order_and_with_any_workers(bundled, files):
@@ -134,14 +135,16 @@ def test_files_that_cannot_be_scored_are_in_their_places(bundled, files, tmp_pat
 
 
 def test_a_small_image_is_scored_with_a_note(bundled, files):
-    score = bundled.score(files / "small.png", **FEW)
+    few = FEW | {"mode": "random"}
+    score = bundled.score(files / "small.png", **few)
     assert score.note == "smaller than the crop of 224 px"
-    assert list(bundled.score_files([files / "small.png"], **FEW)) == [score]
-    enlarged = bundled.score(files / "small.png", small="resize", **FEW)
+    assert list(bundled.score_files([files / "small.png"], **few)) == [score]
+    enlarged = bundled.score(files / "small.png", small="resize", **few)
     assert enlarged.value != score.value and enlarged.note
     assert bundled.score(files / "small.png", mode="resize").note == ""  # resized as any image is
+    assert bundled.score(files / "small.png").note == ""  # large enough to be seen whole
     with pytest.raises(InputError, match=r"\(150×100\) is smaller than the 224×224 crop"):
-        bundled.score(files / "small.png", small="error")
+        bundled.score(files / "small.png", mode="random", small="error")
     assert bundled.score(np.zeros((32, 32, 3), np.uint8), **FEW).note
     assert bundled.map(files / "small.png").shape == (1, 1)
 

@@ -240,7 +240,7 @@ def test_the_heat_map_is_of_the_photo_as_it_came(model):
     tiny = quality_map(scorer, picture(90, 400))
     assert tiny.image.shape == (128, 400, 3) and tiny.scores.shape == (1, 18)
     with pytest.raises(InputError, match="no windows to choose"):
-        quality_map(Scorer(build_model("compact").eval(), {}, "x"), image, window=64)
+        quality_map(Scorer(build_model("shallow").eval(), {}, "x"), image, window=64)
 
 
 def test_the_network_that_scores_follows_the_one_that_is_kept():

@@ -17,7 +17,7 @@ def averaging(decay):
 
 
 def test_the_average_is_that_of_the_formula_and_comes_and_goes():
-    model = build_model("compact", crop=32)
+    model = build_model("shallow")
     name, first = next(iter(model.backbone.named_parameters()))
     frozen = model.backbone.head.bias.requires_grad_(False)
     average = WeightAverage(model, 0.3)
