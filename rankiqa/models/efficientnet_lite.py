@@ -55,7 +55,9 @@ class SameConv2d(nn.Conv2d):
         side = int(self.kernel_size[0])
         before, after = (side - 3) // 2, (side - 1) // 2
         height, width = maps.shape[2:]
-        maps = F.pad(maps, (before + width % 2, after, before + height % 2, after))
+        # One more for an odd side, written so that the exporter to ONNX sees what the sides come to.
+        top, left = (before + 2 * ((length + 1) // 2) - length for length in (height, width))
+        maps = F.pad(maps, (left, after, top, after))
         return F.conv2d(maps, self.weight, self.bias, self.stride, groups=self.groups)
 
 

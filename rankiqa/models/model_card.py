@@ -16,7 +16,6 @@ _STAGES = {
     "joint": "learned at once the order of photos that were distorted more and more, and what people say of images",
     "finetune": "fine-tuned on the scores that people gave to images",
     "nima": "trained as a NIMA, on the distribution of people's votes from 1 to 10",
-    "joint": "learned to rank distorted photos and to agree with the scores that people gave to photos, in every step",
     "siamese_nima": "a NIMA, sharpened on pairs of images whose human scores differ",
 }
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
