@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from rankiqa.datasets.biq2021 import LISTS
 from rankiqa.losses import ordered_pairs, preference_loss
 
-STEPS, PHOTOS, SCENES = 600, 64, 16  # of a training; photos and scenes of crops in a batch
+STEPS, PHOTOS, SCENES = 250, 64, 12  # of a training; photos and scenes of crops in a batch
 TWINS = (1.01, 0.97, 0.8)  # test photos without a look-alike in the training list above this correlation
 
 
@@ -73,6 +73,8 @@ def train_head(
     judge: bool = True,
     camera: bool = True,
     seed: int = 0,
+    steps: int = STEPS,
+    scenes: int = SCENES,
 ) -> nn.Module:
     """A head learned from the scores of some photos, from ranked crops, or from both, where `weight` is the ranks'."""
     torch.manual_seed(seed)
@@ -84,14 +86,14 @@ def train_head(
     optimizer = torch.optim.AdamW(head.parameters(), lr=1e-3, weight_decay=0.02)
     mos = torch.tensor(people.table["mos"].to_numpy(), dtype=torch.float32) if people is not None else None
     deviation = 0.5 * float(people.table["mos"][people.rows("train")].std()) if people is not None else 1.0
-    for step in range(STEPS):
-        optimizer.param_groups[0]["lr"] = 1e-3 * (1 - step / STEPS)
+    for step in range(steps):
+        optimizer.param_groups[0]["lr"] = 1e-3 * (1 - step / steps)
         loss = torch.zeros(())
         if rows is not None:
             chosen = rng.choice(rows, min(PHOTOS, len(rows)), replace=False)
             loss = loss + preference_loss(head(people.features[chosen]), mos[chosen], deviation)
         if crops is not None:
-            loss = loss + weight * rank_loss(head, crops, rng.choice(len(crops.group), SCENES, False), judge, camera)
+            loss = loss + weight * rank_loss(head, crops, rng.choice(len(crops.group), scenes, False), judge, camera)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
