@@ -94,7 +94,8 @@ def test_the_bundled_model_finds_the_half_that_is_distorted(photos, name, streng
     lost = before.scores - after.scores
     left, right = after.x < 256 - 76, after.x > 256 + 76
     assert lost[:, right].mean() > 0.05 * (model.high - model.low)
-    assert np.abs(lost[:, left]).mean() < 0.3 * lost[:, right].mean()  # their windows end before the middle
+    # Their windows end before the middle, but the last stages look beyond a window.
+    assert np.abs(lost[:, left]).mean() < 0.5 * lost[:, right].mean()
 
 
 def test_command(tmp_path, capsys, photos):
