@@ -74,7 +74,7 @@ class JointConfig(RankConfig):
         val_patches: crops of each image in a validation.
     """
 
-    data: RankDataConfig = field(default_factory=lambda: RankDataConfig(ranks=""))
+    data: RankDataConfig = field(default_factory=lambda: RankDataConfig(ranks=None))
     sets: list[JointSetConfig] = field(default_factory=list)
     people: PeopleConfig = field(default_factory=PeopleConfig)
     rank_weight: float = 1.0

@@ -40,7 +40,7 @@ class RankDataConfig:
     """
 
     source: str = "ranks"
-    ranks: str = "results/demo/ranks"
+    ranks: str | None = "results/demo/ranks"
     pristine: str | None = None
     distortions: str = "live"
     levels: str = "paper"

@@ -117,7 +117,7 @@ def run(
         Columns network, types, sampler, step, test_loss, ordered.
     """
     out = Path(out)
-    train, test = RankedSet.read(config.data.ranks), RankedSet.read(test_ranks)
+    train, test = RankedSet.read(config.data.ranks or ""), RankedSet.read(test_ranks)
     if train.distortions != test.distortions:
         raise InputError(f"has the types {', '.join(test.distortions)}, not those of {train.folder}", path=test_ranks)
     if shared := {p.sha256 for p in train.photos.values()} & {p.sha256 for p in test.photos.values()}:

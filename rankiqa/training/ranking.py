@@ -40,7 +40,7 @@ def open_ranks(config: RankConfig) -> Ranks:
         continuous = data.strengths == "continuous"
         what = data.pristine, data.distortions, data.levels
         return OnlineSet.find(*what, config.seed, data.convert, continuous, data.icc)
-    return RankedSet.read(data.ranks)
+    return RankedSet.read(data.ranks or "")
 
 
 def split_ranks(config: RankConfig) -> tuple[Ranks, Ranks | None]:
