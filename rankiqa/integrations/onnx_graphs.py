@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from rankiqa.models.folding import fold_batch_norm
 from rankiqa.models.parts import Parts, parts_of, statistics_of, window_of
 from rankiqa.models.rank_model import RankModel
 from rankiqa.scoring.dense import window_scores
@@ -97,8 +98,9 @@ def exportable(network: RankModel) -> RankModel:
     """The network without what the exporter cannot follow for any size, or hardly.
 
     These are pools that round up, and timm's convolutions that pad as TensorFlow does, by sides divided in floating
-    point. The weights are shared, not copied.
+    point. Batch norms are folded, as the exporter takes long for each layer. Other weights are shared, not copied.
     """
+    network = fold_batch_norm(network) if any(isinstance(m, nn.BatchNorm2d) for m in network.modules()) else network
     found = copy.deepcopy(network, {id(tensor): tensor for tensor in (*network.parameters(), *network.buffers())})
     for module in list(found.modules()):
         for name, pool in list(module.named_children()):

@@ -76,14 +76,20 @@ def check_dense(path, network):
     assert windows.std() > 1e-3
 
 
+def network_of_statistics():
+    """Small, with convolutions that pad as TensorFlow does, and batch norms with activations."""
+    torch.manual_seed(0)
+    network = build_model("test_efficientnet", crop=96, head="statistics").eval()
+    nn.init.normal_(network.backbone.output.weight)
+    return network
+
+
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
-    """A network of statistics, as the bundled models are, but small."""
-    torch.manual_seed(0)
-    network = build_model("mobilenetv3_small_050", crop=96, head="statistics").eval()
-    model = Scorer(network, {"weights_sha256": "ab" * 32, "score_range": [0, 1]}, "mine")
+    """A network of statistics, as the bundled models are, but small; the exporter takes long for its windows."""
+    model = Scorer(network_of_statistics(), {"weights_sha256": "ab" * 32, "score_range": [0, 1]}, "mine")
     out = tmp_path_factory.mktemp("exported")
-    export_onnx(model, out)
+    export_onnx(model, out, ["whole"])
     return model, out
 
 
@@ -102,16 +108,18 @@ def test_the_bundled_model_gives_the_same_numbers(tmp_path):
     assert sorted(path.name for path in out.iterdir()) == ["dense.onnx", "whole.onnx"]
 
 
-@pytest.mark.parametrize("kind", ["whole", "dense"])
+@pytest.mark.parametrize("kind", ["whole", pytest.param("dense", marks=pytest.mark.slow)])
 def test_a_file_tells_what_it_is(exported, kind):
     scorer, out = exported
+    if kind == "dense":
+        export_onnx(scorer, out, [kind])
     model = onnx.load(out / f"{kind}.onnx", load_external_data=False)
     onnx.checker.check_model(model)
     facts = {entry.key: entry.value for entry in model.metadata_props}
     assert facts["weights_sha256"] == scorer.settings["weights_sha256"]
     assert facts["rankiqa"] == rankiqa.__version__ and facts["crop"] == str(scorer.network.crop)
     assert (float(facts["low"]), float(facts["high"])) == (scorer.low, scorer.high)
-    assert facts["higher_is_better"] == "true" and facts["architecture"] == "mobilenetv3_small_050"
+    assert facts["higher_is_better"] == "true" and facts["architecture"] == "test_efficientnet"
     assert "uint8 RGB 0-255" in model.doc_string and "higher is better" in model.doc_string
     (image,) = model.graph.input
     assert image.type.tensor_type.elem_type == onnx.TensorProto.UINT8
@@ -170,24 +178,39 @@ def test_the_network_is_left_as_it_was():
     assert [module for module in model.network.modules() if isinstance(module, nn.MaxPool2d)] == pools != []
 
 
-def test_a_network_of_statistics_sees_whole_images_of_any_size(tmp_path):
-    """Its images, its windows, and that its file is called what it is."""
-    torch.manual_seed(0)
-    network = build_model("mobilenetv3_small_050", crop=96, head="statistics").eval()
-    nn.init.normal_(network.backbone.output.weight)
-    model = Scorer(network, {}, "mine")
-    whole, dense = export_onnx(model, tmp_path)
-    assert (whole.path, dense.path) == (tmp_path / "whole.onnx", tmp_path / "dense.onnx")
+def test_a_network_of_statistics_sees_whole_images_of_any_size(exported):
+    model, out = exported
+    scores = []
     for size in ((64, 64), (151, 100), (193, 320)):
         images = [picture(*size, seed) for seed in range(2)]
-        wanted = [score_image(network, image).mean for image in images]
-        np.testing.assert_allclose(run(whole.path, images)[0], wanted, atol=1e-4)
-    assert np.std(wanted) > 1e-3
-    check_dense(dense.path, network)
-    text = onnx.load(whole.path).doc_string
+        scores += [score_image(model.network, image).mean for image in images]
+        np.testing.assert_allclose(run(out / "whole.onnx", images)[0], scores[-2:], atol=1e-4)
+    assert np.std(scores) > 1e-3
+    text = onnx.load(out / "whole.onnx").doc_string
     assert "H and W at least 64" in text and "more than 1024 pixels" in text
     with pytest.raises(InputError, match=r"sees whole images, so there is no crop.onnx; take whole \(what=whole\)"):
-        export_onnx(model, tmp_path, ["crop"])
+        export_onnx(model, out, ["crop"])
+    with pytest.raises(InputError, match=r"sees crops, so there is no whole.onnx; take crop \(what=crop\)"):
+        export_onnx(random_model("squeezenet1_1"), out / "other", ["whole"])
+
+
+@torch.no_grad()
+def test_the_graph_of_a_network_of_statistics_has_the_scores_of_its_windows():
+    network = network_of_statistics()
+    images = torch.from_numpy(np.stack([picture(130, 161, k) for k in range(2)])).permute(0, 3, 1, 2)
+    score, windows = DenseGraph(network).eval()(images)
+    wanted = np.stack([Scorer(network, {}, "mine").map(image) for image in images])
+    np.testing.assert_allclose(windows, wanted, atol=1e-5)
+    np.testing.assert_allclose(score, wanted.mean((1, 2)), atol=1e-5)
+    assert wanted.std() > 1e-5
+
+
+@pytest.mark.slow
+def test_the_windows_of_a_network_of_statistics(tmp_path):
+    """The exporter takes long for them."""
+    network = network_of_statistics()
+    (dense,) = export_onnx(Scorer(network, {}, "mine"), tmp_path, ["dense"])
+    check_dense(dense.path, network)
 
 
 def test_a_nima_gives_votes(tmp_path):
