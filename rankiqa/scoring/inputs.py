@@ -33,16 +33,14 @@ def inputs_of(image: np.ndarray, crop: int, view: View, reduced: bool = False) -
         what = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
         raise InputError(f"an image must be a uint8 array of height × width × 3 (RGB), not {what}")
     image = np.ascontiguousarray(image)
-    if view.is_whole:
-        seen = image
+    if view.is_whole or view.mode == DENSE:
         if view.mode == FULL:
-            seen = whole(image, view.small)
+            image = whole(image, view.small)
         elif view.mode == "resize":
-            seen = squeeze(image, crop)
-        return torch.from_numpy(seen.transpose(2, 0, 1)[None].copy())
-    if view.mode == DENSE:
-        image = fit(reduce(image) if reduced else image, crop, view.small)
-        # A view: the photo may be a large one.
+            image = squeeze(image, crop)
+        elif view.mode == DENSE:
+            image = fit(reduce(image) if reduced else image, crop, view.small)
+        # A view, channels last as they are wanted: the photo may be a large one.
         return torch.from_numpy(image if image.flags.writeable else image.copy()).permute(2, 0, 1)[None]
     pixels = hashlib.sha256(image.data).hexdigest()
     rng = generator(view.seed, pixels, *image.shape)

@@ -94,16 +94,24 @@ def window_statistics(maps: Sequence[Tensor], size: tuple[int, int], windows: Wi
     """
     parts = []
     for stage in maps:
-        stage = stage if stage.dtype == torch.float64 else stage.float()
+        places = stage.permute(0, 2, 3, 1)  # as maps lie in memory where they are computed channels last
+        places = places if places.dtype == torch.float64 else places.float()
         # About their mean, so that the deviation is no small difference of large numbers.
-        middle = stage.mean((2, 3), keepdim=True)
-        stage = (stage - middle).contiguous()
-        sides = zip(stage.shape[2:], size, strict=True)
-        down, across = (windows.shares(cells, length, stage.device).to(stage) for cells, length in sides)
-        mean = down @ (stage @ across.T)
-        variance = (down @ (stage.square() @ across.T) - mean.square()).clamp(min=0)
+        middle = places.mean((1, 2), keepdim=True)
+        places = places - middle
+        sides = zip(places.shape[1:3], size, strict=True)
+        down, across = (windows.shares(cells, length, places.device).to(places) for cells, length in sides)
+        mean = _weighted(places, down, across)
+        variance = (_weighted(places.square(), down, across) - mean.square()).clamp(min=0)
         parts += [mean + middle, (variance + EPSILON).sqrt()]
-    return torch.cat(parts, dim=1).permute(0, 2, 3, 1)
+    return torch.cat(parts, dim=-1)
+
+
+def _weighted(places: Tensor, down: Tensor, across: Tensor) -> Tensor:
+    """(N, h, w, C) → (N, rows, columns, C): sums with the weights (rows, h) and (columns, w)."""
+    count, height, width, channels = places.shape
+    rows = down @ places.reshape(count, height, width * channels)
+    return across @ rows.view(count, down.shape[0], width, channels)
 
 
 def statistic_scores(model: RankModel, net: StageStatistics, images: Tensor, windows: Windows) -> Tensor:

@@ -45,7 +45,7 @@ for _ in scorer.score_files(files, mode=mode):
 print(before, resident("VmHWM") - before)
 """
 
-# A process of its own for each: what a single score takes beyond PyTorch. The passes are those of dense mode, timed
+# A process of its own for each: what a single score takes beyond PyTorch. The pass is over the whole photo, timed
 # in another process, as the first one prepares the convolutions for the next.
 START = """\
 import json, sys, time
@@ -61,7 +61,7 @@ if mode == "score":
     import rankiqa
     scorer = rankiqa.load(model or None, "cpu")
     lap()
-    scorer.score(photo, mode="dense")
+    scorer.score(photo)
     lap()
 elif mode == "forward":
     import rankiqa
@@ -253,7 +253,7 @@ def _start(args: argparse.Namespace, photo: Path) -> list[str]:
         "interpreter and `import torch`, nothing else": times["torch"],
         "`import rankiqa`, `rankiqa.load()`": load,
         "the forward pass": forward,
-        'decoding and the rest of `.score(photo, mode="dense")`': rest,
+        'decoding and the rest of `.score(photo)`, folding of batch norms with it': rest,
         "all of it, in one process": times["score"],
         "**beyond `import torch` and the forward pass**": [a + b for a, b in zip(load, rest, strict=True)],
     }
