@@ -253,7 +253,7 @@ def _start(args: argparse.Namespace, photo: Path) -> list[str]:
         "interpreter and `import torch`, nothing else": times["torch"],
         "`import rankiqa`, `rankiqa.load()`": load,
         "the forward pass": forward,
-        'decoding and the rest of `.score(photo)`, folding of batch norms with it': rest,
+        "decoding and the rest of `.score(photo)`, folding of batch norms with it": rest,
         "all of it, in one process": times["score"],
         "**beyond `import torch` and the forward pass**": [a + b for a, b in zip(load, rest, strict=True)],
     }
