@@ -42,16 +42,20 @@ def of_crops(network: Network, scenes: Scenes, first: int | None = None) -> dict
     for scene, types in enumerate(scenes.types[:count]):
         names = list(dict.fromkeys(types))
         group[scene] = [scene * 8 + names.index(name) for name in types]
-    laboratory = {*LABORATORY, "ID", "pristine"}
-    camera = [[not laboratory.issuperset(kind.split(">")) for kind in types] for types in scenes.types[:count]]
     found = {
         "features": features.clone(),
         "group": torch.from_numpy(group),
         "level": torch.from_numpy(scenes.level[:count]).float(),
         "quality": torch.from_numpy(scenes.quality[:count]).float(),
-        "camera": torch.tensor(camera),
+        "camera": ~torch.from_numpy(np.array([laboratory(types) for types in scenes.types[:count]])),
     }
     return found if scenes.vsi is None else {**found, "vsi": torch.from_numpy(scenes.vsi[:count]).float()}
+
+
+def laboratory(types: np.ndarray) -> list[bool]:
+    """Of each crop's types, whether the laboratories have them all."""
+    known = {*LABORATORY, "ID", "pristine"}
+    return [known.issuperset(kind.split(">")) for kind in types]
 
 
 @torch.inference_mode()
