@@ -136,7 +136,7 @@ def _reference(
 
 
 def _training_photos(options: argparse.Namespace, human: bool) -> dict[str, str]:
-    """SHA-256 of the pixels → name, of the photos that ranks were made of; BIQ2021's only where people did not teach."""
+    """SHA-256 of the pixels → name, of the photos that ranks were made of; BIQ2021's only for ranks alone."""
     named = {f"cid22/{path.stem}": path for path in sorted((options.pristine / "train").glob("*.png"))}
     named |= {f"clic2025/{path.stem[:12]}": path for path in sorted(options.clic.glob("*.png"))}
     if not human:
