@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from sources import Photos, Scenes
 
 from rankiqa.images import builtin_photos
 from rankiqa.images.photos import pixels_sha256
+from rankiqa.images.reading import read_image
 from rankiqa.models import RankModel, build_model, load_model, save_model
 from rankiqa.models.build import read_weights
 from rankiqa.models.bundled import BUNDLED
@@ -142,7 +142,7 @@ def _training_photos(options: argparse.Namespace, human: bool) -> dict[str, str]
     if not human:
         good = (options.work / "good.txt").read_text(encoding="utf-8").splitlines()
         named |= {f"biq2021/{Path(name).stem}": options.biq2021 / "Images" / name for name in good}
-    return {pixels_sha256(np.asarray(Image.open(path).convert("RGB"))): name for name, path in named.items()}
+    return {pixels_sha256(read_image(path, convert=True)): name for name, path in named.items()}
 
 
 def _sections(text: str) -> dict[str, str]:
