@@ -13,6 +13,7 @@ SOURCES = ("ranks", "online")
 STRENGTHS = ("levels", "continuous")
 HEADS = ("linear", "statistics")
 LOSSES = ("hinge", "logistic")
+JUDGING = ("loader", "device")
 SAMPLERS = ("efficient", "random_pairs", "hard_negatives")
 
 
@@ -142,11 +143,14 @@ class JudgeConfig:
         kind: none (pairs inside a type alone: RankIQA as published), mdsi, haarpsi, vsi, several with commas, or mean
             (all three): each gives an image its rank among a sample of the images to train on, and the mean is its
             quality. On disk the set must have been judged (data_gen/make_ranks.py --judge).
+        where: online: loader (its processes ask, each image by itself) or device (one batch beside the network: for a
+            GPU that would wait for the loader).
         gap: how far apart two qualities, from 0 to 1, must be to order a pair; inside a type the levels order it.
         sample: how many images the ranks are measured on, before the first step.
     """
 
     kind: str = "none"
+    where: str = "loader"
     gap: float = 0.03
     sample: int = 300
 
@@ -156,6 +160,7 @@ class JudgeConfig:
             judge = Judge.parse(self.kind)
         except InputError as error:
             raise error.but(reason=f"judge.kind: {error.reason}") from None
+        one_of("judge.where", self.where, JUDGING)
         if not 0 <= self.gap < 1:
             raise InputError(f"judge.gap must be in [0, 1), got {self.gap}")
         at_least("judge.sample", self.sample, 2)
@@ -232,6 +237,12 @@ class RankConfig(RunConfig):
         if self.data.strengths != "levels" and self.data.source != "online":
             raise InputError(
                 "data.strengths continuous needs photos that are distorted while training",
+                cure="give",
+                options=("data.source=online",),
+            )
+        if self.judge.where == "device" and self.data.source != "online":
+            raise InputError(
+                "judge.where device needs the pristine photos beside what was made of them; a set on disk was judged",
                 cure="give",
                 options=("data.source=online",),
             )

@@ -155,7 +155,7 @@ class OnlineSet:
         The distortion draws from the `image_seed` of `seed`, so that a seed a step gives new noise at each step, and
         a stronger level of a nested type goes on where the weaker one of the same step stops.
         """
-        return self._crop_pair(reference, distortion, level, size, rng, seed)[0]
+        return self.crop_pair(reference, distortion, level, size, rng, seed)[0]
 
     def check_judge(self, judge: Judge) -> None:
         """`MissingExtra` where what the metrics are computed with is not installed."""
@@ -172,16 +172,16 @@ class OnlineSet:
         seed: int = 0,
     ) -> tuple[np.ndarray, np.ndarray]:
         """The `crop`, and the (M,) values of `judge`, which sees the same part of the photo beside it."""
-        made, pristine = self._crop_pair(reference, distortion, level, size, rng, seed)
+        made, pristine = self.crop_pair(reference, distortion, level, size, rng, seed)
         try:
             return made, judge.look(made, pristine)
         except InputError as error:
             raise error.at(self.folder / reference) from None
 
-    def _crop_pair(
-        self, reference: str, distortion: str, level: float, size: int, rng: np.random.Generator, seed: int
+    def crop_pair(
+        self, reference: str, distortion: str, level: float, size: int, rng: np.random.Generator, seed: int = 0
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The crop, and the photo's part at its place."""
+        """The `crop`, and the photo's part at its place; of level 0 both are one."""
         photo = self._photo(reference)
         try:
             top, left = random_place(photo, size, rng)

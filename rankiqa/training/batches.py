@@ -16,6 +16,8 @@ from rankiqa.errors import InputError
 Batch = dict[str, torch.Tensor]
 # What a judge says of the images of this process, (n,); the loop gathers it to "quality", of all N images.
 OWN_QUALITY = "own_quality"
+# In its place, where the judge is asked on the device: the same part of the pristine photos, as "images" are.
+OWN_PRISTINE = "own_pristine"
 
 
 class Batches(Protocol):
@@ -24,7 +26,7 @@ class Batches(Protocol):
     def __getitem__(self, step: int) -> Batch:
         """The batch of a step: "images" (n, 3, crop, crop) uint8 of this process, the rest of all N images of the step.
 
-        The first entry after "images" has N rows. `OWN_QUALITY` is of this process's images too.
+        The first entry after "images" has N rows. `OWN_QUALITY` and `OWN_PRISTINE` are of this process's images too.
         """
 
 

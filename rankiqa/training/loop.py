@@ -154,6 +154,10 @@ class Trainer(ABC):
         count = len(next(iter(batch.values())))
         return all_scores(self.forward(images).float(), count, self.accelerator)
 
+    def complete(self, batch: Batch) -> Batch:
+        """A batch on the device, with what its reader left to be computed there; most leave nothing."""
+        return batch
+
     def ready(self, images: torch.Tensor) -> torch.Tensor:
         """(n, 3, H, W) of a batch, uint8, as the network takes them: in [0, 1]."""
         images = images.float().div_(255)
@@ -208,6 +212,7 @@ class Trainer(ABC):
         # Dropout draws from the global generator; seeded by the step, it needs no state to resume.
         torch.manual_seed(derive_seed(config.seed, "dropout", self.step, accelerator.process_index))
         batch = {key: value.to(accelerator.device, non_blocking=True) for key, value in batch.items()}
+        batch = self.complete(batch)
         if OWN_QUALITY in batch:
             batch["quality"] = all_scores(batch.pop(OWN_QUALITY), len(batch["group"]), accelerator)
         scores = self.batch_scores(batch)

@@ -11,7 +11,7 @@ from rankiqa.config import RankConfig
 from rankiqa.distortions.sets import stand_ins
 from rankiqa.errors import InputError
 from rankiqa.extras import extra
-from rankiqa.judge import Judge, JudgeScale, ScaledJudge
+from rankiqa.judge import PERFECT, Judge, JudgeScale, ScaledJudge
 from rankiqa.losses import hardest_pairs_hinge, pair_statistics, pairwise_hinge, pairwise_logistic
 from rankiqa.models import RankModel, build_model
 from rankiqa.models.freezing import freeze_until, freeze_unused, keep_batch_norm
@@ -21,7 +21,7 @@ from rankiqa.ranks.protocol import Ranks
 from rankiqa.ranks.ranked_set import RankedSet
 from rankiqa.scoring.view import View
 from rankiqa.seeding import derive_seed, generator
-from rankiqa.training.batches import Batch
+from rankiqa.training.batches import OWN_PRISTINE, OWN_QUALITY, Batch
 from rankiqa.training.judging import measure_scale
 from rankiqa.training.loop import Rows, Trainer
 from rankiqa.training.rank_validation import NUMBERS, score_ranks, summarize, validation_items
@@ -171,7 +171,20 @@ class RankTrainer(Trainer):
         """The images that the sampler draws, a crop of each."""
         config, place = self.config, (self.accelerator.process_index, self.accelerator.num_processes)
         aligned, judge = config.batch.aligned, self.judge
-        return RankedBatches(self.train_set, self.sampler, self.model.crop, config.seed, *place, aligned, judge)
+        on_device = judge is not None and config.judge.where == "device"
+        given = self.train_set, self.sampler, self.model.crop, config.seed
+        return RankedBatches(*given, *place, aligned, None if on_device else judge, on_device)
+
+    def complete(self, batch: Batch) -> Batch:
+        """The judge's qualities, of all images of this process in one batch, where it is asked on the device."""
+        if (pristine := batch.pop(OWN_PRISTINE, None)) is not None:
+            assert self.judge is not None
+            values = self.judge.judge.values(batch["images"].float() / 255, pristine.float() / 255)
+            # As the loader has it: equal images are told without a computation, and its rounding.
+            values[(batch["images"] == pristine).flatten(1).all(1)] = PERFECT
+            quality = self.judge.scale.quality(values.double().cpu().numpy())
+            batch[OWN_QUALITY] = torch.from_numpy(quality).to(values)
+        return batch
 
     def loss(self, scores: torch.Tensor, batch: Batch) -> torch.Tensor:
         """The loss over the ordered pairs of the batch, or over the hardest of them; see `rankiqa.losses`."""

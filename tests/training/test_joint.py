@@ -304,14 +304,15 @@ def test_pictures_that_another_source_learns_from_are_told_or_refused(ranks, peo
         JointTrainer(config)
 
 
-def test_a_judge_orders_the_ranked_half(photos, people, tmp_path):
+@pytest.mark.parametrize("where", ["loader", "device"])
+def test_a_judge_orders_the_ranked_half(photos, people, tmp_path, where):
     for name, photo in list(photos.items())[:2]:
         write_image(tmp_path / "photos" / name, photo[100:160, 120:180], "png")
     data = RankDataConfig(source="online", pristine=str(tmp_path / "photos"), distortions="GN,GB,JPEG", workers=0)
     config = settings(
         "unused", [one_set(people["mos"], val_fraction=0)], tmp_path / "run", data=data, steps=2,
         batch=RankBatchConfig(levels=2, images=1),
-        judge=JudgeConfig(kind="mdsi", sample=4), loss=RankLossConfig(kind="logistic"),
+        judge=JudgeConfig(kind="mdsi", sample=4, where=where), loss=RankLossConfig(kind="logistic"),
     )  # fmt: skip
     assert JointTrainer(config).run() is None
     log = pd.read_csv(tmp_path / "run" / "log.csv")

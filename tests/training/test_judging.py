@@ -128,6 +128,37 @@ def test_a_judged_run_resumed_ends_with_bit_equal_weights_and_tells_its_scale(da
     assert len(log) == 4 and log["judged"].between(0.01, 0.99).all()
 
 
+@pytest.mark.parametrize("kind", ["mdsi", "mdsi,haarpsi"])
+def test_on_the_device_one_batch_says_what_the_loader_says_image_by_image(data, tmp_path, kind):
+    judge = dataclasses.replace(JUDGED, kind=kind)
+    loader = RankTrainer(settings(None, tmp_path / "loader", data=data, judge=judge, steps=2))
+    there = dataclasses.replace(judge, where="device")
+    device = RankTrainer(settings(None, tmp_path / "device", data=data, judge=there, steps=2))
+    assert device.judge == loader.judge
+    for step in range(2):
+        asked, left = loader.batches()[step], device.batches()[step]
+        assert "own_quality" not in left and left["own_pristine"].dtype == torch.uint8
+        assert torch.equal(asked["images"], left["images"])
+        found = device.complete(dict(left))
+        assert "own_pristine" not in found and found["own_quality"].dtype == torch.float32
+        # The metrics sum a batch in another order.
+        assert found["own_quality"].tolist() == pytest.approx(asked["own_quality"].tolist(), abs=1e-4)
+        assert (found["own_quality"][left["level"] == 0] == 1).all()
+    device.run()
+    log = pd.read_csv(tmp_path / "device" / "log.csv")
+    assert len(log) == 2 and log["judged"].between(0.01, 0.99).all()
+
+
+def test_a_judge_on_the_device_sees_the_images_of_each_process(online):
+    sampler = EfficientGroups(online.references, online.levels, images=1)
+    whole = RankedBatches(online, sampler, 48, seed=3, pristine=True)[1]
+    for rank in (0, 1):
+        part = RankedBatches(online, sampler, 48, 3, rank, 2, pristine=True)[1]
+        assert torch.equal(part["own_pristine"], whole["own_pristine"][rank::2])
+    alone = whole["level"] == 0
+    assert torch.equal(whole["own_pristine"][alone], whole["images"][alone])
+
+
 def test_on_disk_the_quality_is_that_of_the_manifest_s_column(ranks, tmp_path, capsys):
     out = shutil.copytree(ranks, tmp_path / "set")
     config = settings(out, tmp_path / "run", judge=JUDGED, steps=1)
@@ -169,6 +200,11 @@ def test_a_judge_speaks_across_the_pairs_of_the_other_samplers(data, tmp_path):
     [
         (["--judge.kind", "ssim"], "judge.kind: unknown judge 'ssim'; known: none, mdsi, haarpsi, vsi"),
         (["--judge.gap", "1"], "judge.gap must be in [0, 1), got 1.0"),
+        (["--judge.where", "gpu"], "judge.where must be one of loader, device; got 'gpu'"),
+        (
+            ["--judge.kind", "mdsi", "--judge.where", "device", "--data.source", "ranks", "--data.ranks", "set"],
+            "judge.where device needs the pristine photos beside what was made of them; a set on disk was judged",
+        ),
         (["--judge.sample", "1"], "judge.sample must be at least 2, got 1"),
         (["--loss.kind", "softmax"], "loss.kind must be one of hinge, logistic; got 'softmax'"),
         (["--loss.steepness", "0"], "loss.steepness must be above 0, got 0.0"),
