@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from rankiqa.errors import InputError
 
+PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
 ICC = ("convert", "ignore")  # those of rankiqa.images.icc, which takes long to import
 
 
@@ -72,7 +73,9 @@ class RunConfig(ABC):
         out: folder of the run: config.yaml, log.csv, val.csv, curves.png, tensorboard/, checkpoints/, model/, and with
             human scores split.csv.
         seed: of weights, batches, crops and dropout.
-        precision: no, bf16 or fp16; none: as accelerate was launched.
+        precision: fp32 (true float32 on every device), tf32 (NVIDIA GPUs: float32 whose products are rounded to 10 bits
+            of mantissa), bf16 or fp16 (mixed: products in half precision, weights in float32); none: as accelerate was
+            launched, which is fp32 if nothing else was said.
         log_every: steps between two lines of the log.
         val_every: steps between two validations; the last step has one too.
         val_first: also validate before the first step.
@@ -112,7 +115,9 @@ class RunConfig(ABC):
         """Raise `InputError`, naming the key, for a value that no run can have; before anything is read."""
         one_of("optim.kind", self.optim.kind, ("sgd", "adam"))
         one_of("optim.schedule", self.optim.schedule, ("step", "cosine", "constant"))
-        one_of("precision", self.precision, (None, "no", "bf16", "fp16"))
+        if self.precision == "no":
+            raise InputError("precision no has the name fp32 now", cure="give", options=("precision=fp32",))
+        one_of("precision", self.precision, (None, *PRECISIONS))
         for key, value, least in (
             ("steps", self.steps, self.least_steps),
             ("log_every", self.log_every, 1),

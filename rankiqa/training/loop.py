@@ -32,6 +32,7 @@ from rankiqa.training.checkpoints import checkpoints, drop_old, load_checkpoint,
 from rankiqa.training.curves import write_curves
 from rankiqa.training.log import RunLog
 from rankiqa.training.optim import learning_rate, make_optimizer, set_learning_rate
+from rankiqa.training.precision import computing
 from rankiqa.training.run_folder import open_run_folder
 from rankiqa.version import __version__
 
@@ -131,7 +132,7 @@ class Trainer(ABC):
 
     def make_optimizer(self) -> torch.optim.Optimizer:
         """Over all that learns."""
-        return make_optimizer(self.model, self.config.optim)
+        return make_optimizer(self.model, self.config.optim, fused=self.accelerator.device.type == "cuda")
 
     def more_tensors(self) -> dict[str, torch.Tensor]:
         """What learns beside the network, by name: a few numbers, which a checkpoint keeps too."""
@@ -262,6 +263,10 @@ class Trainer(ABC):
             InputError: an image of a batch cannot be read, a checkpoint cannot be written, or the loss is not finite;
                 the checkpoints so far are kept.
         """
+        with computing(self.config.precision):
+            return self._run()
+
+    def _run(self) -> Rows | None:
         config, accelerator = self.config, self.accelerator
         out = Path(config.out)
         batches = load_batches(self.batches(), self.step, config.steps, config.loader_workers)

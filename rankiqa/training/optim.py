@@ -44,11 +44,19 @@ def parameter_groups(model: RankModel, config: OptimConfig) -> list[dict]:
     return result
 
 
-def make_optimizer(model: RankModel, config: OptimConfig) -> torch.optim.Optimizer:
-    """The optimizer that the settings ask for, over the groups of `parameter_groups`."""
+def make_optimizer(model: RankModel, config: OptimConfig, fused: bool = False) -> torch.optim.Optimizer:
+    """The optimizer that the settings ask for, over the groups of `parameter_groups`.
+
+    Args:
+        model: what learns.
+        config: the settings.
+        fused: one pass over all the weights of a device in place of several: the same update but for the last bits,
+            faster on a GPU.
+    """
+    groups = parameter_groups(model, config)
     if config.kind == "adam":
-        return torch.optim.Adam(parameter_groups(model, config), lr=config.lr)
-    return torch.optim.SGD(parameter_groups(model, config), lr=config.lr, momentum=config.momentum)
+        return torch.optim.Adam(groups, lr=config.lr, fused=fused or None)
+    return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, fused=fused or None)
 
 
 def learning_rate(step: int, steps: int, config: OptimConfig) -> float:

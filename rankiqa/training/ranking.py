@@ -24,6 +24,7 @@ from rankiqa.seeding import derive_seed, generator
 from rankiqa.training.batches import OWN_PRISTINE, OWN_QUALITY, Batch
 from rankiqa.training.judging import measure_scale
 from rankiqa.training.loop import Rows, Trainer
+from rankiqa.training.precision import make_accelerator
 from rankiqa.training.rank_validation import NUMBERS, score_ranks, summarize, validation_items
 from rankiqa.training.ranked_batches import RankedBatches
 from rankiqa.training.samplers import make_sampler
@@ -111,7 +112,7 @@ class RankTrainer(Trainer):
             self.train_set.check_judge(judge)
         self.validates = self.val_set is not None
         self.sampler = make_sampler(config.batch, self.train_set, config.seed)
-        accelerator = Accelerator(mixed_precision=config.precision)
+        accelerator = make_accelerator(config.precision)
         if config.data.source == "online" and accelerator.is_main_process:
             for line in stand_ins(self.train_set.distortions, config.data.distortions):
                 print(f"note: {line}", file=sys.stderr)

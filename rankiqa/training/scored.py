@@ -28,6 +28,7 @@ from rankiqa.scoring.patches import PatchScores
 from rankiqa.scoring.view import View
 from rankiqa.seeding import derive_seed, generator
 from rankiqa.training.loop import Trainer
+from rankiqa.training.precision import make_accelerator
 from rankiqa.training.scored_data import options_called, score_rows, scores_learned_from
 from rankiqa.votes import VOTE_COLUMNS
 
@@ -105,7 +106,7 @@ class ScoredTrainer(Trainer):
         self.dataset, self.split, self.photos = self.open_data()
         self._refuse_seen()
         self.prepare(model)
-        accelerator = Accelerator(mixed_precision=config.precision)
+        accelerator = make_accelerator(config.precision)
         trained = self.origin.get("training_photos")
         for line in check_leakage(self.dataset, self.split, photos=self.photos, trained_photos=trained):
             if accelerator.is_main_process:

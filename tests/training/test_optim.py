@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from rankiqa.cli.train_rank import parse
 from rankiqa.config import OptimConfig
@@ -57,3 +58,21 @@ def test_the_paper_s_recipes_are_the_paper_s(network, target):
     assert (config.model.name, config.model.crop) == (network, 224 if network == "vgg16" else 227)
     assert config.model.weights == ("none" if network == "shallow" else "imagenet")
     assert config.model.dropout == (None if network == "shallow" else 0.5)
+
+
+@pytest.mark.parametrize("kind", ["sgd", "adam"])
+def test_the_fused_update_is_the_plain_one(kind):
+    found = []
+    for fused in (False, True):
+        torch.manual_seed(0)
+        model = build_model("squeezenet1_1", crop=64)
+        optimizer = make_optimizer(model, OptimConfig(kind=kind, lr=1e-3), fused=fused)
+        assert all(bool(group["fused"]) is fused for group in optimizer.param_groups)
+        images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+        for step in range(3):
+            set_learning_rate(optimizer, 1e-3 / (step + 1))
+            model.eval()(images).sum().backward()
+            optimizer.step()
+            optimizer.zero_grad()
+        found.append(torch.cat([p.detach().ravel() for p in model.parameters()]))
+    torch.testing.assert_close(*found, rtol=1e-5, atol=1e-6)
