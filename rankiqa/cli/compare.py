@@ -15,6 +15,7 @@ from rankiqa.cli.images import (
     decimal,
     expand,
     images_parser,
+    load_scorer,
     score_all,
     table_text,
     view_of,
@@ -53,7 +54,6 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
-    import rankiqa
     from rankiqa.errors import InputError
     from rankiqa.extras import need
     from rankiqa.scoring.score_table import best_first, meaning
@@ -64,7 +64,7 @@ def _run(argv: Sequence[str]) -> int:
     if len(paths) + len(problems) < 2:
         raise InputError(f"there is nothing to compare {paths[0]} with", cure="give two images or more")
     check_output(options.html, paths)
-    scorer = rankiqa.load(options.model, options.device)
+    scorer = load_scorer(options)
     outcome = score_all(scorer, paths, problems, options, pictures=options.html is not None)
     results = best_first(outcome.results)
     if outcome.is_worth_writing():

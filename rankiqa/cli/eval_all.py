@@ -94,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--icc", choices=ICC, default="convert", help=ICC_HELP)
     add("--strict", action="store_true", help="stop at the first image that cannot be scored")
     add("--all-references", action="store_true", help="keep the photos that the model was trained on")
-    add("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    add("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
     add("--workers", type=int, default=2, help="threads that read images while the network runs")
     add("--out", help=f"folder for the report (default: {REPORT} for the default model, else MODEL/report)")
     return parse

@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--ranks", required=True, help="ranked set of photos that they were not trained on")
     add("--patches", type=int, default=30, help="crops of each image")
     add("--seed", type=int, default=0, help="of the crops")
-    add("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    add("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
 
     add = experiment("sampling", "test ranking loss against steps: efficient batches, random pairs, hard negatives")
     add("--config", required=True, help="ranking recipe: model, loss, optimizer (its batch is not used)")

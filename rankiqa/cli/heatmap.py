@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--small", choices=("error", "reflect", "resize"), default="reflect", help="a photo smaller than the network's "
         "crop: refuse it, continue it as in a mirror, or enlarge it (default: reflect)")  # fmt: skip
     add("--icc", choices=ICC, default="convert", help=f"{ICC_HELP} (default: convert)")
-    add("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
+    add("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: auto)")
     return parser
 
 

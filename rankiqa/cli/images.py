@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 MODES = ("random", "grid", "dense", "whole", "resize", "native")
 SMALL = ("error", "reflect", "resize")
 ICC = ("convert", "ignore")  # those of rankiqa.images.icc
+PRECISIONS = ("fp32", "tf32", "bf16", "fp16")  # those of rankiqa.precision
 ICC_HELP = "an embedded colour profile, such as a phone's Display P3: convert to sRGB, or ignore it"
 INTERRUPTED = "interrupted; nothing is written"
 STATUS = """\
@@ -74,10 +75,23 @@ def images_parser(command: str, description: str, epilog: str) -> argparse.Argum
     add("--small", choices=SMALL, default="reflect", help="an image smaller than the model's crop, or with --mode "
         "whole than 64 px: refuse it, mirror it at its borders, or enlarge it")  # fmt: skip
     add("--icc", choices=ICC, default="convert", help=ICC_HELP)
-    add("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    add("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    add("--precision", choices=PRECISIONS, default="fp32", help="of the computation: true float32, which gives an "
+        "image the same score on every device; TF32 (CUDA); or half precision. The last three move scores")  # fmt: skip
     add("--workers", type=at_least(0), default=2, metavar="N", help="threads that read images while the network runs")
     add(DEBUG, action="store_true", help="show the traceback where otherwise an error is one line")
     return parser
+
+
+def load_scorer(options: argparse.Namespace) -> Scorer:
+    """The model that the options of `images_parser` name; a line on stderr where its precision saves nothing."""
+    import rankiqa
+    from rankiqa.precision import slow
+
+    scorer = rankiqa.load(options.model, options.device, precision=options.precision)
+    if note := slow(options.precision, scorer.device):
+        print(f"note: {note}", file=sys.stderr)
+    return scorer
 
 
 def expand(arguments: Sequence[str]) -> tuple[list[str], list[Result]]:

@@ -14,6 +14,7 @@ from rankiqa.cli.images import (
     check_output,
     expand,
     images_parser,
+    load_scorer,
     score_all,
     write_sheet,
     write_text,
@@ -48,7 +49,6 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
-    import rankiqa
     from rankiqa.errors import InputError
     from rankiqa.extras import need
     from rankiqa.scoring.score_table import best_first, csv_text
@@ -59,7 +59,7 @@ def _run(argv: Sequence[str]) -> int:
         check_output(output, paths)
     if options.csv and os.path.abspath(options.csv) == os.path.abspath(options.html):
         raise InputError("is given for --html and for --csv", path=options.csv, cure="give two files")
-    scorer = rankiqa.load(options.model, options.device)
+    scorer = load_scorer(options)
     outcome = score_all(scorer, paths, problems, options, pictures=True)
     results = best_first(outcome.results)
     if outcome.is_worth_writing():

@@ -13,6 +13,7 @@ from rankiqa.cli.images import (
     decimal,
     expand,
     images_parser,
+    load_scorer,
     score_all,
     table_text,
     view_of,
@@ -68,13 +69,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
-    import rankiqa
     from rankiqa.scoring.score_table import about, best_first, csv_text, json_text, meaning
 
     paths, problems = expand(options.paths)
     target = options.csv or options.json
     check_output(target, paths)
-    scorer = rankiqa.load(options.model, options.device)
+    scorer = load_scorer(options)
     outcome = score_all(scorer, paths, problems, options)
     results = best_first(outcome.results) if options.sort else outcome.results
     if outcome.is_worth_writing():

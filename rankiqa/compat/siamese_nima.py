@@ -52,7 +52,7 @@ class SiameseNIMA:
     Args:
         output_dir: folder of a training: checkpoints/, model/ and the log. None: runs/siamese_nima.
         network: of a NIMA that is made anew; see `rankiqa.models.build_nima`.
-        device: auto, cpu, cuda or cuda:N; for `predict`.
+        device: auto, cpu, cuda, cuda:N or mps; for `predict`.
     """
 
     def __init__(

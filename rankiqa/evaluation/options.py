@@ -27,7 +27,7 @@ class EvaluationOptions:
         bootstrap: repeats of the bootstrap for the 95 % intervals; 0: no intervals.
         pair_edges: of human scores, in their unit: the edges of the bins of `rankiqa.metrics.close_pairs`, rising.
             None: a 40th, 20th, 10th and 5th of the score range.
-        device: auto, cpu, cuda or cuda:N.
+        device: auto, cpu, cuda, cuda:N or mps.
         convert: take greyscale, transparent, CMYK and 16-bit images too.
         icc: what becomes of embedded colour profiles, as in `rankiqa.images.reading.read_image`.
         workers: threads that read images while the network runs.

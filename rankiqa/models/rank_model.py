@@ -10,6 +10,7 @@ from rankiqa.errors import InputError
 from rankiqa.images.crops import FULL
 from rankiqa.models.preprocessing import Preprocessing
 from rankiqa.models.statistics import StageStatistics
+from rankiqa.precision import FP32
 
 
 class RankModel(nn.Module):
@@ -26,6 +27,8 @@ class RankModel(nn.Module):
 
     # How an image becomes inputs when it is scored: a mode of `rankiqa.scoring.view.View`.
     view: str = "random"
+    # In which it scores: one of `rankiqa.precision.PRECISIONS`. In training it has the run's.
+    precision: str = FP32
     # How many votes it predicts beside the score; None: none.
     votes: ClassVar[int | None] = None
 

@@ -33,6 +33,7 @@ class Folded:
         state = [_mark(tensor) for tensor in (*model.parameters(), *model.buffers())]
         if self._network is None or state != self._state:
             self._state, self._network = state, for_scoring(model)
+        self._network.precision = model.precision
         return self._network
 
     def __getstate__(self) -> dict:

@@ -24,6 +24,7 @@ from rankiqa.images.reading import read_image
 from rankiqa.models.parts import statistics_of
 from rankiqa.models.rank_model import RankModel
 from rankiqa.parallel import ahead
+from rankiqa.precision import FP32, computing, unwrapped
 from rankiqa.scoring.dense import score_map
 from rankiqa.scoring.device import place_of
 from rankiqa.scoring.inputs import inputs_of
@@ -175,11 +176,15 @@ def _crop_side(model: nn.Module) -> int:
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode and no gradients, for a while; the model is left as it was."""
+    """Evaluation mode, no gradients, and the precision that the model has for scoring; it is left as it was.
+
+    That is true float32, but for one whose attribute `precision` says otherwise; see `rankiqa.precision`.
+    """
+    kind = place_of(model).type
     training: Sequence[nn.Module] = [module for module in model.modules() if module.training]
     model.eval()
     try:
-        with torch.inference_mode():
+        with unwrapped(model), computing(getattr(model, "precision", FP32), kind), torch.inference_mode():
             yield
     finally:
         for module in training:

@@ -21,6 +21,7 @@ from rankiqa.models.bundled import BUNDLED, DEFAULT
 from rankiqa.models.locate import locate
 from rankiqa.models.parts import check_dense, statistics_of, window_of
 from rankiqa.models.reference import Reference, to_unit
+from rankiqa.precision import FP32, check_precision
 from rankiqa.scoring.dense import score_map
 from rankiqa.scoring.device import pick_device
 from rankiqa.scoring.folded import Folded
@@ -90,15 +91,17 @@ class Scorer(HubModel):
         self.low, self.high = low, high
 
     @classmethod
-    def load(cls, model: str | Path | None = None, device: str = "auto", **hub: Any) -> Scorer:
+    def load(cls, model: str | Path | None = None, device: str = "auto", precision: str = FP32, **hub: Any) -> Scorer:
         """A model folder, a run, OWNER/NAME of the Hugging Face hub, or a bundled model: "default" (None), "ranks".
 
-        `device` is that of `rankiqa.scoring.device.pick_device`, `hub` that of `rankiqa.models.locate.locate`. Raises
-        `InputError` where there is no such model, or it is damaged.
+        `device` is that of `rankiqa.scoring.device.pick_device`, `precision` one of `rankiqa.precision.PRECISIONS`,
+        `hub` that of `rankiqa.models.locate.locate`. Raises `InputError` where there is no such model, device or
+        precision, or the model is damaged.
         """
-        place = pick_device(device)
+        place, precision = pick_device(device), check_precision(precision)
         folder = locate(model, **hub)
         network, settings = load_model(folder, place)
+        network.precision = precision
         try:
             return cls(network, settings, _called(model, folder))
         except InputError as error:

@@ -253,7 +253,7 @@ def test_a_place_that_cannot_be_written_is_found_before_the_work(ranks, tmp_path
     [
         (["--patches", "0"], "patches must be at least 1"),
         (["--workers", "-1"], "workers must be at least 0"),
-        (["--device", "abacus"], "device must be auto, cpu, cuda or cuda:N, not 'abacus'"),
+        (["--device", "abacus"], "device must be auto, cpu, cuda, cuda:N or mps, not 'abacus'"),
         (["--labels", "x.csv"], "--labels: not allowed with argument --ranks"),
         (["--images", "x"], "--labels and --images go together"),
         (["--direction", "lower"], "--direction needs --labels"),

@@ -1,0 +1,172 @@
+"""Scores are computed in true float32, whatever is in force outside, and nothing outside is changed."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import rankiqa
+from rankiqa import precision
+from rankiqa.cli.images import PRECISIONS
+from rankiqa.cli.score import main as score
+from rankiqa.errors import InputError
+from rankiqa.models import build_model
+from rankiqa.precision import computing, slow, unwrapped
+from rankiqa.scoring.heatmap import quality_map
+from rankiqa.scoring.patches import score_files, score_image
+from rankiqa.scoring.scorer import Scorer
+from rankiqa.scoring.view import View
+from tests.training.ranked_runs import settings
+
+NEW = hasattr(torch.backends.cuda.matmul, "fp32_precision")  # torch ≥ 2.9
+EXACT = {"products": False, "convolutions": False, "race": False, "autocast": False}
+
+
+def in_force(kind="cpu"):
+    """What PyTorch would do with a float32 product and convolution on CUDA, and with autocast on the CPU."""
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    if NEW:
+        tf32 = matmul.fp32_precision == "tf32", cudnn.conv.fp32_precision == "tf32"
+    else:
+        tf32 = matmul.allow_tf32, cudnn.allow_tf32
+    return dict(zip(EXACT, (*tf32, cudnn.benchmark, torch.is_autocast_enabled(kind)), strict=True))
+
+
+@pytest.fixture
+def fast(monkeypatch):
+    """A program that asks for all that is fast: TF32, algorithms by a race, autocast."""
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
+    torch.set_float32_matmul_precision("high")
+    with torch.autocast("cpu", torch.bfloat16):
+        yield in_force()
+    torch.set_float32_matmul_precision("highest")
+
+
+@pytest.fixture
+def scorer(monkeypatch):
+    """A network that keeps what was in force in each of its passes, in `seen`."""
+    torch.manual_seed(0)
+    network = build_model("squeezenet1_1", crop=48).eval()
+    found = Scorer(network, {}, "random")
+    found.seen = []
+    network.backbone.features[0].register_forward_hook(lambda *_: found.seen.append(in_force()))
+    return found
+
+
+def seen_by(scorer, act):
+    scorer.seen.clear()
+    act()
+    assert scorer.seen
+    return scorer.seen
+
+
+@pytest.mark.parametrize("way", ["score", "files", "map", "heatmap", "evaluation", "validation"])
+def test_every_way_to_a_score_is_exact(fast, scorer, photo, photo_folder, way):
+    assert fast == dict.fromkeys(EXACT, True)
+    pixels, file = photo[:96, :96], photo_folder / "x.png"
+    ways = {
+        "score": lambda: scorer.score(pixels, patches=2),
+        "files": lambda: list(scorer.score_files([file], patches=2)),
+        "map": lambda: scorer.map(pixels),
+        "heatmap": lambda: quality_map(scorer, pixels),
+        "evaluation": lambda: list(score_files(scorer.network, [file], View(patches=2))),
+        "validation": lambda: score_image(scorer.network, pixels, View(patches=1), torch.device("cpu")),
+    }
+    assert all(seen == EXACT for seen in seen_by(scorer, ways[way]))
+    assert in_force() == fast
+
+
+def test_other_precisions_are_what_they_are_called(scorer, photo):
+    pixels, wanted = (
+        photo[:96, :96],
+        {"tf32": ("products", "convolutions"), "bf16": ("autocast",), "fp16": ("autocast",)},
+    )
+    scores = {}
+    for name in PRECISIONS:
+        scorer.network.precision = name
+        seen = seen_by(scorer, lambda: scores.update({name: scorer.score(pixels, mode="grid").value}))  # noqa: B023
+        assert all(one == EXACT | dict.fromkeys(wanted.get(name, ()), True) for one in seen)
+    assert scores["tf32"] == scores["fp32"]  # on a CPU
+    assert 0 < abs(scores["bf16"] - scores["fp32"]) < 0.05
+
+
+def test_settings_come_back_after_an_error(fast):
+    with pytest.raises(RuntimeError, match="inside"), computing():
+        raise RuntimeError("inside")
+    assert in_force() == fast
+
+
+def test_older_versions_are_set_by_the_older_names(monkeypatch):
+    backends = SimpleNamespace(
+        cuda=SimpleNamespace(matmul=SimpleNamespace(allow_tf32=True)),
+        cudnn=SimpleNamespace(allow_tf32=True, benchmark=True),
+        mkldnn=SimpleNamespace(),
+    )
+    monkeypatch.setattr(precision.torch, "backends", backends)
+    for name, tf32 in (("fp32", False), ("tf32", True)):
+        with computing(name):
+            assert (backends.cuda.matmul.allow_tf32, backends.cudnn.allow_tf32) == (tf32, tf32)
+            assert not backends.cudnn.benchmark
+    assert backends.cuda.matmul.allow_tf32 and backends.cudnn.allow_tf32 and backends.cudnn.benchmark
+
+
+def test_a_network_in_training_validates_without_the_precision_of_its_steps(ranks, tmp_path):
+    """accelerate lays autocast over the forward pass of a network, and there it would be of validations too."""
+    from rankiqa.training.ranking import RankTrainer
+
+    trainer = RankTrainer(settings(ranks, tmp_path / "run", precision="bf16"))
+    kinds = []
+    trainer.model.backbone.features[0].register_forward_hook(lambda *of: kinds.append(of[-1].dtype))
+    trainer.train_step(next(iter(batches(trainer))))
+    assert kinds == [torch.bfloat16]
+    trainer.validate()
+    assert len(kinds) > 1 and set(kinds[1:]) == {torch.float32}
+    trainer.train_step(next(iter(batches(trainer))))
+    assert kinds[-1] == torch.bfloat16
+
+
+def batches(trainer):
+    from rankiqa.training.batches import load_batches
+
+    return load_batches(trainer.batches(), trainer.step, trainer.config.steps, 0)
+
+
+def test_a_forward_pass_of_someone_else_stays():
+    network = nn.Identity()
+    network.forward = lambda images: images + 1
+    with unwrapped(network):
+        assert network(1) == 2
+
+
+def test_an_unknown_precision_is_refused():
+    with pytest.raises(InputError, match="precision must be one of fp32, tf32, bf16, fp16, not 'half'"):
+        rankiqa.load(precision="half")
+
+
+def test_the_choices_of_the_commands_are_those_there_are():
+    assert PRECISIONS == precision.PRECISIONS
+
+
+@pytest.mark.parametrize("bf16", [True, False])
+def test_what_is_no_faster_is_said(monkeypatch, bf16):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: bf16, raising=False)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False, raising=False)
+    cpu, cuda = torch.device("cpu"), torch.device("cuda")
+    assert bool(slow("bf16", cpu)) != bf16
+    assert "fp32 is faster" in slow("fp16", cpu) and "on this cpu it is fp32" in slow("tf32", cpu)
+    assert not slow("fp32", cpu) and not any(slow(name, cuda) for name in PRECISIONS)
+
+
+def test_the_command_says_it_in_one_line_and_scores(capsys, photo_folder):
+    assert score([str(photo_folder / "x.png"), "--precision", "tf32", "--device", "cpu", "--csv", "-"]) == 0
+    tf32 = capsys.readouterr()
+    assert tf32.err.count("\n") == 1 and tf32.err.startswith("note: precision tf32 is of CUDA devices")
+    assert score([str(photo_folder / "x.png"), "--device", "cpu", "--csv", "-"]) == 0
+    fp32 = capsys.readouterr()
+    assert fp32.err == "" and fp32.out == tf32.out
+    number = float(np.float64(fp32.out.splitlines()[1].split(",")[1]))
+    assert score([str(photo_folder / "x.png"), "--precision", "bf16", "--device", "cpu", "--csv", "-"]) == 0
+    half = float(capsys.readouterr().out.splitlines()[1].split(",")[1])
+    assert half != number and half == pytest.approx(number, abs=0.05)
