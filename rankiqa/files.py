@@ -4,11 +4,30 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rankiqa.errors import explain_os_error
 
 TEMPORARY = (".rankiqa-", ".tmp")  # prefix and suffix of files being written: hidden, so never listed
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A name in the same folder to write to; what is there gets the name `path` if all went well, else it goes.
+
+    Makes the folders above. What the system refuses comes out as `OSError`.
+    """
+    path = Path(path)
+    temporary = path.with_name(secrets.token_hex(8).join(TEMPORARY))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
@@ -19,16 +38,8 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     InputError
         The system refused (no space, no permission, …); nothing is left behind.
     """
-    path = Path(path)
-    temporary = path.with_name(secrets.token_hex(8).join(TEMPORARY))
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with open(temporary, "xb") as file:
-                file.write(data)
-            os.replace(temporary, path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        with replacing(path) as temporary, open(temporary, "xb") as file:
+            file.write(data)
     except OSError as error:
         raise explain_os_error(error, path) from error

@@ -63,7 +63,7 @@ def read_setup():
 MANDATORY, EXTRAS = read_setup()
 ABSENT = {"accelerate", "bm3d", "dask", "distributed", "google", "h5py", "huggingface_hub", "jinja2", "joblib"}
 ABSENT |= {"jsonargparse", "markupsafe", "matplotlib", "onnx", "onnx_ir", "onnxruntime", "onnxscript", "openpyxl"}
-ABSENT |= {"av", "piq", "pillow_heif", "pillow_jxl", "shtab", "tensorboard", "timm", "torchmetrics", "yaml"}
+ABSENT |= {"av", "piq", "pillow_heif", "pillow_jxl", "pyarrow", "shtab", "tensorboard", "timm", "torchmetrics", "yaml"}
 
 
 BROUGHT = {required(line) for name in EXTRAS if name not in COLLECTIONS for line in EXTRAS[name]}

@@ -22,6 +22,7 @@ from rankiqa.text_table import text_table
 if TYPE_CHECKING:
     import numpy as np
 
+    from rankiqa.scoring.score_file import ScoreFile
     from rankiqa.scoring.score_table import Result
     from rankiqa.scoring.scorer import Scorer
     from rankiqa.scoring.view import View
@@ -213,6 +214,24 @@ def score_all(
             outcome.stopped = error
     outcome.results += problems
     return outcome
+
+
+def append_all(
+    file: ScoreFile, scorer: Scorer, paths: Sequence[str], problems: Sequence[Result], options: argparse.Namespace
+) -> None:
+    """Score the files that have no row yet, with a progress bar; an error is a row, and a line on stderr."""
+    from tqdm import tqdm
+
+    for problem in problems:
+        if problem.error is not None:
+            report(problem.error)
+    left, done = file.left(paths), file.total
+    with _stoppable(), tqdm(total=done + len(left), initial=done, unit=" images", disable=None, leave=False) as bar:
+        for result in _results(scorer, left, options, pictures=False):
+            file.append(result)
+            if result.error is not None:
+                report(result.error)
+            bar.update()
 
 
 def view_of(options: argparse.Namespace) -> View:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 
 from rankiqa.cli import guarded
 from rankiqa.cli.images import (
     INTERRUPTED,
     STATUS,
+    append_all,
     check_output,
     decimal,
     expand,
@@ -21,6 +23,7 @@ from rankiqa.cli.images import (
 )
 from rankiqa.printable import printable
 
+GOES_ON = "the same command goes on where it stopped"
 _EPILOG = f"""\
 what is read, and what is done to it:
   formats          PNG, JPEG, BMP, TIFF, WebP, JPEG 2000, GIF and AVIF, HEIC with the extra heic, JPEG XL with the extra
@@ -43,9 +46,15 @@ the line under the table says what the numbers mean. --csv and --json write file
 spread (standard deviation over the crops, or over windows of the whole image), patches and note; a file's name that a
 spreadsheet would run as a formula (it begins with =, +, - or @) is written with ./ before it in CSV.
 
+--out is for many images: a row is written as soon as an image is scored, nothing is kept in memory, and no table is
+shown. What is killed goes on with the same command, without scoring an image twice; an image that could not be scored
+is a row whose note begins with "error: ". FILE.run.json beside a CSV file says what its scores are made with; a Parquet
+file has it in itself, and until it is finished its rows are in FILE.rows.csv.
+
 examples:
   rankiqa score photo.jpg
   rankiqa score photos/ --sort --csv scores.csv
+  rankiqa score archive/ --out scores.parquet
   rankiqa score 'photos/**/*.jpg' --model runs/live_ft --mode grid --json - | jq '.images[].score'
 
 {STATUS}
@@ -64,11 +73,42 @@ def _parser() -> argparse.ArgumentParser:
     file = output.add_mutually_exclusive_group()
     file.add_argument("--csv", metavar="FILE", help="write a CSV file too; -: on stdout, in place of the table")
     file.add_argument("--json", metavar="FILE", help="write a JSON file too; -: on stdout, in place of the table")
+    file.add_argument("--out", metavar="FILE", help="write a .csv or .parquet file row by row, in place of the table; "
+        "the same command goes on with it")  # fmt: skip
     return parser
 
 
 def _run(argv: Sequence[str]) -> int:
-    options = _parser().parse_args(argv)
+    parser = _parser()
+    options = parser.parse_args(argv)
+    if options.out and options.sort:
+        parser.error("--out writes rows in the order given: leave --sort away")
+    return _write_rows(options) if options.out else _show(options)
+
+
+def _write_rows(options: argparse.Namespace) -> int:
+    from rankiqa.scoring.score_file import ScoreFile, check_suffix
+    from rankiqa.scoring.score_table import about, meaning
+
+    check_suffix(options.out)
+    paths, problems = expand(options.paths)
+    check_output(options.out, paths)
+    scorer = load_scorer(options)
+    run = about(scorer, view_of(options).of(scorer.network)) | {"icc": options.icc}
+    with ScoreFile(options.out, run) as file:
+        try:
+            append_all(file, scorer, paths, problems, options)
+        except KeyboardInterrupt:
+            print(f"interrupted: {file.total} of {len(paths)} images are in {file.rows}; {GOES_ON}", file=sys.stderr)
+            return 130
+        file.finish()
+    print(f"{options.out}: {file.total - file.failed} images scored", end="")
+    print(f", {file.failed} not" if file.failed else "", end="\n\n")
+    print(meaning(scorer))
+    return 1 if file.failed or problems else 0
+
+
+def _show(options: argparse.Namespace) -> int:
     from rankiqa.scoring.score_table import about, best_first, csv_text, json_text, meaning
 
     paths, problems = expand(options.paths)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from rankiqa.scoring.view import View
 
 RESULT_COLUMNS = ("file", "score", "unit", "percentile", "spread", "patches", "note")
+HEADER = f"{','.join(RESULT_COLUMNS)}\n".encode()  # of CSV
+ERROR = "error: "  # begins the note of a file that could not be scored
 # Spreadsheets run a cell that begins with one of these as a formula; the last four are their wide forms.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
@@ -51,7 +53,7 @@ class Result:
     def row(self) -> dict[str, Any]:
         """The values of `RESULT_COLUMNS`; None for a number that there is not."""
         if self.score is None:
-            return dict.fromkeys(RESULT_COLUMNS) | {"file": self.file, "note": f"error: {self.reason}"}
+            return dict.fromkeys(RESULT_COLUMNS) | {"file": self.file, "note": f"{ERROR}{self.reason}"}
         found = self.score
         given = {"score": found.value, "unit": found.unit, "percentile": found.percentile, "spread": found.spread}
         numbers = {key: value if math.isfinite(value) else None for key, value in given.items()}
@@ -72,15 +74,32 @@ def best_first(results: Iterable[Result]) -> list[Result]:
 def csv_text(results: Iterable[Result]) -> str:
     """A header and a line for each file; a number that there is not is empty.
 
-    A name that a spreadsheet would run as a formula is written from ./ on: it is the same file.
+    A name that a spreadsheet would run as a formula is written from ./ on: it is the same file. Bytes of a name that
+    are no text become escapes.
     """
+    return b"".join([HEADER, *map(csv_line, results)]).decode()
+
+
+def csv_line(result: Result) -> bytes:
+    """The line of `csv_text` for a file, with its end."""
+    return csv_row(result.row())
+
+
+def csv_row(row: dict[str, Any]) -> bytes:
+    """The line of `csv_text` for the values of `RESULT_COLUMNS`, by their names."""
+    values = [cell(row["file"]), *(row[column] for column in RESULT_COLUMNS[1:])]
     buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, RESULT_COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    for result in results:
-        row = result.row()
-        writer.writerow(row | {"file": f"./{result.file}" if result.file.startswith(_FORMULA) else result.file})
-    return buffer.getvalue()
+    if "\r" in values[0]:  # which alone is quoted from Python 3.13 on
+        csv.writer(buffer, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n").writerow(values)
+    else:
+        csv.writer(buffer, lineterminator="\n").writerow(values)
+    return buffer.getvalue().encode("utf-8", "backslashreplace")
+
+
+def cell(file: str) -> str:
+    """How CSV calls a file."""
+    file = f"./{file}" if file.startswith(_FORMULA) else file
+    return file.encode("utf-8", "backslashreplace").decode()
 
 
 def json_text(results: Iterable[Result], about: dict[str, Any]) -> str:
