@@ -19,7 +19,7 @@ GROUPS = {
     "score photos": {
         "score": ("score", "score images, folders and patterns"),
         "compare": ("compare", "put a few images in order, and say how sure the order is"),
-        "rank": ("rank", "a page with all images of a folder, best first"),
+        "rank": ("rank", "all images of a folder, best first, and a page with them"),
         "heatmap": ("heatmap", "show where in a photo the quality is lost"),
     },
     "make and train": {

@@ -11,11 +11,10 @@ from rankiqa.cli import guarded
 from rankiqa.cli.images import (
     INTERRUPTED,
     STATUS,
-    check_output,
     decimal,
-    expand,
     images_parser,
     load_scorer,
+    look_at,
     score_all,
     table_text,
     view_of,
@@ -60,10 +59,9 @@ def _run(argv: Sequence[str]) -> int:
 
     if options.html:
         need("report", "jinja2")
-    paths, problems = expand(options.paths)
+    paths, problems = look_at(options, options.html)
     if len(paths) + len(problems) < 2:
         raise InputError(f"there is nothing to compare {paths[0]} with", cure="give two images or more")
-    check_output(options.html, paths)
     scorer = load_scorer(options)
     outcome = score_all(scorer, paths, problems, options, pictures=options.html is not None)
     results = best_first(outcome.results)

@@ -65,14 +65,20 @@ def _run(argv: Sequence[str]) -> int:
 
     from rankiqa.errors import InputError
     from rankiqa.extras import need
-    from rankiqa.scoring.heatmap import quality_map, write_heatmap
-    from rankiqa.scoring.scorer import Scorer
+    from rankiqa.models.locate import check_model
 
     need("report", "matplotlib")
     if Path(options.out).suffix.lower() != ".png":
         raise InputError(
             "the picture is a PNG", path=options.out, cure="give a name that ends in .png", options=("out",)
         )
+    if not Path(options.image).exists():
+        raise InputError("no such file", path=options.image)
+    check_model(options.model)
+
+    from rankiqa.scoring.heatmap import quality_map, write_heatmap
+    from rankiqa.scoring.scorer import Scorer
+
     scorer = Scorer.load(options.model, options.device)
     try:
         quality = quality_map(scorer, options.image, options.small, options.icc, options.window)

@@ -98,8 +98,8 @@ def load_scorer(options: argparse.Namespace) -> Scorer:
 def expand(arguments: Sequence[str]) -> tuple[list[str], list[Result]]:
     """The images that paths, folders and patterns name, in this order, each once; and what names none.
 
-    A path that is there is no pattern, whatever its characters. A file that is missing counts as an image: that it is
-    missing shows when it is read. `InputError` where no image is left.
+    A path that is there is no pattern, whatever its characters. A file that is missing counts as an image, beside one
+    that is there: it is told of in its place. `InputError` where no image is left.
     """
     from rankiqa.errors import InputError
     from rankiqa.scoring.score_table import Result
@@ -112,11 +112,26 @@ def expand(arguments: Sequence[str]) -> tuple[list[str], list[Result]]:
                 found.setdefault(os.path.abspath(path), path)
         except InputError as error:
             problems.append(error.at(argument))
-    if not found:
+    if not any(map(os.path.lexists, found)):
+        problems += [InputError("no such file", path=path) for path in found.values()]
         for problem in problems[:-1]:
             report(problem)
         raise problems[-1]
     return list(found.values()), [Result(problem.path or "", error=problem) for problem in problems]
+
+
+def look_at(options: argparse.Namespace, *outputs: str | None) -> tuple[list[str], list[Result]]:
+    """The images and problems of `expand`, once all that can be known without PyTorch is known to be right.
+
+    `outputs` are the files to write. `InputError` for one that cannot be written, and where there is no such model.
+    """
+    from rankiqa.models.locate import check_model
+
+    paths, problems = expand(options.paths)
+    for output in outputs:
+        check_output(output, paths)
+    check_model(options.model)
+    return paths, problems
 
 
 def _images_of(argument: str) -> list[str]:

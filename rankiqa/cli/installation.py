@@ -160,7 +160,7 @@ def _model() -> Iterable[Finding]:
     import numpy as np
 
     from rankiqa.models.bundled import BUNDLED
-    from rankiqa.models.checkpoint import WEIGHTS
+    from rankiqa.models.locate import WEIGHTS
     from rankiqa.scoring.scorer import Scorer
 
     for name, folder in BUNDLED.items():

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 
 from rankiqa.cli import HelpFormatter, guarded
 
+# Those of rankiqa.compat.rank_list, which takes long to import.
+LOWER = "lower-is-better"
+ORDERS = (LOWER, "higher-is-better")
 _EXAMPLES = """\
 examples:
   rankiqa make-rank-list --ranks ranks/tid2013 --out lists/tid2013
@@ -20,8 +23,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from rankiqa.compat.rank_list import LOWER, ORDERS
-
     parser = argparse.ArgumentParser(
         prog="rankiqa make-rank-list",
         description="Write the original's rank lists (PATH ORDER) of a ranked set; or, with --read, check such a list "
@@ -55,7 +56,7 @@ def _run(argv: Sequence[str]) -> int:
 
 
 def _write(options: argparse.Namespace) -> int:
-    from rankiqa.compat.rank_list import LOWER, list_of_ranks, write_list
+    from rankiqa.compat.rank_list import list_of_ranks, write_list
     from rankiqa.errors import InputError
     from rankiqa.ranks.ranked_set import RankedSet
 

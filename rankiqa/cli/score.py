@@ -11,11 +11,10 @@ from rankiqa.cli.images import (
     INTERRUPTED,
     STATUS,
     append_all,
-    check_output,
     decimal,
-    expand,
     images_parser,
     load_scorer,
+    look_at,
     score_all,
     table_text,
     view_of,
@@ -91,8 +90,7 @@ def _write_rows(options: argparse.Namespace) -> int:
     from rankiqa.scoring.score_table import about, meaning
 
     check_suffix(options.out)
-    paths, problems = expand(options.paths)
-    check_output(options.out, paths)
+    paths, problems = look_at(options, options.out)
     scorer = load_scorer(options)
     run = about(scorer, view_of(options).of(scorer.network)) | {"icc": options.icc}
     with ScoreFile(options.out, run) as file:
@@ -111,9 +109,8 @@ def _write_rows(options: argparse.Namespace) -> int:
 def _show(options: argparse.Namespace) -> int:
     from rankiqa.scoring.score_table import about, best_first, csv_text, json_text, meaning
 
-    paths, problems = expand(options.paths)
     target = options.csv or options.json
-    check_output(target, paths)
+    paths, problems = look_at(options, target)
     scorer = load_scorer(options)
     outcome = score_all(scorer, paths, problems, options)
     results = best_first(outcome.results) if options.sort else outcome.results

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from rankiqa.cli import HelpFormatter, at_least, guarded
 
+# Those of rankiqa.datasets.registry, which takes long to import.
+DATASETS = ("tid2013", "live", "csiq", "kadid10k", "ava", "biq2021", "csv")
 SHOWN = 20  # problems of a kind
 _EXAMPLES = """\
 examples:
@@ -21,8 +23,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from rankiqa.datasets.registry import DATASETS
-
     parser = argparse.ArgumentParser(
         prog="rankiqa verify",
         description="Count the images of a data set, decode each, and say what is missing, damaged or surplus. "

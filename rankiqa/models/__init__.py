@@ -7,11 +7,16 @@ is as a model, with its `preprocessing`; `checkpoint` and `config_file` the mode
 `parts` how it is taken apart for dense scores, `folding` how it is made faster for scoring.
 """
 
-from rankiqa.models.build import ARCHITECTURES, build_model
-from rankiqa.models.checkpoint import load_model, save_model
-from rankiqa.models.nima import Nima, build_nima
-from rankiqa.models.preprocessing import PREPROCESSING, Preprocessing
-from rankiqa.models.rank_model import RankModel
+from typing import TYPE_CHECKING
+
+from rankiqa.lazy import on_demand
+
+if TYPE_CHECKING:
+    from rankiqa.models.build import ARCHITECTURES, build_model
+    from rankiqa.models.checkpoint import load_model, save_model
+    from rankiqa.models.nima import Nima, build_nima
+    from rankiqa.models.preprocessing import PREPROCESSING, Preprocessing
+    from rankiqa.models.rank_model import RankModel
 
 __all__ = [
     "ARCHITECTURES",
@@ -24,3 +29,14 @@ __all__ = [
     "load_model",
     "save_model",
 ]
+
+__getattr__ = on_demand(
+    __name__,
+    {
+        "build": ("ARCHITECTURES", "build_model"),
+        "checkpoint": ("load_model", "save_model"),
+        "nima": ("Nima", "build_nima"),
+        "preprocessing": ("PREPROCESSING", "Preprocessing"),
+        "rank_model": ("RankModel",),
+    },
+)

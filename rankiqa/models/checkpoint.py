@@ -12,13 +12,11 @@ import torch
 
 from rankiqa.errors import InputError
 from rankiqa.models.build import build_model, layout, read_weights
-from rankiqa.models.bundled import BUNDLED
 from rankiqa.models.config_file import FORMAT, HALF, read_config
+from rankiqa.models.locate import CONFIG, WEIGHTS, find_model
 from rankiqa.models.nima import build_nima
 from rankiqa.models.rank_model import RankModel
 from rankiqa.models.unfilled import Unfilled
-
-WEIGHTS, CONFIG = "model.safetensors", "config.json"
 
 
 def replace_folder(temporary: Path, final: Path) -> None:
@@ -140,33 +138,6 @@ def widen_model(folder: str | Path, out: str | Path, overwrite: bool = False) ->
     text = json.dumps(kept | {"weights_sha256": made["weights_sha256"], "provenance": origin}, indent=1)
     (temporary / CONFIG).write_text(text + "\n", encoding="utf-8")
     replace_folder(temporary, out)
-
-
-def find_model(folder: str | Path) -> Path:
-    """The folder that holds config.json: `folder` itself, the `model` in a training run, or that of a bundled model.
-
-    A model of one's own wins over a bundled one of its name (`rankiqa.models.bundled.BUNDLED`); a folder of that name
-    that holds no model, as one of ranked images, does not.
-
-    Raises:
-        InputError: there is no such folder, or no model in it.
-    """
-    folder = Path(folder)
-    for place in (folder, folder / "model"):
-        if (place / CONFIG).is_file():
-            return place
-    if str(folder) in BUNDLED:
-        return BUNDLED[str(folder)]
-    if not folder.is_dir():
-        raise InputError(
-            "no such model folder",
-            path=folder,
-            cure=f"train one with train/train_rank.sh, give one, or a bundled one: {', '.join(BUNDLED)}",
-            options=("model",),
-        )
-    checkpoints = sorted((folder / "checkpoints").glob(f"step-*/{CONFIG}"))
-    cure = f"the run is not finished: resume it, or give {checkpoints[-1].parent}" if checkpoints else ""
-    raise InputError(f"no {CONFIG} in it, so it is not a model", path=folder, cure=cure)
 
 
 def load_model(folder: str | Path, device: str | torch.device = "cpu") -> tuple[RankModel, dict]:

@@ -9,8 +9,8 @@ from typing import Any
 from rankiqa.errors import InputError
 from rankiqa.extras import extra
 from rankiqa.models.bundled import BUNDLED, DEFAULT
-from rankiqa.models.checkpoint import CONFIG, WEIGHTS, find_model
 
+WEIGHTS, CONFIG = "model.safetensors", "config.json"
 HUB_OPTIONS = ("revision", "cache_dir", "token", "force_download", "local_files_only")
 _HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")  # owner/name
 _PATIENCE = 10  # seconds
@@ -23,6 +23,33 @@ _WHY = {
     "EntryNotFoundError": f"it does not hold {CONFIG} and {WEIGHTS}",
     "OfflineModeIsEnabled": "HF_HUB_OFFLINE is set",
 }
+
+
+def find_model(folder: str | Path) -> Path:
+    """The folder that holds config.json: `folder` itself, the `model` in a training run, or that of a bundled model.
+
+    A model of one's own wins over a bundled one of its name (`rankiqa.models.bundled.BUNDLED`); a folder of that name
+    that holds no model, as one of ranked images, does not.
+
+    Raises:
+        InputError: there is no such folder, or no model in it.
+    """
+    folder = Path(folder)
+    for place in (folder, folder / "model"):
+        if (place / CONFIG).is_file():
+            return place
+    if str(folder) in BUNDLED:
+        return BUNDLED[str(folder)]
+    if not folder.is_dir():
+        raise InputError(
+            "no such model folder",
+            path=folder,
+            cure=f"train one with train/train_rank.sh, give one, or a bundled one: {', '.join(BUNDLED)}",
+            options=("model",),
+        )
+    checkpoints = sorted((folder / "checkpoints").glob(f"step-*/{CONFIG}"))
+    cure = f"the run is not finished: resume it, or give {checkpoints[-1].parent}" if checkpoints else ""
+    raise InputError(f"no {CONFIG} in it, so it is not a model", path=folder, cure=cure)
 
 
 def locate(model: str | Path | None = None, **hub: Any) -> Path:
@@ -42,9 +69,17 @@ def locate(model: str | Path | None = None, **hub: Any) -> Path:
         raise TypeError(f"unexpected keyword argument {unknown[0]!r}; known: {', '.join(HUB_OPTIONS)}")
     if model is None:
         return BUNDLED[DEFAULT]
-    if Path(model).exists() or not _HUB_ID.fullmatch(str(model)):
-        return find_model(model)
-    return _download(str(model), hub)
+    return _download(str(model), hub) if _is_of_hub(model) else find_model(model)
+
+
+def check_model(model: str | Path | None) -> None:
+    """Raise the `InputError` of `locate` where the hub need not be asked: it is there at once, and loads nothing."""
+    if model is not None and not _is_of_hub(model):
+        find_model(model)
+
+
+def _is_of_hub(model: str | Path) -> bool:
+    return not Path(model).exists() and _HUB_ID.fullmatch(str(model)) is not None
 
 
 def _download(name: str, hub: dict[str, Any]) -> Path:

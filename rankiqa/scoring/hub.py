@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from rankiqa.errors import explain_os_error
 from rankiqa.extras import extra
-from rankiqa.models.checkpoint import CONFIG, write_model_files
+from rankiqa.models.checkpoint import write_model_files
 from rankiqa.models.config_file import HALF
+from rankiqa.models.locate import CONFIG
 from rankiqa.models.model_card import model_card
 from rankiqa.models.rank_model import RankModel
 from rankiqa.models.reference import Reference

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-
-from torch import nn
+from typing import TYPE_CHECKING
 
 from rankiqa.errors import InputError
 from rankiqa.images.crops import DENSE, FULL, LEAST_SIDE, MODES, WHOLE, check_small
-from rankiqa.models.parts import check_dense
+
+if TYPE_CHECKING:
+    from torch import nn
 
 PATCHES = 30  # of the paper
 
@@ -58,6 +59,8 @@ class View:
         """
         mode = self.mode or getattr(model, "view", "random")
         if mode == DENSE:
+            from rankiqa.models.parts import check_dense
+
             check_dense(model)
         return replace(self, mode=mode, patches=1 if mode in (DENSE, *WHOLE) else self.patches)
 

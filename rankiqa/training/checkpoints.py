@@ -16,7 +16,8 @@ import torch
 
 from rankiqa.errors import InputError
 from rankiqa.models.build import read_weights
-from rankiqa.models.checkpoint import WEIGHTS, replace_folder, write_model_files
+from rankiqa.models.checkpoint import replace_folder, write_model_files
+from rankiqa.models.locate import WEIGHTS
 from rankiqa.models.rank_model import RankModel
 from rankiqa.training.average import WeightAverage, backbone_tensors
 

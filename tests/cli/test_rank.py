@@ -3,6 +3,7 @@ import csv
 import io
 import json
 import os
+import sys
 from urllib.parse import unquote
 
 import numpy as np
@@ -28,7 +29,8 @@ def test_order_and_numbers_are_those_of_score(model, images, capsys):
     Image.open("a.png").crop((0, 0, 100, 90)).save("small.png")
     Image.open("b.jpg").convert("L").save("grey.png")
     assert rank(model, ".", "--html", "r.html", "--csv", "r.csv", "--seed", 2) == 0
-    assert capsys.readouterr().out == "6 of 6 images scored\npage: r.html\n"
+    table, meaning, end = capsys.readouterr().out.split("\n\n")
+    assert end == "6 of 6 images scored\npage: r.html\n" and "higher is better" in meaning
     options = ["--model", str(model), "--patches", "3", "--seed", "2"]
     assert main(["score", ".", *options, "--sort", "--json", "-"]) == 0
     scores = json.loads(capsys.readouterr().out)["images"]
@@ -38,6 +40,10 @@ def test_order_and_numbers_are_those_of_score(model, images, capsys):
         data = [float(card.attributes[f"data-{key}"]) for key in ("value", "unit", "percentile")]
         assert data == [row["score"], row["unit"], row["percentile"]]
         assert f"#{scores.index(row) + 1}" in card.text and row["note"] in card.text
+    ranked = [line.split()[:4] for line in table.splitlines()[1:]]
+    assert ranked == [
+        [str(place), f"{row['score']:.3f}", f"{row['unit']:.3f}", row["file"]] for place, row in enumerate(scores, 1)
+    ]
     with open("r.csv", newline="") as file:
         assert [row["file"] for row in csv.DictReader(file)] == [row["file"] for row in scores]
 
@@ -60,7 +66,7 @@ def test_what_cannot_be_scored_is_named_at_the_end(model, images, capsys):
     (images / "0.png").write_bytes(b"no image")
     assert rank(model, ".", "no*", "--html", "r.html") == 1
     out, err = capsys.readouterr()
-    assert out.startswith("4 of 6 images scored\n")
+    assert out.endswith("\n\n4 of 6 images scored\npage: r.html\n") and "0.png" not in out
     assert err.startswith("error: no*: matches no image\nerror: 0.png: not an image") and err.count("\n") == 2
     page = sheet(images / "r.html")
     assert sorted(page.names()) == ALL
@@ -86,10 +92,16 @@ def test_one_file_is_not_for_both(model, images, capsys):
     assert capsys.readouterr().err == "error: ./r: is given for --html and for --csv; give two files\n"
 
 
-def test_a_page_is_asked_for(model, images, capsys):
-    with pytest.raises(SystemExit) as stop:
-        rank(model, ".")
-    assert stop.value.code == 2 and "--html" in capsys.readouterr().err
+def test_the_order_is_told_without_a_page(model, images, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "jinja2", None)  # as if it were not installed
+    before = sorted(os.listdir("."))
+    assert rank(model, ".") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["score", "[0,1]", "file"] and lines[-1] == "4 of 4 images scored"
+    places, values, _, names = zip(*(line.split() for line in lines[1:5]), strict=True)
+    assert places == ("1", "2", "3", "4") and sorted(names) == ALL
+    assert [*map(float, values)] == sorted(map(float, values), reverse=True)
+    assert sorted(os.listdir(".")) == before
 
 
 @pytest.mark.parametrize("option", ["--html", "--csv"])
@@ -112,7 +124,7 @@ def test_what_is_scored_is_kept_when_interrupted(model, images, capsys, monkeypa
     monkeypatch.setattr(Scorer, "meaning", stopping)
     assert rank(model, *ALL, "--html", "r.html", "--csv", "r.csv") == 130
     out, err = capsys.readouterr()
-    assert out.startswith("2 of 4 images scored\n")
+    assert "\n2 of 4 images scored\n" in out
     assert err == "interrupted: 2 of 4 images are scored; they are in r.html and r.csv\n"
     assert sorted(sheet(images / "r.html").names()) == ALL[:2]
     assert len((images / "r.csv").read_text().splitlines()) == 3

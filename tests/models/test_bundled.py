@@ -11,7 +11,8 @@ import rankiqa
 from rankiqa.errors import InputError
 from rankiqa.models import build_model, save_model
 from rankiqa.models.bundled import BUNDLED
-from rankiqa.models.checkpoint import find_model, load_model
+from rankiqa.models.checkpoint import load_model
+from rankiqa.models.locate import find_model
 from rankiqa.models.statistics import StageStatistics
 
 MOST = 16e6  # bytes, of all together
