@@ -8,7 +8,7 @@ processor; in true float32 they agree but for the order of sums.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import torch
@@ -17,7 +17,6 @@ from torch import nn
 from rankiqa.errors import InputError
 
 FP32, TF32, BF16, FP16 = PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
-HIGHEST = "highest"  # float32 is float32, as PyTorch calls it
 _HALVES = {BF16: torch.bfloat16, FP16: torch.float16}
 
 
@@ -48,7 +47,7 @@ def computing(precision: str = FP32, kind: str = "cpu") -> Iterator[None]:
     """
     half = _HALVES.get(check_precision(precision))
     with ExitStack() as stack:
-        stack.enter_context(_float32(precision == TF32))
+        stack.enter_context(float32(precision == TF32))
         stack.callback(setattr, torch.backends.cudnn, "benchmark", torch.backends.cudnn.benchmark)
         torch.backends.cudnn.benchmark = False
         if half is not None:
@@ -66,40 +65,44 @@ def _autocasts(kind: str) -> bool:
 
 
 @contextmanager
-def _float32(tf32: bool) -> Iterator[None]:
-    """Float32 products and convolutions as they are named, or on CUDA in TF32."""
-    switches = _switches(tf32)
-    before = [(place, name, getattr(place, name)) for place, name, _ in switches]
-    # One setting of matrix products on all devices, which moves others; unreadable where they contradict it.
+def float32(tf32: bool = False) -> Iterator[None]:
+    """For a while, float32 products and convolutions are what they are named, or with `tf32` in TF32 on CUDA."""
+    on_cuda = "tf32" if tf32 else "ieee"
+    before = _old_switches(), [place.fp32_precision for place in _new_switches()]
     try:
-        products = torch.get_float32_matmul_precision()
-    except RuntimeError:
-        products = HIGHEST
-    try:
-        if products != HIGHEST:
-            torch.set_float32_matmul_precision(HIGHEST)
-        for place, name, value in switches:
-            setattr(place, name, value)
+        _switch((tf32, "high" if tf32 else "highest"), [on_cuda] * 3 + ["ieee"] * 2)
         yield
     finally:
-        if products != HIGHEST:
-            torch.set_float32_matmul_precision(products)
-        for place, name, value in before:
-            setattr(place, name, value)
+        _switch(*before)
 
 
-def _switches(tf32: bool) -> list[tuple[Any, str, Any]]:
-    """(where, attribute, value) of what decides about TF32, by the PyTorch that is installed.
+def _old_switches() -> tuple[bool, str]:
+    """Whether cuDNN may use TF32, and how precise products are; PyTorch's defaults where it refuses to tell.
 
-    Since 2.9 it refuses to tell by the old names what was set by the new ones.
+    Since 2.9 it refuses where the new switches were set and say something else.
     """
+    found: list[Any] = [True, "highest"]
+    for k, read in enumerate((lambda: torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision)):
+        with suppress(RuntimeError):
+            found[k] = read()
+    return found[0], found[1]
+
+
+def _new_switches() -> list[Any]:
+    """Where PyTorch 2.9 and newer say what float32 is computed in: three of CUDA, two of processors."""
     backends: Any = torch.backends
-    matmul, cudnn, mkldnn = backends.cuda.matmul, backends.cudnn, backends.mkldnn
-    if not hasattr(matmul, "fp32_precision"):
-        return [(matmul, "allow_tf32", tf32), (cudnn, "allow_tf32", tf32)]
-    on_cuda = "tf32" if tf32 else "ieee"
-    places = [(matmul, on_cuda), (cudnn.conv, on_cuda), (mkldnn.matmul, "ieee"), (mkldnn.conv, "ieee")]
-    return [(place, "fp32_precision", value) for place, value in places]
+    if not hasattr(backends.cudnn, "conv"):
+        return []
+    on_cuda = [backends.cudnn.conv, backends.cudnn.rnn, backends.cuda.matmul]
+    return [*on_cuda, backends.mkldnn.conv, backends.mkldnn.matmul]
+
+
+def _switch(old: tuple[bool, str], new: list[str]) -> None:
+    """Set both kinds, the old ones first, as they set the new ones too: PyTorch raises where the two disagree."""
+    torch.backends.cudnn.allow_tf32 = old[0]
+    torch.set_float32_matmul_precision(old[1])
+    for place, value in zip(_new_switches(), new, strict=False):
+        place.fp32_precision = value
 
 
 @contextmanager

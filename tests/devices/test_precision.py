@@ -99,17 +99,32 @@ def test_settings_come_back_after_an_error(fast):
 
 
 def test_older_versions_are_set_by_the_older_names(monkeypatch):
-    backends = SimpleNamespace(
-        cuda=SimpleNamespace(matmul=SimpleNamespace(allow_tf32=True)),
-        cudnn=SimpleNamespace(allow_tf32=True, benchmark=True),
-        mkldnn=SimpleNamespace(),
-    )
+    backends = SimpleNamespace(cudnn=SimpleNamespace(allow_tf32=True, benchmark=True))
+    products = ["medium"]
     monkeypatch.setattr(precision.torch, "backends", backends)
-    for name, tf32 in (("fp32", False), ("tf32", True)):
+    monkeypatch.setattr(precision.torch, "get_float32_matmul_precision", lambda: products[-1])
+    monkeypatch.setattr(precision.torch, "set_float32_matmul_precision", products.append)
+    for name, allowed, word in (("fp32", False, "highest"), ("tf32", True, "high")):
         with computing(name):
-            assert (backends.cuda.matmul.allow_tf32, backends.cudnn.allow_tf32) == (tf32, tf32)
-            assert not backends.cudnn.benchmark
-    assert backends.cuda.matmul.allow_tf32 and backends.cudnn.allow_tf32 and backends.cudnn.benchmark
+            assert (backends.cudnn.allow_tf32, products[-1], backends.cudnn.benchmark) == (allowed, word, False)
+        assert (backends.cudnn.allow_tf32, products[-1], backends.cudnn.benchmark) == (True, "medium", True)
+
+
+@pytest.mark.skipif(not NEW, reason="these are the names since torch 2.9")
+@pytest.mark.parametrize("words", [("none", "tf32"), ("tf32", "ieee"), ("ieee", "none")])
+def test_what_was_set_by_the_newer_names_comes_back(monkeypatch, words):
+    places = torch.backends.cuda.matmul, torch.backends.cudnn.conv
+    before = [place.fp32_precision for place in places]
+    for place, word in zip(places, words, strict=True):
+        place.fp32_precision = word
+    for name in ("fp32", "tf32"):
+        with computing(name):
+            assert in_force()["products"] == in_force()["convolutions"] == (name == "tf32")
+            assert torch.backends.cudnn.allow_tf32 == (name == "tf32")  # the older names can be read, and agree
+            assert torch.backends.cuda.matmul.allow_tf32 == (name == "tf32")
+        assert [place.fp32_precision for place in places] == [*words]
+    for place, word in zip(places, before, strict=True):
+        place.fp32_precision = word
 
 
 def test_a_network_in_training_validates_without_the_precision_of_its_steps(ranks, tmp_path):
