@@ -7,8 +7,10 @@ processor; in true float32 they agree but for the order of sums.
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,6 +18,8 @@ from torch import nn
 
 from rankiqa.errors import InputError
 
+CPU_INFO = Path("/proc/cpuinfo")
+_BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # of x86, of x86's matrix unit, of Arm
 FP32, TF32, BF16, FP16 = PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
 _HALVES = {BF16: torch.bfloat16, FP16: torch.float16}
 
@@ -116,16 +120,20 @@ def unwrapped(model: nn.Module) -> Iterator[None]:
             model.forward = forward
 
 
-def slow(precision: str, device: torch.device) -> str:
-    """A line for the user where a precision saves nothing on a device; else empty."""
+def of_no_use(precision: str, device: torch.device) -> str | None:
+    """Why `precision` brings nothing on `device`; None where it does, or where nothing is known of it."""
     if precision == TF32 and device.type != "cuda":
-        return f"precision tf32 is of CUDA devices: on this {device.type} it is fp32"
-    if precision in _HALVES and device.type == "cpu" and not (precision == BF16 and _cpu_has_bf16()):
-        return f"precision {precision}: this processor has no arithmetic of its own for it, so fp32 is faster"
-    return ""
+        return f"precision tf32 is of NVIDIA GPUs: on {device.type} it is fp32"
+    if device.type == "cpu" and (precision == FP16 or (precision == BF16 and slow_bf16())):
+        return f"precision {precision}: this processor has no instructions for it, so fp32 is likely to be faster"
+    return None
 
 
-def _cpu_has_bf16() -> bool:
-    """Whether the processor multiplies in bfloat16; False where PyTorch cannot tell."""
-    names = "_is_avx512_bf16_supported", "_is_amx_tile_supported"
-    return any(getattr(torch.cpu, name, lambda: False)() for name in names)
+def slow_bf16(info: Path = CPU_INFO) -> bool:
+    """Whether Linux says of the processor that it lacks bf16; False where it says nothing."""
+    flags = "Features" if platform.machine().startswith(("arm", "aarch")) else "flags"
+    try:
+        lines = [line for line in info.read_text(encoding="utf-8").splitlines() if line.startswith(flags)]
+    except OSError:
+        return False
+    return bool(lines) and not _BF16_FLAGS & set(lines[0].split())

@@ -87,10 +87,10 @@ def images_parser(command: str, description: str, epilog: str) -> argparse.Argum
 def load_scorer(options: argparse.Namespace) -> Scorer:
     """The model that the options of `images_parser` name; a line on stderr where its precision saves nothing."""
     import rankiqa
-    from rankiqa.precision import slow
+    from rankiqa.precision import of_no_use
 
     scorer = rankiqa.load(options.model, options.device, precision=options.precision)
-    if note := slow(options.precision, scorer.device):
+    if note := of_no_use(options.precision, scorer.device):
         print(f"note: {note}", file=sys.stderr)
     return scorer
 

@@ -1,5 +1,6 @@
 """Scores are computed in true float32, whatever is in force outside, and nothing outside is changed."""
 
+import platform
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,9 +12,10 @@ import rankiqa
 from rankiqa import precision
 from rankiqa.cli.images import PRECISIONS
 from rankiqa.cli.score import main as score
+from rankiqa.config.common import PRECISIONS as of_training
 from rankiqa.errors import InputError
 from rankiqa.models import build_model
-from rankiqa.precision import computing, slow, unwrapped
+from rankiqa.precision import computing, of_no_use, slow_bf16, unwrapped
 from rankiqa.scoring.heatmap import quality_map
 from rankiqa.scoring.patches import score_files, score_image
 from rankiqa.scoring.scorer import Scorer
@@ -161,23 +163,40 @@ def test_an_unknown_precision_is_refused():
 
 
 def test_the_choices_of_the_commands_are_those_there_are():
-    assert PRECISIONS == precision.PRECISIONS
+    assert PRECISIONS == precision.PRECISIONS == of_training
 
 
 @pytest.mark.parametrize("bf16", [True, False])
 def test_what_is_no_faster_is_said(monkeypatch, bf16):
-    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: bf16, raising=False)
-    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False, raising=False)
+    monkeypatch.setattr(precision, "slow_bf16", lambda: not bf16)
     cpu, cuda = torch.device("cpu"), torch.device("cuda")
-    assert bool(slow("bf16", cpu)) != bf16
-    assert "fp32 is faster" in slow("fp16", cpu) and "on this cpu it is fp32" in slow("tf32", cpu)
-    assert not slow("fp32", cpu) and not any(slow(name, cuda) for name in PRECISIONS)
+    assert bool(of_no_use("bf16", cpu)) != bf16
+    assert "fp32 is likely" in of_no_use("fp16", cpu) and "on cpu it is fp32" in of_no_use("tf32", cpu)
+    assert not of_no_use("fp32", cpu) and not any(of_no_use(name, cuda) for name in PRECISIONS)
+
+
+@pytest.mark.parametrize(
+    "machine, text, slow",
+    [
+        ("x86_64", "processor: 0\nflags\t\t: fpu avx2 avx512f\n", True),
+        ("x86_64", "flags\t\t: fpu avx512f avx512_bf16\n", False),
+        ("aarch64", "flags: none\nFeatures\t: fp asimd\n", True),
+        ("aarch64", "Features\t: fp asimd bf16\n", False),
+        ("riscv64", "isa: rv64\n", False),
+        ("x86_64", None, False),
+    ],
+)
+def test_the_processor_says_whether_it_has_bf16(tmp_path, monkeypatch, machine, text, slow):
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    if text is not None:
+        (tmp_path / "cpuinfo").write_text(text)
+    assert slow_bf16(tmp_path / "cpuinfo") is slow
 
 
 def test_the_command_says_it_in_one_line_and_scores(capsys, photo_folder):
     assert score([str(photo_folder / "x.png"), "--precision", "tf32", "--device", "cpu", "--csv", "-"]) == 0
     tf32 = capsys.readouterr()
-    assert tf32.err.count("\n") == 1 and tf32.err.startswith("note: precision tf32 is of CUDA devices")
+    assert tf32.err.count("\n") == 1 and tf32.err.startswith("note: precision tf32 is of NVIDIA GPUs")
     assert score([str(photo_folder / "x.png"), "--device", "cpu", "--csv", "-"]) == 0
     fp32 = capsys.readouterr()
     assert fp32.err == "" and fp32.out == tf32.out

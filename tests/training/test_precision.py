@@ -1,6 +1,5 @@
 """What a run computes in: named, said where it is of no use, and gone when it ends."""
 
-import platform
 import sys
 
 import pytest
@@ -8,8 +7,9 @@ import torch
 
 from rankiqa.config import RankConfig
 from rankiqa.errors import InputError
+from rankiqa.precision import of_no_use
 from rankiqa.training import precision
-from rankiqa.training.precision import computing, make_accelerator, of_no_use, slow_bf16
+from rankiqa.training.precision import computing, make_accelerator
 from rankiqa.training.ranking import RankTrainer
 from tests.training.ranked_runs import settings, weights
 
@@ -87,7 +87,7 @@ def test_a_device_that_cannot_is_one_line(monkeypatch):
 
 def test_what_is_of_no_use_is_said_once(monkeypatch, capsys):
     assert of_no_use("tf32", CUDA) is of_no_use("bf16", CUDA) is of_no_use("fp32", CPU) is None
-    monkeypatch.setattr(precision, "slow_bf16", lambda: True)
+    monkeypatch.setattr("rankiqa.precision.slow_bf16", lambda: True)
     try:
         make_accelerator("bf16")
     finally:
@@ -95,24 +95,6 @@ def test_what_is_of_no_use_is_said_once(monkeypatch, capsys):
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("note: precision bf16: this processor has no instructions for it")
     assert "on cpu it is fp32" in of_no_use("tf32", CPU)
-
-
-@pytest.mark.parametrize(
-    "machine, text, slow",
-    [
-        ("x86_64", "processor: 0\nflags\t\t: fpu avx2 avx512f\n", True),
-        ("x86_64", "flags\t\t: fpu avx512f avx512_bf16\n", False),
-        ("aarch64", "flags: none\nFeatures\t: fp asimd\n", True),
-        ("aarch64", "Features\t: fp asimd bf16\n", False),
-        ("riscv64", "isa: rv64\n", False),
-        ("x86_64", None, False),
-    ],
-)
-def test_the_processor_says_whether_it_has_bf16(tmp_path, monkeypatch, machine, text, slow):
-    monkeypatch.setattr(platform, "machine", lambda: machine)
-    if text is not None:
-        (tmp_path / "cpuinfo").write_text(text)
-    assert slow_bf16(tmp_path / "cpuinfo") is slow
 
 
 def test_no_is_called_fp32_now():
