@@ -38,6 +38,9 @@ class RankDataConfig:
         holdout: how many photos to hold out where there is no `val`; drawn with the seed.
         holdout_names: these photos (their paths in the photos' folder) in place of a draw.
         workers: processes that read, distort and crop beside each training process; 0: the process does it itself.
+        decoded: folder for decoded images, so that a crop costs its own bytes alone: for a network that would wait for
+            the loader. It may serve several runs and sets; none: each image is decoded whenever it is asked for.
+        decoded_gb: how many gigabytes that folder may take; what has no room is decoded each time.
     """
 
     source: str = "ranks"
@@ -52,6 +55,8 @@ class RankDataConfig:
     holdout: int = 0
     holdout_names: list[str] = field(default_factory=list)
     workers: int = 1
+    decoded: str | None = None
+    decoded_gb: float = 50.0
 
 
 @dataclass
@@ -229,6 +234,7 @@ class RankConfig(RunConfig):
             raise InputError("batch.sampler hard_negatives needs loss.kind hinge and loss.reduction pairs")
         self.judge.open()
         at_least("data.holdout", self.data.holdout, 0)
+        at_least("data.decoded_gb", self.data.decoded_gb, 0)
         at_least("batch.images", self.batch.images, 1)
         at_least("batch.pairs", self.batch.pairs, 1)
         at_least("loss.margin", self.loss.margin, 0)

@@ -21,9 +21,10 @@ from rankiqa.distortions.sets import PAPER, PSNR, plan
 from rankiqa.errors import InputError
 from rankiqa.images import builtin_photos
 from rankiqa.images.crops import crop_at, random_place
+from rankiqa.images.decoded import Decoded
 from rankiqa.images.icc import CONVERT
 from rankiqa.images.listing import list_images
-from rankiqa.images.photos import Photo, read_all_photos
+from rankiqa.images.photos import Photo, pixels_sha256, read_all_photos
 from rankiqa.images.reading import read_image
 from rankiqa.judge import Judge
 from rankiqa.ranks.ranked_set import image_seed
@@ -45,6 +46,7 @@ class OnlineSet:
         convert: Take greyscale, transparent, CMYK and 16-bit photos too, as `read_image` does.
         continuous: A crop's level is drawn, and lies between the levels; whole images keep to them.
         icc: What becomes of embedded colour profiles, as in `read_image`.
+        decoded: Where the photos' pixels are kept once they were decoded; None: a process keeps the last few.
     """
 
     folder: Path
@@ -54,6 +56,7 @@ class OnlineSet:
     convert: bool = False
     continuous: bool = False
     icc: str = CONVERT
+    decoded: Decoded | None = None
 
     @classmethod
     def find(
@@ -203,7 +206,13 @@ class OnlineSet:
         return DISTORTIONS[distortion].scale_of(of_type).at((level - 1) / (len(of_type) - 1))
 
     def _photo(self, reference: str) -> np.ndarray:
-        return _read(self.folder / reference, self.convert, self.icc)
+        def read() -> np.ndarray:
+            return _read(self.folder / reference, self.convert, self.icc)
+
+        if self.decoded is None:
+            return read()
+        sha256 = self.photos[reference].sha256
+        return self.decoded.pixels(f"pixels-{sha256}", read, lambda image: pixels_sha256(image) == sha256)
 
 
 @lru_cache(maxsize=_KEPT)

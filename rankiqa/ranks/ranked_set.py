@@ -27,6 +27,7 @@ import pandas as pd
 from rankiqa.distortions import DISTORTIONS, Distortion
 from rankiqa.errors import InputError
 from rankiqa.images.crops import random_crop
+from rankiqa.images.decoded import Decoded
 from rankiqa.images.photos import PRISTINE, Photo, read_all_photos
 from rankiqa.images.reading import read_image
 from rankiqa.judge import Judge
@@ -46,10 +47,13 @@ class RankedSet:
             images have distortion "pristine" and level 0. A set that was judged has a column a metric of
             `rankiqa.judge`, such as judge_mdsi: float, higher is better, 1.0 for the pristine images, NaN where an
             image was not judged.
+        decoded: Where the pixels of its images are kept once they were decoded; None: each is decoded whenever it is
+            asked for.
     """
 
     folder: Path
     table: pd.DataFrame
+    decoded: Decoded | None = None
 
     @classmethod
     def read(cls, folder: str | os.PathLike[str]) -> RankedSet:
@@ -110,8 +114,16 @@ class RankedSet:
         return {"manifest_sha256": hashlib.sha256((self.folder / MANIFEST).read_bytes()).hexdigest()}
 
     def image(self, reference: str, distortion: str, level: int) -> np.ndarray:
-        """The pixels of an image, uint8 H×W×3; level 0 gives the pristine one."""
-        return read_image(self.row_path(reference, distortion, level))
+        """The pixels of an image, uint8 H×W×3, maybe read-only; level 0 gives the pristine one."""
+        path, sha256 = self._find(reference, distortion, level)
+
+        def read() -> np.ndarray:
+            return read_image(self.resolve(path))
+
+        def genuine(_: np.ndarray) -> bool:
+            return hashlib.sha256(self.resolve(path).read_bytes()).hexdigest() == sha256
+
+        return read() if self.decoded is None else self.decoded.pixels(f"file-{sha256}", read, genuine)
 
     def draw_level(self, reference: str, distortion: str, level: int, seed: int = 0) -> int:
         """The level itself, as the images are there; `seed` is not used."""
@@ -121,11 +133,10 @@ class RankedSet:
         self, reference: str, distortion: str, level: float, size: int, rng: np.random.Generator, seed: int = 0
     ) -> np.ndarray:
         """A size×size part of an image at a place drawn from `rng`; `seed` is not used, as the image is there."""
-        path = self.row_path(reference, distortion, int(level))
         try:
-            return random_crop(read_image(path), size, rng)
+            return random_crop(self.image(reference, distortion, int(level)), size, rng)
         except InputError as error:
-            raise error.at(path) from None
+            raise error.at(self.row_path(reference, distortion, int(level))) from None
 
     def check_judge(self, judge: Judge) -> None:
         """Raise `InputError` for an image of the set that a metric of `judge` has not judged."""
@@ -184,7 +195,8 @@ class RankedSet:
             raise InputError(f"holds no reference {min(missing)!r}", path=self.folder)
         if not wanted:
             raise InputError("no reference was selected", path=self.folder, cure="name at least one")
-        return RankedSet(self.folder, self.table[self.table["reference"].isin(wanted)].reset_index(drop=True))
+        table = self.table[self.table["reference"].isin(wanted)].reset_index(drop=True)
+        return RankedSet(self.folder, table, self.decoded)
 
 
 def image_seed(seed: int, reference: str, distortion: Distortion | str, level: float) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from typing import Any, ClassVar
 
@@ -11,6 +12,7 @@ from rankiqa.config import RankConfig
 from rankiqa.distortions.sets import stand_ins
 from rankiqa.errors import InputError
 from rankiqa.extras import extra
+from rankiqa.images.decoded import GB, Decoded
 from rankiqa.judge import PERFECT, Judge, JudgeScale, ScaledJudge
 from rankiqa.losses import hardest_pairs_hinge, pair_statistics, pairwise_hinge, pairwise_logistic
 from rankiqa.models import RankModel, build_model
@@ -37,11 +39,16 @@ with extra("train"):
 def open_ranks(config: RankConfig) -> Ranks:
     """All the images that the settings name."""
     data = config.data
+    ranks: OnlineSet | RankedSet
     if data.source == "online":
         continuous = data.strengths == "continuous"
         what = data.pristine, data.distortions, data.levels
-        return OnlineSet.find(*what, config.seed, data.convert, continuous, data.icc)
-    return RankedSet.read(data.ranks or "")
+        ranks = OnlineSet.find(*what, config.seed, data.convert, continuous, data.icc)
+    else:
+        ranks = RankedSet.read(data.ranks or "")
+    if data.decoded is None:
+        return ranks
+    return dataclasses.replace(ranks, decoded=Decoded.open(data.decoded, int(data.decoded_gb * GB)))
 
 
 def split_ranks(config: RankConfig) -> tuple[Ranks, Ranks | None]:

@@ -34,6 +34,8 @@ RUN_FILES = (
 # What may change between the parts of one run without changing its weights; a stage adds its own.
 FREE_KEYS = (
     "data.workers",
+    "data.decoded",
+    "data.decoded_gb",
     "workers",
     "out",
     "resume",

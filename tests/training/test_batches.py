@@ -6,13 +6,14 @@ import pytest
 import torch
 
 from rankiqa.cli.train_rank import main
-from rankiqa.config import RankDataConfig
+from rankiqa.config import RankBatchConfig, RankDataConfig, RankModelConfig
 from rankiqa.errors import InputError
 from rankiqa.ranks.ranked_set import RankedSet
 from rankiqa.training.batches import load_batches, own_places
 from rankiqa.training.ranked_batches import RankedBatches
+from rankiqa.training.ranking import RankTrainer
 from rankiqa.training.samplers import EfficientGroups
-from tests.training.ranked_runs import flags, settings
+from tests.training.ranked_runs import flags, settings, weights
 
 
 def test_crops_of_a_batch_have_their_own_places_whatever_the_workers(ranks):
@@ -69,3 +70,25 @@ def test_a_batch_is_shared_out_and_not_too_small():
     assert [list(own_places(5, rank, 2)) for rank in (0, 1)] == [[0, 2, 4], [1, 3]]
     with pytest.raises(InputError, match="a batch of 2 images is too small for 3 processes"):
         own_places(2, 2, 3)
+
+
+def test_a_run_learns_the_same_and_goes_on_without_it(ranks, tmp_path):
+    common = {
+        "model": RankModelConfig(name="squeezenet1_1", crop=48, dropout=0.0),
+        "batch": RankBatchConfig(images=1),
+        "steps": 2,
+    }
+    RankTrainer(settings(ranks, tmp_path / "plain", **common)).run()
+    data = RankDataConfig(ranks=str(ranks), holdout=1, workers=0, decoded=str(tmp_path / "d"), decoded_gb=0.001)
+    RankTrainer(settings(ranks, tmp_path / "run", data=data, **(common | {"checkpoint_every": 1}))).run()
+    expected, found = weights(tmp_path / "plain"), weights(tmp_path / "run")
+    assert all(torch.equal(expected[key], found[key]) for key in expected)
+    assert 0 < sum(path.stat().st_size for path in (tmp_path / "d").glob("*.rgb")) <= 10**6
+    without = settings(ranks, tmp_path / "run", resume=True, **(common | {"checkpoint_every": 1}))
+    assert RankTrainer(without).step == 2
+
+
+def test_less_than_no_space_is_refused(ranks, tmp_path):
+    config = settings(ranks, tmp_path / "run", data=RankDataConfig(ranks=str(ranks), decoded_gb=-1))
+    with pytest.raises(InputError, match=r"data\.decoded_gb must be at least 0"):
+        config.check()
