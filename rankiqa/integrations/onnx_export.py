@@ -197,7 +197,7 @@ def _program(
     more = (21, 52) if any_size else (0, 0)
     example = torch.zeros(2, 3, crop + more[0], crop + more[1], dtype=torch.uint8)
     try:
-        with _quiet(), torch.no_grad():
+        with quiet(), torch.no_grad():
             program = torch.onnx.export(
                 graph.eval(),
                 (example,),
@@ -221,7 +221,7 @@ def _program(
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Nothing of what the exporter says of its own doing."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")]
     levels = [logger.level for logger in loggers]
@@ -268,7 +268,7 @@ def _write(program: ONNXProgram, path: Path, expected: Expected, sizes: Sequence
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.new")
     try:
-        with _quiet():
+        with quiet():
             program.save(temporary, external_data=False)
         difference = compare(temporary, expected, sizes)
         os.replace(temporary, path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -22,9 +24,14 @@ def for_scoring(model: RankModel) -> RankModel:
 
 
 class Folded:
-    """`for_scoring` of a network, made when it is first needed and anew when the network has changed or moved."""
+    """`for_scoring` of a network, made when it is first needed and anew when the network has changed or moved.
 
-    def __init__(self) -> None:
+    Args:
+        make: what makes the network that scores, in the place of `for_scoring`.
+    """
+
+    def __init__(self, make: Callable[[RankModel], RankModel] = for_scoring) -> None:
+        self._make = make
         self._state: list[tuple] = []
         self._network: RankModel | None = None
 
@@ -32,12 +39,12 @@ class Folded:
         """What scores in the place of `model`."""
         state = [_mark(tensor) for tensor in (*model.parameters(), *model.buffers())]
         if self._network is None or state != self._state:
-            self._state, self._network = state, for_scoring(model)
+            self._state, self._network = state, self._make(model)
         self._network.precision = model.precision
         return self._network
 
     def __getstate__(self) -> dict:
-        """Nothing: a copy, or whoever reads a pickle, makes its own."""
+        """Nothing: a copy, or whoever reads a pickle, makes its own, by `for_scoring`."""
         return {}
 
     def __setstate__(self, state: dict) -> None:

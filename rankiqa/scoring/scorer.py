@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -190,6 +190,15 @@ class Scorer(HubModel):
     def scoring(self) -> RankModel:
         """The network that scores in the place of `network`: the same numbers, sooner; see `for_scoring`."""
         return self._folded.of(self.network)
+
+    def score_by(self, make: Callable[[RankModel], RankModel]) -> None:
+        """Let the network that scores be what `make` makes of `network`, at once; see `scoring`.
+
+        Such as `rankiqa.integrations.onnx_runtime.onnx_network`. What it raises leaves everything as it was.
+        """
+        folded = Folded(make)
+        folded.of(self.network)
+        self._folded = folded
 
     @property
     def device(self) -> torch.device:
