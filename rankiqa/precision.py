@@ -120,6 +120,11 @@ def unwrapped(model: nn.Module) -> Iterator[None]:
             model.forward = forward
 
 
+def at_float64(device: torch.device) -> torch.device:
+    """Where float64 of what is on a device is computed: there, but for Apple's MPS, which has none, on the CPU."""
+    return torch.device("cpu") if device.type == "mps" else device
+
+
 def of_no_use(precision: str, device: torch.device) -> str | None:
     """Why `precision` brings nothing on `device`; None where it does, or where nothing is known of it."""
     if precision == TF32 and device.type != "cuda":

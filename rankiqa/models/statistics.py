@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from rankiqa.errors import InputError
 from rankiqa.extras import extra
 from rankiqa.models.efficientnet_lite import CLASSIFIER, EfficientNetLite0
+from rankiqa.precision import at_float64
 
 if TYPE_CHECKING:
     from rankiqa.models.rank_model import RankModel
@@ -217,11 +218,12 @@ def fit_standardisation(
     training = [module for module in model.modules() if module.training]
     model.eval()
     # How many, their sum and the sum of their squares, in double precision.
-    sums = torch.zeros(3, len(backbone.centre), dtype=torch.float64, device=backbone.centre.device)
+    place = at_float64(backbone.centre.device)
+    sums = torch.zeros(3, len(backbone.centre), dtype=torch.float64, device=place)
     try:
         with torch.no_grad():
             for batch in images:
-                rows = backbone.statistics(backbone.maps(model.preprocessing(batch))).double()
+                rows = backbone.statistics(backbone.maps(model.preprocessing(batch))).to(place).double()
                 sums += torch.stack([torch.ones_like(rows), rows, rows.square()]).sum(1)
     finally:
         for module in training:

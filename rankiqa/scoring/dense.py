@@ -50,7 +50,7 @@ def score_map(
     """
     if (net := statistics_of(model)) is not None and not places:
         pixels = image[None].to(device, memory_format=torch.channels_last).float().div_(255)
-        return statistic_scores(model, net, pixels, windows or Windows(model.crop))[0].double().cpu().numpy()
+        return statistic_scores(model, net, pixels, windows or Windows(model.crop))[0].cpu().double().numpy()
     parts, window = parts_of(model), window_of(model)
     if places and not parts.averages:
         raise InputError(f"{model.name}: its top is more than a mean, so single places have no score")
@@ -62,7 +62,7 @@ def score_map(
             # A place may lie in two tiles: the second has it.
             across.append(window_scores(parts, (1, 1) if places else window, pixels)[0, :high, :wide])
         rows.append(torch.cat(across, dim=1))
-    return torch.cat(rows).double().cpu().numpy()
+    return torch.cat(rows).cpu().double().numpy()
 
 
 def window_scores(parts: Parts, window: tuple[int, int], images: Tensor) -> Tensor:

@@ -223,7 +223,7 @@ def score_inputs(model: nn.Module, inputs: torch.Tensor, device: torch.device, v
         with evaluating(model):
             image = inputs.to(device, memory_format=torch.channels_last).float().div_(255)
             score, windows = whole_scores(cast(RankModel, model), net, image)
-            return PatchScores(score.double().cpu().numpy(), windows=windows.double().cpu().numpy().ravel())
+            return PatchScores(score.cpu().double().numpy(), windows=windows.cpu().double().numpy().ravel())
     parts = inputs.split(CPU_PASS if device.type == "cpu" else GPU_PASS)
     with evaluating(model):
         # Channels last: convolutions are about twice as fast so on a CPU.
@@ -238,12 +238,12 @@ def score_inputs(model: nn.Module, inputs: torch.Tensor, device: torch.device, v
                 ) from error
             raise
     if votes[0] is not None:
-        shares = torch.cat(votes).double().cpu().numpy()
+        shares = torch.cat(votes).cpu().double().numpy()
         return PatchScores(mean_of(shares), shares)
     found = torch.cat(scores)
     if found.shape != (len(inputs),):
         raise InputError(f"the model gave scores of shape {tuple(found.shape)} for {len(inputs)} crops, not (N,)")
-    return PatchScores(found.double().cpu().numpy())
+    return PatchScores(found.cpu().double().numpy())
 
 
 def _predict(model: nn.Module, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:

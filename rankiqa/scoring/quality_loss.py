@@ -10,7 +10,9 @@ from torch.nn import functional as F
 from rankiqa.errors import InputError
 from rankiqa.images.crops import FULL, LEAST_SIDE, WHOLE, crop_positions, reduced_size
 from rankiqa.models.parts import parts_of, window_of
+from rankiqa.precision import at_float64
 from rankiqa.scoring.dense import window_scores
+from rankiqa.scoring.device import place_of
 from rankiqa.scoring.scorer import Scorer, allows_dense
 from rankiqa.scoring.view import PATCHES
 from rankiqa.scoring.windows import shares
@@ -22,7 +24,8 @@ class QualityLoss(nn.Module):
     A network that ends in statistics of its stages sees the whole images, reduced where they are large, as when it
     scores them. Another ranking network sees all windows of the images (`rankiqa.scoring.dense`); where it cannot be
     taken apart, crops on a grid; a NIMA the whole images, resized to its input. The network stays as it is: its
-    parameters do not learn, and it stays in evaluation mode. A network that is optimised against a fixed judge learns
+    parameters do not learn, and it stays in evaluation mode. It goes to the device of the images that it is given; the
+    scorer goes with it. A network that is optimised against a fixed judge learns
     to please it: look at the images, and use it beside a loss that ties them to their targets.
 
     Args:
@@ -62,6 +65,7 @@ class QualityLoss(nn.Module):
         if images.ndim != 4 or images.shape[1] != 3 or not images.is_floating_point():
             raise InputError(f"images must be (N, 3, H, W) in [0, 1], not {images.dtype} {tuple(images.shape)}")
         height, width = images.shape[2:]
+        self._go_to(images)
         if self.network.view == FULL:
             return self.network(_whole(images))
         if self.network.view in WHOLE:
@@ -73,6 +77,13 @@ class QualityLoss(nn.Module):
         places = crop_positions(height, width, crop, PATCHES, "grid", np.random.default_rng(0))
         crops = torch.cat([images[:, :, top : top + crop, left : left + crop] for top, left in places])
         return self.network(crops).view(len(places), -1).mean(0)
+
+    def _go_to(self, images: Tensor) -> None:
+        """Move the network to where the images are, if it is elsewhere."""
+        if images.device.type == "meta":
+            raise InputError("images are on meta, where there are no numbers", cure="move them to a device")
+        if place_of(self.network) != images.device:
+            self.network.to(images.device)
 
     def forward(self, images: Tensor) -> Tensor:
         """The loss of (N, 3, H, W) images in [0, 1], lower is better: (N,), or reduced to a scalar."""
@@ -96,7 +107,7 @@ def _whole(images: Tensor) -> Tensor:
 def _areas(few: int, many: int, like: Tensor) -> Tensor:
     """(few, many): of each of a few pixels the shares of the many that it stands for."""
     step = many / few
-    return shares(torch.arange(few, device=like.device).double() * step, step, many, many).to(like)
+    return shares(torch.arange(few, device=at_float64(like.device)).double() * step, step, many, many).to(like)
 
 
 def _too_small(images: Tensor, than: str) -> InputError:

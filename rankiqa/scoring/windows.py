@@ -23,6 +23,7 @@ from torch import Tensor
 from rankiqa.errors import InputError
 from rankiqa.models.rank_model import RankModel
 from rankiqa.models.statistics import EPSILON, StageStatistics
+from rankiqa.precision import at_float64
 
 STRIDE = 16  # pixels from one window to the next
 
@@ -100,7 +101,7 @@ def window_statistics(maps: Sequence[Tensor], size: tuple[int, int], windows: Wi
         middle = places.mean((1, 2), keepdim=True)
         places = places - middle
         sides = zip(places.shape[1:3], size, strict=True)
-        down, across = (windows.shares(cells, length, places.device).to(places) for cells, length in sides)
+        down, across = (windows.shares(cells, length, at_float64(places.device)).to(places) for cells, length in sides)
         mean = _weighted(places, down, across)
         variance = (_weighted(places.square(), down, across) - mean.square()).clamp(min=0)
         parts += [mean + middle, (variance + EPSILON).sqrt()]

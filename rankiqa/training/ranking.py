@@ -18,6 +18,7 @@ from rankiqa.losses import hardest_pairs_hinge, pair_statistics, pairwise_hinge,
 from rankiqa.models import RankModel, build_model
 from rankiqa.models.freezing import freeze_until, freeze_unused, keep_batch_norm
 from rankiqa.models.reference import MOST, Reference
+from rankiqa.precision import at_float64
 from rankiqa.ranks.online import OnlineSet
 from rankiqa.ranks.protocol import Ranks
 from rankiqa.ranks.ranked_set import RankedSet
@@ -190,7 +191,7 @@ class RankTrainer(Trainer):
             values = self.judge.judge.values(batch["images"].float() / 255, pristine.float() / 255)
             # As the loader has it: equal images are told without a computation, and its rounding.
             values[(batch["images"] == pristine).flatten(1).all(1)] = PERFECT
-            quality = self.judge.scale.quality(values.double().cpu().numpy())
+            quality = self.judge.scale.quality(values.cpu().double().numpy())
             batch[OWN_QUALITY] = torch.from_numpy(quality).to(values)
         return batch
 
@@ -229,7 +230,7 @@ class RankTrainer(Trainer):
         names = ranks.references
         mine = set(names[accelerator.process_index :: accelerator.num_processes])
         places = [i for i, item in enumerate(items) if item[0] in mine]
-        scores = torch.zeros(len(items), dtype=torch.float64, device=accelerator.device)
+        scores = torch.zeros(len(items), dtype=torch.float64, device=at_float64(accelerator.device))
         if places:
             values = score_ranks(
                 self.model,

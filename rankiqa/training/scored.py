@@ -24,6 +24,7 @@ from rankiqa.models.build import WIDEN
 from rankiqa.models.config_file import HALF
 from rankiqa.models.reference import MOST, Reference
 from rankiqa.models.statistics import StageStatistics
+from rankiqa.precision import at_float64
 from rankiqa.scoring.patches import PatchScores
 from rankiqa.scoring.view import View
 from rankiqa.seeding import derive_seed, generator
@@ -65,7 +66,7 @@ def share_out(
         width: numbers of a thing.
     """
     mine = np.arange(count)[accelerator.process_index :: accelerator.num_processes]
-    found = torch.zeros((count, width), dtype=torch.float64, device=accelerator.device)
+    found = torch.zeros((count, width), dtype=torch.float64, device=at_float64(accelerator.device))
     if len(mine):
         values = np.array(compute(mine))
         found[mine] = torch.as_tensor(values, dtype=torch.float64, device=found.device).view(-1, width)
