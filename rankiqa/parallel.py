@@ -175,19 +175,24 @@ def _quiet() -> Iterator[None]:
             logger.setLevel(level)
 
 
-def ahead(function: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
-    """Map `function` over `items` in threads, in order, with at most `workers` + 1 results waiting; 0: no threads."""
+def ahead(
+    function: Callable[[Item], Result], items: Iterable[Item], workers: int, waiting: int = 0
+) -> Iterator[Result]:
+    """Map `function` over `items` in threads, in order; 0 workers: no threads.
+
+    At most `workers` + 1 results wait, or `waiting` where that is more.
+    """
     if not workers:
         yield from map(function, items)
         return
     pool = ThreadPoolExecutor(workers)
-    waiting: deque[Future[Result]] = deque()
+    begun: deque[Future[Result]] = deque()
     try:
         for item in items:
-            waiting.append(pool.submit(function, item))
-            if len(waiting) > workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+            begun.append(pool.submit(function, item))
+            if len(begun) > max(workers, waiting - 1):
+                yield begun.popleft().result()
+        while begun:
+            yield begun.popleft().result()
     finally:  # also when whoever asked stops early
         pool.shutdown(wait=True, cancel_futures=True)

@@ -79,7 +79,8 @@ def images_parser(command: str, description: str, epilog: str) -> argparse.Argum
     add("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
     add("--precision", choices=PRECISIONS, default="fp32", help="of the computation: true float32, which gives an "
         "image the same score on every device; TF32 (CUDA); or half precision. The last three move scores")  # fmt: skip
-    add("--workers", type=at_least(0), default=2, metavar="N", help="threads that read images while the network runs")
+    add("--workers", type=at_least(0), metavar="N", help="threads that read images while the network runs (default: 2, "
+        "with a GPU one a core)")  # fmt: skip
     add(DEBUG, action="store_true", help="show the traceback where otherwise an error is one line")
     return parser
 
@@ -263,12 +264,15 @@ def _results(scorer: Scorer, paths: Sequence[str], options: argparse.Namespace, 
     from rankiqa.scoring.score_table import Result
 
     small: dict[str, bytes] = {}
+    workers = options.workers
+    if workers is None:
+        workers = 2 if scorer.device.type == "cpu" else os.cpu_count() or 2
 
     def look(path: str, pixels: np.ndarray) -> None:
         small[path] = thumbnail(pixels, THUMBNAIL)
 
     found = scorer.score_files(
-        *(paths, view_of(options)), icc=options.icc, workers=options.workers, look=look if pictures else None
+        *(paths, view_of(options)), icc=options.icc, workers=workers, look=look if pictures else None
     )
     for path, score in zip(paths, found, strict=True):
         picture = small.pop(path, None)

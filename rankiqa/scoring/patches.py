@@ -8,9 +8,9 @@ the whole image, resized to its input.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -28,6 +28,7 @@ from rankiqa.precision import FP32, computing, unwrapped
 from rankiqa.scoring.dense import score_map
 from rankiqa.scoring.device import place_of
 from rankiqa.scoring.inputs import inputs_of
+from rankiqa.scoring.passes import ImageTooSmall, Passes, Shown, together
 from rankiqa.scoring.view import View
 from rankiqa.scoring.windows import whole_scores
 from rankiqa.votes import mean_of
@@ -37,10 +38,6 @@ from rankiqa.votes import mean_of
 CPU_PASS, GPU_PASS = 8, 128
 
 Look = Callable[[str, np.ndarray], Any]  # the path of a file, and its pixels
-
-
-class ImageTooSmall(InputError):
-    """An image that a network cannot take at its native size."""
 
 
 @dataclass(frozen=True)
@@ -128,14 +125,16 @@ def score_files(
         frames: of `read_image`.
         least: the shortest side that an image may have, pixels.
         workers: threads that read and cut the next files while the network runs; 0: none. A few files ahead are held in
-            memory, whatever the number of paths. Results do not depend on it.
+            memory (of a GPU, which scores images of one shape together, some hundred), whatever the number of paths.
+            Results do not depend on it.
         look: called with the path and the pixels of each file that can be read, in one of these threads.
 
     Returns:
         An iterator. A file that cannot be read or is too small gives an `InputError` that names it.
 
     Raises:
-        InputError: a bad argument, before any file is read.
+        InputError: a bad argument, before any file is read; while they are scored, a device whose memory does not hold
+            one image.
     """
     if workers < 0:
         raise InputError(f"workers must be at least 0, not {workers}")
@@ -143,28 +142,18 @@ def score_files(
     crop, place, view = _crop_side(model), place_of(model, device), (view or View()).of(model)
     reduced = statistics_of(model) is not None
 
-    def read(path: str | os.PathLike[str]) -> tuple[torch.Tensor, tuple[int, int]] | InputError:
+    def read(path: str | os.PathLike[str]) -> Shown | InputError:
         try:
             image = read_image(path, convert=convert, frames=frames, icc=icc)
             if look is not None:
                 look(os.fspath(path), image)
             check_least(image, least)
-            return inputs_of(image, crop, view, reduced), (image.shape[0], image.shape[1])
+            return Shown(path, inputs_of(image, crop, view, reduced), (image.shape[0], image.shape[1]))
         except InputError as error:
             return error.at(path)
 
-    def results() -> Iterator[PatchScores | InputError]:
-        for path, found in ahead(lambda path: (path, read(path)), paths, workers):
-            if isinstance(found, InputError):
-                yield found
-                continue
-            inputs, size = found
-            try:
-                yield replace(score_inputs(model, inputs, place, view), size=size)
-            except ImageTooSmall as error:
-                yield error.at(path)
-
-    return results()
+    passes = Passes(lambda batch: score_batch(model, batch, place, view), together(place, view))
+    return passes.over(ahead(read, paths, workers, passes.ahead))
 
 
 def _crop_side(model: nn.Module) -> int:
@@ -203,11 +192,16 @@ def _in_training(model: nn.Module) -> list[nn.Module]:
 
 
 def score_inputs(model: nn.Module, inputs: torch.Tensor, device: torch.device, view: View) -> PatchScores:
-    """The scores of what the network is shown of one image, in passes of a few.
+    """The scores of what the network is shown of one image; see `score_batch`."""
+    return score_batch(model, [inputs], device, view)[0]
+
+
+def score_batch(model: nn.Module, batch: Sequence[torch.Tensor], device: torch.device, view: View) -> list[PatchScores]:
+    """The scores of what the network is shown of some images of one shape: whole ones at once, crops in passes.
 
     Args:
         model: on `device`.
-        inputs: (P, 3, H, W) uint8 RGB, as `rankiqa.scoring.inputs.inputs_of` gives them.
+        batch: (P, 3, H, W) uint8 RGB of each image, as `rankiqa.scoring.inputs.inputs_of` gives them.
         device: where to compute.
         view: with a mode. In the mode "dense" P is 1, and the scores are those of all windows.
 
@@ -218,12 +212,13 @@ def score_inputs(model: nn.Module, inputs: torch.Tensor, device: torch.device, v
     if view.mode == DENSE:
         with evaluating(model):
             # `View.of` has made sure that it is a ranking network.
-            return PatchScores(score_map(cast(RankModel, model), inputs[0], device).ravel())
+            return [PatchScores(score_map(cast(RankModel, model), image[0], device).ravel()) for image in batch]
+    inputs = batch[0] if len(batch) == 1 else torch.cat([*batch])
     if view.mode in (FULL, "native") and (net := statistics_of(model)) is not None:
         with evaluating(model):
-            image = inputs.to(device, memory_format=torch.channels_last).float().div_(255)
-            score, windows = whole_scores(cast(RankModel, model), net, image)
-            return PatchScores(score.cpu().double().numpy(), windows=windows.cpu().double().numpy().ravel())
+            whole = inputs.to(device, memory_format=torch.channels_last).float().div_(255)
+            found, windows = (part.cpu().double().numpy() for part in whole_scores(cast(RankModel, model), net, whole))
+            return [PatchScores(found[k : k + 1], windows=windows[k].ravel()) for k in range(len(batch))]
     parts = inputs.split(CPU_PASS if device.type == "cpu" else GPU_PASS)
     with evaluating(model):
         # Channels last: convolutions are about twice as fast so on a CPU.
@@ -238,12 +233,12 @@ def score_inputs(model: nn.Module, inputs: torch.Tensor, device: torch.device, v
                 ) from error
             raise
     if votes[0] is not None:
-        shares = torch.cat(votes).cpu().double().numpy()
-        return PatchScores(mean_of(shares), shares)
-    found = torch.cat(scores)
-    if found.shape != (len(inputs),):
-        raise InputError(f"the model gave scores of shape {tuple(found.shape)} for {len(inputs)} crops, not (N,)")
-    return PatchScores(found.cpu().double().numpy())
+        shares = torch.cat(votes).cpu().double().numpy().reshape(len(batch), -1, votes[0].shape[1])
+        return [PatchScores(mean_of(some), some) for some in shares]
+    values = torch.cat(scores)
+    if values.shape != (len(inputs),):
+        raise InputError(f"the model gave scores of shape {tuple(values.shape)} for {len(inputs)} crops, not (N,)")
+    return [PatchScores(some) for some in values.cpu().double().numpy().reshape(len(batch), -1)]
 
 
 def _predict(model: nn.Module, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
