@@ -42,6 +42,8 @@ class OptimConfig:
         head_lr: factor on the learning rate of the new last layer's weights.
         head_bias_lr: factor on the learning rate of the new last layer's bias.
         clip: largest gradient norm; none: no clipping.
+        accumulate: batches that a step learns from, one after the other, by the gradient of all together: a larger
+            batch in the memory of one. Pairs are made inside each.
         average: decay of a moving average of the weights, as 0.998, which is then what is validated and saved; none:
             the last weights are.
     """
@@ -58,6 +60,7 @@ class OptimConfig:
     head_lr: float = 10.0
     head_bias_lr: float = 20.0
     clip: float | None = None
+    accumulate: int = 1
     average: float | None = None
 
 
@@ -69,13 +72,15 @@ class RunConfig(ABC):
 
     Args:
         optim: the optimizer.
-        steps: how many batches.
+        steps: how many updates, each from a batch (or `optim.accumulate` of them).
         out: folder of the run: config.yaml, log.csv, val.csv, curves.png, tensorboard/, checkpoints/, model/, and with
             human scores split.csv.
         seed: of weights, batches, crops and dropout.
         precision: fp32 (true float32 on every device), tf32 (NVIDIA GPUs: float32 whose products are rounded to 10 bits
             of mantissa), bf16 or fp16 (mixed: products in half precision, weights in float32); none: as accelerate was
             launched, which is fp32 if nothing else was said.
+        compile: compile the network before the first step, which takes a minute or so and makes steps faster on a GPU;
+            where nothing can be compiled it is left out, and said.
         log_every: steps between two lines of the log.
         val_every: steps between two validations; the last step has one too.
         val_first: also validate before the first step.
@@ -90,6 +95,7 @@ class RunConfig(ABC):
     out: str = "results/demo/run"
     seed: int = 0
     precision: str | None = None
+    compile: bool = False
     log_every: int = 10
     val_every: int = 1000
     val_first: bool = False
@@ -125,6 +131,7 @@ class RunConfig(ABC):
             ("checkpoint_every", self.checkpoint_every, 1),
             ("keep_checkpoints", self.keep_checkpoints, 1),
             (self.workers_key, self.loader_workers, 0),
+            ("optim.accumulate", self.optim.accumulate, 1),
             ("optim.step_size", self.optim.step_size, 1),
             ("optim.warmup", self.optim.warmup, 0),
             ("optim.momentum", self.optim.momentum, 0),

@@ -33,6 +33,7 @@ from rankiqa.models.reference import MOST, Reference
 from rankiqa.models.statistics import HumanScale, StageStatistics
 from rankiqa.seeding import generator
 from rankiqa.training.batches import Batch, own_places
+from rankiqa.training.gathering import all_scores
 from rankiqa.training.joint_sets import (
     HumanSet,
     JointBatches,
@@ -42,7 +43,7 @@ from rankiqa.training.joint_sets import (
     open_sets,
     say,
 )
-from rankiqa.training.loop import Rows, all_scores
+from rankiqa.training.loop import Rows
 from rankiqa.training.monotone_map import MonotoneMap, fit_scale
 from rankiqa.training.ranking import RankTrainer
 from rankiqa.training.scored import share_out
@@ -196,6 +197,10 @@ class JointTrainer(RankTrainer):
             self._sums[name] = self._sums.get(name, 0) + value.detach()
         self._steps += 1
         return total + people
+
+    def weight(self, batch: Batch) -> float:
+        """One: the loss is a sum of means over ranks and over sets of the same size in every batch."""
+        return 1.0
 
     def statistics(self, scores: Tensor, batch: Batch) -> dict[str, float]:
         """The losses of the ranks and of the sets, on average since the last line; and of the pairs what ranking tells.

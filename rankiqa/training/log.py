@@ -35,6 +35,8 @@ class RunLog:
             with path.open(newline="", encoding="utf-8") as file:
                 # A line that the end of the process tore has no whole last value; it is past the checkpoint anyway.
                 kept = [r for r in csv.DictReader(file) if (r["step"] or "").isdigit() and int(r["step"]) <= step]
+                # On another device the run has another column, or one less.
+                kept = [{name: r.get(name) for name in columns} for r in kept]
         opened = path.open("w", newline="", encoding="utf-8")
         self._files.append(opened)
         writer = csv.DictWriter(opened, columns, lineterminator="\n")

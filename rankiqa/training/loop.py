@@ -29,11 +29,14 @@ from rankiqa.seeding import derive_seed
 from rankiqa.training.average import WeightAverage
 from rankiqa.training.batches import OWN_QUALITY, Batch, Batches, load_batches
 from rankiqa.training.checkpoints import checkpoints, drop_old, load_checkpoint, read_state, save_checkpoint
+from rankiqa.training.compiling import compiled
 from rankiqa.training.curves import write_curves
+from rankiqa.training.gathering import all_scores
 from rankiqa.training.log import RunLog
 from rankiqa.training.optim import learning_rate, make_optimizer, set_learning_rate
 from rankiqa.training.precision import computing
 from rankiqa.training.run_folder import open_run_folder
+from rankiqa.training.throughput import ChipShare
 from rankiqa.version import __version__
 
 with extra("train"):
@@ -41,25 +44,6 @@ with extra("train"):
 
 STANDARDISED = 256  # images, at least, whose statistics are measured before the first step
 Rows = dict[str, dict[str, float]]  # distortion, or ALL → the numbers of a validation
-
-
-def all_scores(local: torch.Tensor, count: int, accelerator: Accelerator) -> torch.Tensor:
-    """The (count, …) outputs of the whole batch; only this process's own carry a gradient.
-
-    Process r has images r, r + P, r + 2P, … of the batch. Each process computes the loss of the whole batch; the
-    derivative by its own scores is exact with the others as constants, and the sum over processes is the gradient of
-    the whole loss. So several devices train as one would, pairs between devices included.
-    """
-    processes, rank = accelerator.num_processes, accelerator.process_index
-    if processes == 1:
-        return local
-    longest = -(-count // processes)
-    padded = local.new_zeros((longest, *local.shape[1:]))
-    padded[: len(local)] = local.detach()
-    gathered = accelerator.gather(padded).view(processes, longest, *local.shape[1:])
-    gathered = gathered.transpose(0, 1).reshape(-1, *local.shape[1:])[:count].clone()
-    gathered[rank::processes] = local
-    return gathered
 
 
 class Trainer(ABC):
@@ -116,7 +100,11 @@ class Trainer(ABC):
             self.restore(state)
             self.step = state["step"]
             scaler_state = state.get("scaler")
+        on_gpu = accelerator.device.type == "cuda"
+        self.chip = ChipShare(model, accelerator.device, accelerator.mixed_precision) if on_gpu else None
         self.network, self.optimizer = accelerator.prepare(self.learner(), self.optimizer)
+        if config.compile:
+            self.network = compiled(self.network, accelerator.device, accelerator.is_main_process)
         if self.average is not None:
             self.average.to(accelerator.device)
         if accelerator.scaler is not None and scaler_state:
@@ -161,12 +149,18 @@ class Trainer(ABC):
 
     def ready(self, images: torch.Tensor) -> torch.Tensor:
         """(n, 3, H, W) of a batch, uint8, as the network takes them: in [0, 1]."""
+        if self.chip is not None:
+            self.chip.add(images)
         images = images.float().div_(255)
         return images.contiguous(memory_format=torch.channels_last) if self.config.channels_last else images
 
     @abstractmethod
     def loss(self, scores: torch.Tensor, batch: Batch) -> torch.Tensor:
         """Of what `forward` gives, of the whole batch; a scalar."""
+
+    def weight(self, batch: Batch) -> float | torch.Tensor:
+        """How much the loss of a batch counts beside that of another one of the same step: what it is a mean over."""
+        return len(next(iter(batch.values())))
 
     @abstractmethod
     def statistics(self, scores: torch.Tensor, batch: Batch) -> dict[str, float]:
@@ -207,19 +201,39 @@ class Trainer(ABC):
     def _files(self) -> dict[str, Any]:
         return self.model_files() | {"reference": self.reference.config() if self.reference else None}
 
-    def train_step(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, Batch]:
-        """One forward and backward pass and one update; returns the loss, all scores and the batch on the device."""
-        config, accelerator = self.config, self.accelerator
+    def _forward(self, batch: Batch, draw: int) -> tuple[torch.Tensor, torch.Tensor, Batch]:
+        """The loss, all scores and the batch on the device; `draw` numbers the batches of a run."""
+        accelerator = self.accelerator
         # Dropout draws from the global generator; seeded by the step, it needs no state to resume.
-        torch.manual_seed(derive_seed(config.seed, "dropout", self.step, accelerator.process_index))
+        torch.manual_seed(derive_seed(self.config.seed, "dropout", draw, accelerator.process_index))
         batch = {key: value.to(accelerator.device, non_blocking=True) for key, value in batch.items()}
         batch = self.complete(batch)
         if OWN_QUALITY in batch:
             batch["quality"] = all_scores(batch.pop(OWN_QUALITY), len(batch["group"]), accelerator)
         scores = self.batch_scores(batch)
-        loss = self.loss(scores, batch)
-        # Distributed training averages the gradients of the processes; their sum is what is wanted.
-        accelerator.backward(loss * accelerator.num_processes)
+        return self.loss(scores, batch), scores, batch
+
+    def train_step(self, *parts: Batch) -> tuple[torch.Tensor, torch.Tensor, Batch]:
+        """One update, by the gradient of one batch, or of several together.
+
+        Returns:
+            The loss over all batches; of the last one all scores, and the batch on the device.
+        """
+        config, accelerator = self.config, self.accelerator
+        losses: list[torch.Tensor] = []
+        weights: list[Any] = []
+        for place, part in enumerate(parts):
+            loss, scores, batch = self._forward(part, self.step * len(parts) + place)
+            weights.append(torch.as_tensor(self.weight(batch)).to(loss) if len(parts) > 1 else 1)
+            # Beside the first one's, so that gradients stay in the range of a single batch's.
+            loss = loss * (weights[-1] / weights[0])
+            # Distributed training averages the gradients of the processes; their sum is what is wanted.
+            accelerator.backward(loss * accelerator.num_processes)
+            losses.append(loss.detach())
+        whole = sum(weights) / weights[0]
+        if len(parts) > 1:
+            for parameter in self._learned():
+                parameter.grad.div_(whole)
         if config.optim.clip is not None:
             accelerator.clip_grad_norm_(self.model.parameters(), config.optim.clip)
         set_learning_rate(self.optimizer, learning_rate(self.step, config.steps, config.optim))
@@ -228,7 +242,11 @@ class Trainer(ABC):
         if self.average is not None:
             self.average.update(self.step)
         self.step += 1
-        return loss.detach(), scores.detach(), batch
+        return torch.stack(losses).sum() / whole, scores.detach(), batch
+
+    def _learned(self) -> list[Any]:
+        """What has a gradient."""
+        return [p for group in self.optimizer.param_groups for p in group["params"] if p.grad is not None]
 
     def provenance(self) -> dict[str, Any]:
         """How the model was made, as its config.json tells it."""
@@ -269,8 +287,9 @@ class Trainer(ABC):
     def _run(self) -> Rows | None:
         config, accelerator = self.config, self.accelerator
         out = Path(config.out)
-        batches = load_batches(self.batches(), self.step, config.steps, config.loader_workers)
-        columns = ("step", "loss", *self.train_columns, "lr", "images_per_s")
+        parts = config.optim.accumulate
+        batches = load_batches(self.batches(), self.step * parts, config.steps * parts, config.loader_workers)
+        columns = ("step", "loss", *self.train_columns, "lr", "images_per_s", *(("chip_share",) if self.chip else ()))
         log = None
         if accelerator.is_main_process:
             log = RunLog(out, self.step, columns, ("step", "distortion", *self.val_columns))
@@ -285,10 +304,10 @@ class Trainer(ABC):
             if self.step == 0 and self.validates and config.val_first:
                 rows = self._validate(log, bar)
                 since = time.perf_counter()
-            for read in batches:
-                loss, scores, batch = self.train_step(read)
+            for read in zip(*[batches] * parts, strict=True):
+                loss, scores, batch = self.train_step(*read)
                 losses.append(loss)
-                seen += len(scores)
+                seen += len(scores) * parts
                 bar.update()
                 if self.step % config.log_every == 0 or self.step == config.steps:
                     mean = torch.stack(losses).mean().item()
@@ -301,12 +320,15 @@ class Trainer(ABC):
                         )
                     if log:
                         numbers = self.statistics(scores, batch)
+                        seconds = time.perf_counter() - since
+                        share = {"chip_share": self.chip.since(seconds)} if self.chip else {}
                         log.train(
                             step=self.step,
                             loss=mean,
                             **numbers,
                             lr=learning_rate(self.step - 1, config.steps, config.optim),
-                            images_per_s=seen / (time.perf_counter() - since),
+                            images_per_s=seen / seconds,
+                            **share,
                         )
                         shown = {"loss": mean} | {k: v for k, v in numbers.items() if k == "ordered"}
                         bar.set_postfix({k: f"{v:.3f}" for k, v in shown.items()}, refresh=False)

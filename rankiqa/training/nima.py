@@ -119,7 +119,9 @@ class NimaTrainer(ScoredTrainer):
         self.voted = has_votes(self.dataset)
         self.val_columns = ("srocc", "lcc", "emd", *(("srocc_std", "lcc_std", "accuracy") if self.voted else ()))
         if not config.steps:
-            config.steps = config.epochs * -(-self.split.count("train") // config.batch.images)
+            config.steps = config.epochs * -(
+                -self.split.count("train") // (config.batch.images * config.optim.accumulate)
+            )
 
     def batches(self) -> ScoredBatches:
         """The images to train on: resized, and a random crop of each."""

@@ -14,7 +14,7 @@ from rankiqa.errors import InputError
 from rankiqa.extras import extra
 from rankiqa.images.decoded import GB, Decoded
 from rankiqa.judge import PERFECT, Judge, JudgeScale, ScaledJudge
-from rankiqa.losses import hardest_pairs_hinge, pair_statistics, pairwise_hinge, pairwise_logistic
+from rankiqa.losses import hardest_pairs_hinge, ordered_pairs, pair_statistics, pairwise_hinge, pairwise_logistic
 from rankiqa.models import RankModel, build_model
 from rankiqa.models.freezing import freeze_until, freeze_unused, keep_batch_norm
 from rankiqa.models.reference import MOST, Reference
@@ -204,6 +204,14 @@ class RankTrainer(Trainer):
         if loss.kind == "logistic":
             return pairwise_logistic(scores, group, level, quality, gap, loss.steepness, loss.reduction)
         return pairwise_hinge(scores, group, level, loss.margin, loss.reduction, quality, gap)
+
+    def weight(self, batch: Batch) -> float | torch.Tensor:
+        """The ordered pairs of the batch, or those that are kept of them; or its images, as `loss.reduction` says."""
+        config = self.config
+        if config.loss.reduction == "images":
+            return super().weight(batch)
+        pairs = ordered_pairs(batch["group"], batch["level"], batch.get("quality"), config.judge.gap).sum()
+        return pairs.clamp(1, config.batch.keep if config.batch.sampler == "hard_negatives" else None)
 
     def statistics(self, scores: torch.Tensor, batch: Batch) -> dict[str, float]:
         """The shares of pairs that are in order and that have a loss, how many there are, and the judge's share."""

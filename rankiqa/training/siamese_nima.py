@@ -15,7 +15,7 @@ from rankiqa.datasets.splits import Split
 from rankiqa.images.crops import squeeze
 from rankiqa.images.photos import Photo
 from rankiqa.images.reading import read_image
-from rankiqa.losses import contrastive, distance, pair_statistics, pairwise_hinge
+from rankiqa.losses import contrastive, distance, ordered_pairs, pair_statistics, pairwise_hinge
 from rankiqa.metrics.close_pairs import close_pairs
 from rankiqa.metrics.correlation import agreement
 from rankiqa.models import Nima, RankModel
@@ -144,7 +144,7 @@ class SiameseNimaTrainer(ScoredTrainer):
         bucket = make_buckets(self.dataset.truth[train], config.batch.buckets, edges)
         self.pairs = BucketPairs(bucket, config.batch.pairs, config.seed)
         if not config.steps:
-            config.steps = self.pairs.steps(config.epochs)
+            config.steps = -(-self.pairs.steps(config.epochs) // config.optim.accumulate)
 
     def batches(self) -> PairBatches:
         """The pairs of images to train on."""
@@ -158,6 +158,12 @@ class SiameseNimaTrainer(ScoredTrainer):
         if loss.kind == "contrastive":
             return contrastive(scores[batch["first"]], scores[batch["second"]], batch["same"], loss.margin)
         return pairwise_hinge(scores, batch["group"], batch["level"], loss.margin)
+
+    def weight(self, batch: Batch) -> float | torch.Tensor:
+        """The pairs of the loss."""
+        if self.config.loss.kind == "contrastive":
+            return len(batch["first"])
+        return ordered_pairs(batch["group"], batch["level"]).sum().clamp(min=1)
 
     def statistics(self, scores: torch.Tensor, batch: Batch) -> dict[str, float]:
         """As in a ranking run, and the original's accuracy: how many pairs are told to be of one bucket, or of two."""

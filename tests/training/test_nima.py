@@ -16,7 +16,7 @@ from rankiqa.errors import InputError
 from rankiqa.images.crops import squeeze
 from rankiqa.losses import emd
 from rankiqa.models import Nima, build_model, build_nima, load_model, save_model
-from rankiqa.training.loop import all_scores
+from rankiqa.training.gathering import all_scores
 from rankiqa.training.nima import NimaTrainer, open_nima
 from rankiqa.votes import mean_of, normalise, std_of
 from tests.datasets import layouts
