@@ -38,8 +38,9 @@ class RankDataConfig:
         holdout: how many photos to hold out where there is no `val`; drawn with the seed.
         holdout_names: these photos (their paths in the photos' folder) in place of a draw.
         workers: processes that read, distort and crop beside each training process; 0: the process does it itself.
-        decoded: folder for decoded images, so that a crop costs its own bytes alone: for a network that would wait for
-            the loader. It may serve several runs and sets; none: each image is decoded whenever it is asked for.
+        decoded: folder for decoded images (online: and for what is made of whole photos without noise, as by JPEG
+            2000), so that a crop costs its own bytes alone: for a network that would wait for the loader. It may serve
+            several runs and sets; none: each image is decoded whenever it is asked for.
         decoded_gb: how many gigabytes that folder may take; what has no room is decoded each time.
     """
 

@@ -31,7 +31,7 @@ def distort_crop(
     Returns:
         uint8 size×size×3, a new C-contiguous array.
     """
-    context = distortion.context(strength) if callable(distortion.context) else distortion.context
+    context = context_of(distortion, strength)
     height, width = image.shape[:2]
     if context is None:
         rows, columns = slice(0, height), slice(0, width)
@@ -41,6 +41,11 @@ def distort_crop(
     made = distortion(image[rows, columns], strength, rng)
     top, left = top - rows.start, left - columns.start
     return made[top : top + size, left : left + size].copy()  # a view would keep the whole of it in memory
+
+
+def context_of(distortion: Distortion, strength: float) -> int | None:
+    """How many pixels around a crop are distorted with it; None: the whole image is."""
+    return distortion.context(strength) if callable(distortion.context) else distortion.context
 
 
 def _window(start: int, size: int, side: int, context: int, grid: int) -> slice:

@@ -10,13 +10,15 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 
-from rankiqa.distortions import DISTORTIONS
-from rankiqa.distortions.cropping import distort_crop
+from rankiqa import distortions
+from rankiqa.distortions import DISTORTIONS, Distortion
+from rankiqa.distortions.cropping import context_of, distort_crop
 from rankiqa.distortions.sets import PAPER, PSNR, plan
 from rankiqa.errors import InputError
 from rankiqa.images import builtin_photos
@@ -32,6 +34,7 @@ from rankiqa.seeding import generator
 
 # Decoded photos that a process keeps. A batch, and a validation, use a photo at all its levels in a row.
 _KEPT = 2
+_LIBRARIES = ("cv2", "numpy", "PIL", "scipy", "skimage")  # of the distortions that draw nothing
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,8 @@ class OnlineSet:
         convert: Take greyscale, transparent, CMYK and 16-bit photos too, as `read_image` does.
         continuous: A crop's level is drawn, and lies between the levels; whole images keep to them.
         icc: What becomes of embedded colour profiles, as in `read_image`.
-        decoded: Where the photos' pixels are kept once they were decoded; None: a process keeps the last few.
+        decoded: Where the photos' pixels are kept once they were decoded, and what types that draw nothing make of
+            whole photos, as JPEG 2000 does; None: a process keeps the last few photos.
     """
 
     folder: Path
@@ -193,9 +197,30 @@ class OnlineSet:
                 return pristine, pristine
             draws = np.random.default_rng(image_seed(seed, reference, distortion, level))
             strength = self._strength(distortion, level)
-            return distort_crop(DISTORTIONS[distortion], photo, strength, draws, top, left, size), pristine
+            kind = DISTORTIONS[distortion]
+            if self.decoded is not None and level == int(level) and context_of(kind, strength) is None:
+                made = self._whole(self.decoded, photo, reference, kind, strength, draws)
+                return crop_at(made, top, left, size), pristine
+            return distort_crop(kind, photo, strength, draws, top, left, size), pristine
         except InputError as error:  # the photo is too small, or a codec cannot hold it
             raise error.at(self.folder / reference) from None
+
+    def _whole(
+        self,
+        decoded: Decoded,
+        photo: np.ndarray,
+        reference: str,
+        kind: Distortion,
+        strength: float,
+        draws: np.random.Generator,
+    ) -> np.ndarray:
+        """A photo distorted as a whole; kept where nothing was drawn for it, as it will be the same in every step."""
+        before = draws.bit_generator.state
+        what = [self.photos[reference].sha256, kind.name, strength, distorting_code()]
+        key = hashlib.sha256(json.dumps(what).encode()).hexdigest()
+        return decoded.pixels(
+            f"made-{key}", lambda: kind(photo, strength, draws), lambda _: draws.bit_generator.state == before
+        )
 
     def _strength(self, distortion: str, level: float) -> float:
         of_type = self.strengths.get(distortion, ())
@@ -213,6 +238,15 @@ class OnlineSet:
             return read()
         sha256 = self.photos[reference].sha256
         return self.decoded.pixels(f"pixels-{sha256}", read, lambda image: pixels_sha256(image) == sha256)
+
+
+@cache
+def distorting_code() -> str:
+    """SHA-256 of what the distortions are computed with: their sources, and the versions of the libraries in them."""
+    digest = hashlib.sha256(repr([import_module(name).__version__ for name in _LIBRARIES]).encode())
+    for path in sorted(Path(str(distortions.__file__)).parent.rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 @lru_cache(maxsize=_KEPT)

@@ -8,10 +8,12 @@ import pytest
 import torch
 
 from rankiqa.cli.make_ranks import main as make_ranks
+from rankiqa.distortions import DISTORTIONS
 from rankiqa.errors import InputError
 from rankiqa.images.decoded import Decoded
 from rankiqa.images.reading import read_image
 from rankiqa.images.writing import write_image
+from rankiqa.ranks import online
 from rankiqa.ranks.online import OnlineSet
 from rankiqa.ranks.ranked_set import RankedSet
 from rankiqa.training.batches import load_batches
@@ -84,6 +86,34 @@ def test_a_photo_that_changes_while_training_is_not_kept(photo_folder, folder):
     assert kept(folder) == []
     data.image(data.references[1], "GN", 1)
     assert kept(folder) == [f"pixels-{data.photos[data.references[1]].sha256}"] and photo.sha256 not in kept(folder)[0]
+
+
+def test_what_is_made_of_whole_photos_without_drawing_is_made_once(photo_folder, folder, monkeypatch):
+    plain = OnlineSet.find(photo_folder, "JP2K,NEPN,GB")  # the second draws, the third needs no whole photo
+    data = dataclasses.replace(plain, decoded=folder)
+    sampler = EfficientGroups(plain.references, plain.levels, images=1)
+    wanted = RankedBatches(plain, sampler, 48, seed=3)
+    for step in (0, 0, 1):
+        assert torch.equal(RankedBatches(data, sampler, 48, seed=3)[step]["images"], wanted[step]["images"])
+    items = [item for step in (0, 1) for item in sampler.batch(step) if item.distortion == "JP2K"]
+    made = [name for name in kept(folder) if name.startswith("made-")]
+    assert len(made) == len({(item.reference, item.level) for item in items if item.level})
+    first = items[1]
+    assert first.level == 1
+    asked = first.reference, "JP2K", 1, 48
+
+    def fails(image, strength, rng):
+        raise RuntimeError("made again")
+
+    monkeypatch.setitem(DISTORTIONS, "JP2K", dataclasses.replace(DISTORTIONS["JP2K"], function=fails))
+    assert data.crop(*asked, np.random.default_rng(0)).shape == (48, 48, 3)
+    # Another strength, or another version of what makes it, is another image.
+    other = dataclasses.replace(data, strengths={"JP2K": (1.01 * data.strengths["JP2K"][0],)})
+    with pytest.raises(RuntimeError, match="made again"):
+        other.crop(*asked, np.random.default_rng(0))
+    monkeypatch.setattr(online, "distorting_code", lambda: "newer")
+    with pytest.raises(RuntimeError, match="made again"):
+        data.crop(*asked, np.random.default_rng(0))
 
 
 def test_errors_name_the_file_as_without(made, folder):
