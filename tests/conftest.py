@@ -8,6 +8,10 @@ from pathlib import Path
 # Before anything starts its threads, here and in what the tests start: two test processes with two threads each on two
 # cores spend most of their time waiting for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Tests compute on the CPU, whose numbers they know, on a machine with a GPU too. `make gpu` sets the other variable and
+# runs tests/devices, which compares a GPU with the CPU.
+if not os.environ.get("RANKIQA_TEST_GPU"):
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 import numpy as np
 import pytest

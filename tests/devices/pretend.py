@@ -7,15 +7,19 @@ looked at, nor what other threads do.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
+REAL = bool(os.environ.get("RANKIQA_TEST_GPU"))
 MARK = "pretends"  # an attribute of the tensors that are on the device
 # What gives the same where the tensors are on two devices: their metadata, copies from one to the other.
 FREE = {
@@ -147,10 +151,28 @@ def _values(args: tuple) -> list[Tensor]:
 
 @contextmanager
 def pretending(monkeypatch, kind: str = "cuda"):
-    """There is a device, and everything that asks for one finds it: `pick_device`, accelerate."""
+    """There is a device, and everything that asks for one finds it: `pick_device`, accelerate.
+
+    With `RANKIQA_TEST_GPU` set it is a real one; a test of another kind is skipped then.
+    """
     from accelerate import Accelerator
 
+    if REAL:
+        if kind != "cuda" or not torch.cuda.is_available():
+            pytest.skip(f"there is no {kind} device")
+        yield SimpleNamespace(device=torch.device("cuda", 0))
+        return
     with monkeypatch.context() as patch, Pretend(kind) as mode:
         patch.setattr("rankiqa.scoring.device._count", lambda name: int(name in ("cpu", kind)))
         patch.setattr(Accelerator, "device", property(lambda self: mode.device))
         yield mode
+
+
+@contextmanager
+def on_cpu(monkeypatch):
+    """What trains inside trains on the CPU, on a machine with a GPU too."""
+    from accelerate import Accelerator
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Accelerator, "device", property(lambda self: torch.device("cpu")))
+        yield
