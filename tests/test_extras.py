@@ -202,8 +202,8 @@ LACKS = {
     "eval --labels labels.csv --images . --out report --model a b": ("jinja2", "report"),
     "verify csiq --root .": ("openpyxl", "report"),
     "export onnx --out onnx": ("onnx-ir", "onnx"),
-    "import-weights keras x.h5 --model nima-mobilenet --out keras": ("h5py", "keras"),
-    "import-weights caffe x.caffemodel --model alexnet --out caffe": ("protobuf", "caffe"),
+    "import-weights keras a.png --model nima-mobilenet --out keras": ("h5py", "keras"),
+    "import-weights caffe a.png --model alexnet --out caffe": ("protobuf", "caffe"),
 }
 
 

@@ -125,11 +125,13 @@ def _run(argv: Sequence[str]) -> int:
     single = args.model[0].replace("{repeat}", "all")
     out = Path(args.out or (REPORT if args.model == [MODEL] else Path(single) / "report"))
 
+    sources, options = _look_at(args), _options(args, argv)
+
     from rankiqa.evaluation.comparison import as_text, compare, model_names
 
-    names, options = model_names(args.model, args.names), _options(args, argv)
-    if len(args.model) > 1 or len(args.dataset or ()) > 1:
-        print(as_text(compare(names, _sources(args), out, options)))
+    names = model_names(args.model, args.names)
+    if len(args.model) > 1 or len(sources) > 1:
+        print(as_text(compare(names, sources, out, options)))
         print(f"comparison: {out / 'comparison.html'}")
         return 0
 
@@ -137,7 +139,7 @@ def _run(argv: Sequence[str]) -> int:
     from rankiqa.evaluation.report import small_text, votes_text
     from rankiqa.evaluation.run import evaluate
 
-    (source,) = _sources(args)
+    (source,) = sources
     summary = evaluate(args.model[0], source, out, options, name=(args.names or args.model)[0])
     print(table_as_text(summary["tables"], source.data.get("type_names")))
     if "votes" in summary:
@@ -171,6 +173,23 @@ def _options(args: argparse.Namespace, argv: Sequence[str]) -> EvaluationOptions
         thumbnails=not args.no_thumbnails,
         command=shlex.join(["rankiqa", "eval", *argv]),
     )
+
+
+def _look_at(args: argparse.Namespace) -> list[Source]:
+    """What to measure against, once all that can be known without PyTorch is known to be right."""
+    from rankiqa.extras import need
+    from rankiqa.models.locate import find_model
+    from rankiqa.ranks.manifest import check_manifest
+    from rankiqa.scoring.device import check_device
+
+    need("report", "jinja2", "matplotlib")
+    check_device(args.device)
+    if args.dataset is None and args.labels is None:
+        check_manifest(args.ranks)
+    for model in args.model:
+        if "{repeat}" not in model:
+            find_model(model)
+    return _sources(args)
 
 
 def _sources(args: argparse.Namespace) -> list[Source]:

@@ -76,6 +76,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
+    from rankiqa.models.locate import check_model
+
+    check_model(options.model)
     if options.format == "float32":
         from rankiqa.models.checkpoint import widen_model
         from rankiqa.models.locate import locate

@@ -66,6 +66,7 @@ def _run(argv: Sequence[str]) -> int:
     from rankiqa.errors import InputError
     from rankiqa.extras import need
     from rankiqa.models.locate import check_model
+    from rankiqa.scoring.device import check_device
 
     need("report", "matplotlib")
     if Path(options.out).suffix.lower() != ".png":
@@ -75,6 +76,7 @@ def _run(argv: Sequence[str]) -> int:
     if not Path(options.image).exists():
         raise InputError("no such file", path=options.image)
     check_model(options.model)
+    check_device(options.device)
 
     from rankiqa.scoring.heatmap import quality_map, write_heatmap
     from rankiqa.scoring.scorer import Scorer

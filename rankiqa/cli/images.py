@@ -124,14 +124,16 @@ def expand(arguments: Sequence[str]) -> tuple[list[str], list[Result]]:
 def look_at(options: argparse.Namespace, *outputs: str | None) -> tuple[list[str], list[Result]]:
     """The images and problems of `expand`, once all that can be known without PyTorch is known to be right.
 
-    `outputs` are the files to write. `InputError` for one that cannot be written, and where there is no such model.
+    `outputs` are the files to write. `InputError` for one that cannot be written, no such model, and no such device.
     """
     from rankiqa.models.locate import check_model
+    from rankiqa.scoring.device import check_device
 
     paths, problems = expand(options.paths)
     for output in outputs:
         check_output(output, paths)
     check_model(options.model)
+    check_device(options.device)
     return paths, problems
 
 

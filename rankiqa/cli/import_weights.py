@@ -13,6 +13,9 @@ from rankiqa.cli import HelpFormatter, guarded
 if TYPE_CHECKING:
     from rankiqa.compat.importing import Imported
 
+# Those of rankiqa.compat.keras_weights and caffe_weights, which take long to import.
+KERAS_MODELS = ("nima-inception_resnet_v2", "nima-mobilenet")
+CAFFE_MODELS = ("vgg16", "alexnet", "caffenet")
 _CAFFE = """\
 examples:
   rankiqa import-weights caffe FT_tid2013.caffemodel --model vgg16 --out models/tid2013
@@ -39,10 +42,8 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     kinds = parser.add_subparsers(dest="framework", required=True, metavar="FRAMEWORK")
-    models = "nima-inception_resnet_v2, nima-mobilenet"
-    keras = _subparser(kinds, "keras", "FILE.h5", "weights of Keras, NIMA's", models, _KERAS)
-    models = "vgg16, alexnet, caffenet"
-    caffe = _subparser(kinds, "caffe", "FILE.caffemodel", "weights of Caffe, RankIQA's", models, _CAFFE)
+    keras = _subparser(kinds, "keras", "FILE.h5", "weights of Keras, NIMA's", KERAS_MODELS, _KERAS)
+    caffe = _subparser(kinds, "caffe", "FILE.caffemodel", "weights of Caffe, RankIQA's", CAFFE_MODELS, _CAFFE)
     for command in (keras, caffe):
         command.add_argument("--out", required=True, metavar="DIR", help="the model folder to write")
         command.add_argument("--overwrite", action="store_true", help="replace a model that is there (default: refuse)")
@@ -69,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _subparser(kinds, name: str, file: str, what: str, models: str, examples: str) -> argparse.ArgumentParser:
+def _subparser(kinds, name: str, file: str, what: str, models: Sequence[str], examples: str) -> argparse.ArgumentParser:
     command = kinds.add_parser(
         name,
         help=what,
@@ -79,7 +80,7 @@ def _subparser(kinds, name: str, file: str, what: str, models: str, examples: st
         allow_abbrev=False,
     )
     command.add_argument("file", metavar=file, help="the weights")
-    command.add_argument("--model", required=True, metavar="NAME", help=models)
+    command.add_argument("--model", required=True, metavar="NAME", help=", ".join(models))
     return command
 
 
@@ -87,6 +88,7 @@ def _run(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
     out = Path(options.out)
     _check_out(out, options.overwrite)
+    _check_model(options.model, KERAS_MODELS if options.framework == "keras" else CAFFE_MODELS)
     imported, score_range = (_keras if options.framework == "keras" else _caffe)(options)
 
     import torch
@@ -143,20 +145,28 @@ def _check_model(name: str, known: Iterable[str]) -> None:
         raise InputError(f"--model: unknown {name!r}; known: {', '.join(known)}")
 
 
+def _check_file(path: str) -> None:
+    from rankiqa.errors import InputError
+
+    if not Path(path).exists():
+        raise InputError("no such file", path=path)
+
+
 def _keras(options: argparse.Namespace) -> tuple[Imported, tuple[float, float]]:
-    from rankiqa.compat.keras_weights import KERAS_MODELS, import_keras
+    _check_file(options.file)
+    from rankiqa.compat.keras_weights import import_keras
     from rankiqa.votes import VOTES
 
-    _check_model(options.model, KERAS_MODELS)
     return import_keras(options.file, options.model), (1.0, float(VOTES))
 
 
 def _caffe(options: argparse.Namespace) -> tuple[Imported, tuple[float, float] | None]:
-    from rankiqa.compat.caffe_weights import CAFFE_MODELS, import_caffe
-
-    _check_model(options.model, CAFFE_MODELS)
     score_range = _score_range(options.score_range, options.lower_is_better)
     mean = _mean(options.mean)
+    if not isinstance(mean, list):  # numbers are judged before the file is
+        _check_file(mean or options.file)
+    from rankiqa.compat.caffe_weights import import_caffe
+
     return import_caffe(options.file, options.model, mean, not options.lower_is_better), score_range
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 
 from rankiqa.cli import HelpFormatter, guarded
@@ -44,10 +45,15 @@ def _parser() -> argparse.ArgumentParser:
 def _run(argv: Sequence[str]) -> int:
     parser = _parser()
     options = parser.parse_args(argv)
+    from rankiqa.errors import InputError
+
     if options.read is None:
         return _write(options)
     if options.order is None or options.root is None:
         parser.error("--read needs --order and --root: a list says neither")
+    if not os.path.exists(options.read):
+        raise InputError("no such file", path=options.read)
+
     from rankiqa.compat.rank_list import check_ranks, read_list, write_manifest
 
     found = check_ranks(options.read, read_list(options.read), options.order)
@@ -56,8 +62,12 @@ def _run(argv: Sequence[str]) -> int:
 
 
 def _write(options: argparse.Namespace) -> int:
-    from rankiqa.compat.rank_list import list_of_ranks, write_list
     from rankiqa.errors import InputError
+    from rankiqa.ranks.manifest import check_manifest
+
+    check_manifest(options.ranks)
+
+    from rankiqa.compat.rank_list import list_of_ranks, write_list
     from rankiqa.ranks.ranked_set import RankedSet
 
     ranks = RankedSet.read(options.ranks)

@@ -112,18 +112,20 @@ def _plan(options: argparse.Namespace) -> Strengths:
 def _make(options: argparse.Namespace) -> int:
     from rankiqa.extras import need
     from rankiqa.judge import Judge
-    from rankiqa.ranks.contact_sheet import SHEET, write_sheet
-    from rankiqa.ranks.making import make_ranked_set
-    from rankiqa.ranks.manifest import MANIFEST
     from rankiqa.ranks.pristine_photos import PristinePhotos
-    from rankiqa.ranks.ranked_set import RankedSet
 
     need("train", "matplotlib", *(["joblib"] if options.scheduler is None else []))  # the one for the sheet, at the end
     judge = Judge.parse(options.judge)
     if judge is not None:
         judge.need()
-    strengths = _plan(options)
     photos = PristinePhotos.find(options.pristine, options.per_folder, options.limit, options.seed, options.icc)
+    strengths = _plan(options)
+
+    from rankiqa.ranks.contact_sheet import SHEET, write_sheet
+    from rankiqa.ranks.making import make_ranked_set
+    from rankiqa.ranks.manifest import MANIFEST
+    from rankiqa.ranks.ranked_set import RankedSet
+
     summary = make_ranked_set(
         photos,
         options.out,
@@ -150,6 +152,10 @@ def _make(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
+    from rankiqa.ranks.manifest import check_manifest
+
+    check_manifest(options.out)
+
     from rankiqa.ranks.ranked_set import RankedSet
     from rankiqa.ranks.verification import verify_ranked_set
 

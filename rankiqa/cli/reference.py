@@ -46,13 +46,17 @@ def _run(argv: Sequence[str]) -> int:
     from pathlib import Path
 
     from rankiqa.errors import InputError
+    from rankiqa.models.locate import check_model
     from rankiqa.models.reference import read_reference
-    from rankiqa.scoring.scorer import Scorer
 
     out = Path(options.out)
     if out.exists():
         raise InputError("is there already", path=out, cure="give a new one", options=("out",))
     found = read_reference(options.scores, options.what or Path(options.scores).name)
+    check_model(options.model)
+
+    from rankiqa.scoring.scorer import Scorer
+
     scorer = Scorer.load(options.model, "cpu")
     scorer.settings["reference"] = found.config()
     scorer = Scorer(scorer.network, scorer.settings, scorer.source)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import os
 import typing
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rankiqa.config import RankDataConfig
 
 SWITCHES = ("--resume", "--overwrite")
 
@@ -217,8 +221,49 @@ class TrainingCommand:
 
     def _train(self, argv: Sequence[str]) -> int:
         config = self.parse(argv)
+        look_at(config)
         module, name = self.trainer.split(":")
         return train(getattr(importlib.import_module(module), name)(config))
+
+
+def look_at(config: Any) -> None:
+    """Raise `InputError` for what is wrong with a run, as far as it is known without PyTorch: its stage says the same.
+
+    That is a setting that no run can have, an `out` that holds a run, and a set or a model that is not there.
+    """
+    from rankiqa.config import RankConfig
+    from rankiqa.errors import InputError
+
+    config.check()
+    if os.environ.get("RANK", "0") == "0":  # of several processes the first one makes the folder
+        config.check_out()
+    sets = [config] if getattr(config, "dataset", None) is not None else getattr(config, "sets", [])
+    if isinstance(config, RankConfig):
+        _look_at_ranks(config.data)
+    if sets:
+        from rankiqa.datasets.registry import check_place
+
+        for one in sets:
+            check_place(one.dataset, one.root)
+    init = getattr(config, "init", None)
+    if init and not init.lower().endswith((".h5", ".hdf5")):  # of Keras's files the stage tells more
+        from rankiqa.models.locate import find_model
+
+        try:
+            find_model(init)
+        except InputError as error:
+            raise error.but(options=("init",) if error.options else ()) from None
+
+
+def _look_at_ranks(data: RankDataConfig) -> None:
+    from rankiqa.errors import InputError
+    from rankiqa.ranks.manifest import check_manifest
+
+    if data.source == "online" and data.pristine and not Path(data.pristine).exists():
+        raise InputError("no such folder", path=data.pristine)
+    for ranks in (data.ranks if data.source == "ranks" else None, data.val):
+        if ranks is not None:
+            check_manifest(ranks)
 
 
 def train(trainer: Any) -> int:

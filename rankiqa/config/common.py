@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import ClassVar
 
 from rankiqa.errors import InputError
@@ -146,3 +147,13 @@ class RunConfig(ABC):
             raise InputError(f"optim.average must be in (0, 1), got {self.optim.average}")
         if self.resume and self.overwrite:
             raise InputError("resume and overwrite exclude each other", cure="give the one or the other")
+
+    def check_out(self) -> None:
+        """Raise `InputError` where `out` holds a run that is neither to go on nor to be started anew."""
+        if not self.resume and not self.overwrite and (Path(self.out) / "config.yaml").exists():
+            raise InputError(
+                "holds a run already",
+                path=self.out,
+                cure="go on with it, start anew, or choose another place",
+                options=("resume", "overwrite", "out"),
+            )

@@ -47,6 +47,14 @@ DATASETS: dict[str, DataSetInfo] = {
 }
 
 
+def check_place(name: str, root: str | os.PathLike[str]) -> None:
+    """Raise `InputError` for an unknown data set, or a folder that is not there; nothing is read."""
+    if name not in DATASETS:
+        raise InputError(f"dataset: unknown {name!r}; known: {', '.join(DATASETS)}")
+    if not Path(root).is_dir():
+        raise InputError("no such folder", path=root, cure=f"give that of the data set {name}", options=("root",))
+
+
 def open_dataset(
     name: str,
     root: str | os.PathLike[str],
@@ -78,13 +86,10 @@ def open_dataset(
         InputError: an unknown name, a folder or file that is not there, a fault of a label file, an option of csv for
             another data set.
     """
-    if name not in DATASETS:
-        raise InputError(f"dataset: unknown {name!r}; known: {', '.join(DATASETS)}")
+    check_place(name, root)
     if missing not in ("error", "record"):
         raise InputError(f"missing must be error or record, not {missing!r}")
     root = Path(root)
-    if not root.is_dir():
-        raise InputError("no such folder", path=root, cure=f"give that of the data set {name}", options=("root",))
     own: dict[str, Any] = {"labels": labels, "name_column": name_column, "score_column": score_column}
     own |= {"direction": direction, "score_range": score_range}
     given = {key: value for key, value in own.items() if value is not None}

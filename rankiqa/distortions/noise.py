@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from scipy import fft
 
 # Y, Cb and Cr of BT.601 in its studio range, both sides on [0, 1].
 _YCBCR_FROM_RGB = np.array([[65.481, 128.553, 24.966], [-37.797, -74.203, 112.0], [112.0, -93.786, -18.214]]) / 255
@@ -98,6 +97,8 @@ def high_frequency_noise(image: np.ndarray, strength: float, rng: np.random.Gene
     Its code filters the image along with the noise, and measures frequency from the wrong corner; here the noise alone
     is filtered, from zero frequency.
     """
+    from scipy import fft  # which takes longer to import than all distortions together
+
     height, width = image.shape[:2]
     rows, columns = fft.next_fast_len(height), fft.next_fast_len(width, real=True)
     spectrum = fft.rfft2(_white((rows, columns, 3), 255 * strength**0.5, rng), axes=(0, 1))
@@ -110,7 +111,7 @@ def _high_pass(rows: int, columns: int) -> np.ndarray:
     """Gains for the half of the Fourier plane that `rfft2` gives."""
     vertical, horizontal = (
         np.exp(-0.5 * (f / np.float32(_CUT_OFF)) ** 2)
-        for f in (fft.fftfreq(rows).astype(np.float32), fft.rfftfreq(columns).astype(np.float32))
+        for f in (np.fft.fftfreq(rows).astype(np.float32), np.fft.rfftfreq(columns).astype(np.float32))
     )
     return 1 - np.outer(vertical, horizontal)  # the Gaussian of the radius is the product of those of its two parts
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from scipy import fft
 
 from rankiqa.distortions.noise import gaussian_noise
 from rankiqa.distortions.rounding import to_uint8
@@ -66,6 +65,8 @@ def comfort_noise(image: np.ndarray, strength: float, rng: np.random.Generator) 
     uint8 H×W×3 in and out; `image` is not changed.
     Source: TID2013 type 20, whose program is not published; this one is ours.
     """
+    from scipy import fft  # which takes longer to import than all distortions together
+
     spectrum = fft.dctn(_to_blocks(image.astype(np.float32), _COMFORT_BLOCK), axes=(-2, -1), norm="ortho")
     mean = spectrum.mean(axis=2, keepdims=True)
     turned = rng.integers(0, 2, mean.shape, dtype=np.uint8).view(bool)
@@ -117,6 +118,8 @@ def _mean_of_neighbours(values: np.ndarray, kept: np.ndarray) -> np.ndarray:
 
 def _sparse(values: np.ndarray, threshold: float, shift: np.ndarray) -> np.ndarray:
     """`values` without their DCT coefficients below `threshold`, in blocks whose grid is moved by `shift` pixels."""
+    from scipy import fft
+
     top, left = shift.tolist()
     moved = np.pad(values, ((top, 0), (left, 0), (0, 0)), mode="edge")
     spectrum = fft.dctn(_to_blocks(moved, _SPARSE_BLOCK), axes=(-2, -1), norm="ortho", overwrite_x=True)

@@ -110,6 +110,8 @@ def read_reference(path: str | Path, what: str) -> Reference:
     Raises:
         InputError: the file cannot be read, has no column score, or fewer than two finite scores.
     """
+    if not Path(path).exists():
+        raise InputError("no such file", path=path)
     import pandas as pd
 
     try:

@@ -9,14 +9,16 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from rankiqa.errors import InputError
 from rankiqa.images.photos import PRISTINE
 from rankiqa.judge import PERFECT
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MANIFEST = "manifest.csv"
 JOURNAL = "manifest.csv.part"  # rows of an unfinished set, as they come
@@ -25,6 +27,16 @@ RECIPE = "recipe"  # one column more, where an image has one
 JUDGED = "judge_"  # and a metric's name: one column more each, where judges were asked
 _JUDGED = re.compile(JUDGED + "[a-z0-9_]{1,40}")
 _ANEW = "make the set anew with make_ranks"
+
+
+def check_manifest(folder: str | os.PathLike[str]) -> None:
+    """Raise `InputError` where a folder holds no manifest.csv, and say how it would come there."""
+    manifest = Path(folder) / MANIFEST
+    if not manifest.is_file():
+        cure = "make the set with make_ranks"
+        if manifest.with_name(JOURNAL).exists():
+            cure = "its making is unfinished: run the same make_ranks command again"
+        raise InputError("no such file", path=manifest, cure=cure)
 
 
 def read_manifest(folder: Path) -> pd.DataFrame:
@@ -40,12 +52,8 @@ def read_manifest(folder: Path) -> pd.DataFrame:
         InputError: there is no manifest, or it has other columns, a value out of range, a path that leads out of the
             folder, the same row twice, or a reference without its pristine image.
     """
+    check_manifest(folder)
     manifest = folder / MANIFEST
-    if not manifest.is_file():
-        cure = "make the set with make_ranks"
-        if (folder / JOURNAL).exists():
-            cure = "its making is unfinished: run the same make_ranks command again"
-        raise InputError("no such file", path=manifest, cure=cure)
     try:
         table = parse_rows(manifest.read_text(encoding="utf-8"))
     except InputError as error:
@@ -90,6 +98,8 @@ def parse_rows(text: str, header: bool = True) -> pd.DataFrame:
         InputError: other columns, a row of another length, or a cell that is no number where it must be; with the
             line, and without a path, which the caller knows.
     """
+    import pandas as pd
+
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     rows, judged, lines = [], [], []
     columns: list[str] | None = None
@@ -178,6 +188,8 @@ def _judgement(text: str) -> float:
 
 
 def _seed(text: str) -> Any:
+    import pandas as pd
+
     if text and (seed := _whole(text, "seed")) < 0:
         raise InputError(f"the seed {seed} is negative")
     return seed if text else pd.NA

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-import torch
-from torch import nn
+import re
+from typing import TYPE_CHECKING
 
 from rankiqa.errors import InputError
 
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
 KINDS = ("cuda", "mps", "cpu")  # the first that is there is what "auto" takes
+
+
+def check_device(name: str) -> None:
+    """Raise `InputError` for what is no name of a device, whether or not this machine has it; PyTorch is not asked."""
+    if name != "auto" and not re.fullmatch(rf"({'|'.join(KINDS)})(:[0-9]{{1,3}})?", name):
+        raise InputError(f"device must be auto, cpu, cuda, cuda:N or mps, not {name!r}")
 
 
 def pick_device(name: str) -> torch.device:
@@ -19,14 +29,12 @@ def pick_device(name: str) -> torch.device:
     Raises:
         InputError: another name, or a device that this machine does not have.
     """
+    import torch
+
+    check_device(name)
     if name == "auto":
         return torch.device(next(kind for kind in KINDS if _count(kind)))
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        device = None
-    if device is None or device.type not in KINDS:
-        raise InputError(f"device must be auto, cpu, cuda, cuda:N or mps, not {name!r}")
+    device = torch.device(name)
     if (device.index or 0) >= (count := _count(device.type)):
         raise InputError(
             f"device {name}: this machine has {count} {device.type.upper()} devices", cure="use auto or cpu"
@@ -36,6 +44,8 @@ def pick_device(name: str) -> torch.device:
 
 def _count(kind: str) -> int:
     """How many devices of a kind this machine has."""
+    import torch
+
     if kind == "cuda":
         return torch.cuda.device_count() if torch.cuda.is_available() else 0
     return int(kind == "cpu" or torch.backends.mps.is_available())
@@ -43,6 +53,8 @@ def _count(kind: str) -> int:
 
 def place_of(model: nn.Module, device: str | torch.device | None = None) -> torch.device:
     """Where to compute: the model is moved to `device`; None leaves it where it is."""
+    import torch
+
     if device is None:
         first = next(model.parameters(), None)
         return torch.device("cpu") if first is None else first.device

@@ -73,13 +73,7 @@ def open_run_folder(config: RunConfig, free_keys: tuple[str, ...] = ()) -> Path 
         _check_same(config, written, free_keys)
         resume_from = done[-1]
     elif written.exists():
-        if not config.overwrite:
-            raise InputError(
-                "holds a run already",
-                path=out,
-                cure="go on with it, start anew, or choose another place",
-                options=("resume", "overwrite", "out"),
-            )
+        config.check_out()
         print(f"moved the run that was there to {_move_aside(out)}")
     out.mkdir(parents=True, exist_ok=True)
     now = dataclasses.asdict(config) | {"resume": False, "overwrite": False}

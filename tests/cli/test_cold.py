@@ -2,13 +2,14 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from rankiqa.cli import COMMANDS, make_rank_list, verify
+from rankiqa.cli import COMMANDS, import_weights, make_rank_list, verify
 
 ROOT = Path(__file__).parents[2]
 TORCH = ["torch", "torchvision", "timm", "accelerate", "safetensors"]
@@ -50,11 +51,11 @@ print(json.dumps(answers))
 """
 
 
-def answers(refused, commands, folder):
+def answers(refused, lines, folder):
     """(status, stdout, stderr) of each command, in one fresh process that must not import what is refused."""
     done = subprocess.run(
         [sys.executable, "-c", CODE],
-        input=json.dumps([refused, commands]),
+        input=json.dumps([refused, [shlex.split(line) for line in lines]]),
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         cwd=folder,
         capture_output=True,
@@ -62,22 +63,24 @@ def answers(refused, commands, folder):
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
-    return dict(zip(map(" ".join, commands), json.loads(done.stdout), strict=True))
+    return dict(zip(lines, json.loads(done.stdout), strict=True))
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """A place with a file that nobody looks into, an empty folder, and one that holds no model."""
+    """A place with an image and ranks that nobody looks into, an empty folder, and one that holds no model."""
     (tmp_path / "photo.png").write_bytes(b"x")
     (tmp_path / "empty").mkdir()
     (tmp_path / "there").mkdir()
     (tmp_path / "there" / "file").touch()
+    (tmp_path / "ranks").mkdir()
+    (tmp_path / "ranks" / "manifest.csv").touch()
     return tmp_path
 
 
 def refusals(refused, lines, folder):
     """Run commands, each of which is refused with status 2 and a line."""
-    found = answers(refused, [line.split() for line in lines], folder)
+    found = answers(refused, list(lines), folder)
     for line, said in lines.items():
         status, out, err = found[line]
         assert (status, out) == (2, ""), (line, out, err)
@@ -86,24 +89,26 @@ def refusals(refused, lines, folder):
 
 def test_a_refused_package_is_noticed(folder):
     with pytest.raises(AssertionError, match=r"\['doctor', '--json'\] imports torch"):
-        answers(TORCH, [["doctor", "--json"]], folder)
+        answers(TORCH, ["doctor --json"], folder)
 
 
 def test_help_and_wrong_options_wait_for_no_library(folder):
     light = [command for command in COMMANDS if not command.startswith(("train", "finetune"))]
-    commands = [[command, option] for command in light for option in ("--help", "--nonsense")]
-    commands += [["score", "photo.png", "--patches", "0"], ["rank", "photo.png", "--mode", "odd"]]
+    commands = [f"{command} {option}" for command in light for option in ("--help", "--nonsense")]
+    commands += ["score photo.png --patches 0", "rank photo.png --mode odd"]
     for line, (status, out, err) in answers([*TORCH, *TABLES, *ARRAYS], commands, folder).items():
         assert status == (0 if line.endswith("--help") else 2), line
         assert (out if status == 0 else err).startswith("usage: rankiqa "), line
 
 
 def test_choices_are_those_of_the_library():
-    from rankiqa.compat import rank_list
+    from rankiqa.compat import caffe_weights, keras_weights, rank_list
     from rankiqa.datasets import registry
 
     assert (make_rank_list.LOWER, make_rank_list.ORDERS) == (rank_list.LOWER, rank_list.ORDERS)
     assert list(verify.DATASETS) == list(registry.DATASETS)
+    assert tuple(keras_weights.KERAS_MODELS) == import_weights.KERAS_MODELS
+    assert tuple(caffe_weights.CAFFE_MODELS) == import_weights.CAFFE_MODELS
 
 
 def test_scoring_tells_at_once_what_cannot_be(folder):
@@ -115,6 +120,7 @@ def test_scoring_tells_at_once_what_cannot_be(folder):
             ("gone.jpg", " --model nowhere", "gone.jpg: no such file"),
             ("photo.png", " --model nowhere", "nowhere: no such model folder"),
             ("photo.png", " --model there", "there: no config.json in it"),
+            ("photo.png", " --device abacus", "device must be auto, cpu, cuda, cuda:N or mps, not 'abacus'"),
         )
         if (command, images) != ("compare", "photo.png")
     }
@@ -132,3 +138,80 @@ def test_scoring_tells_at_once_what_cannot_be(folder):
         "heatmap photo.png -o map.jpg": "map.jpg: the picture is a PNG",
     }
     refusals([*TORCH, *TABLES], lines, folder)
+
+
+def test_so_do_the_other_commands(folder):
+    out = "--out new"
+    lines = {
+        f"make-ranks --pristine gone {out}": "gone: no such folder",
+        f"make-ranks --pristine empty {out}": "empty: holds no images",
+        f"make-ranks --pristine empty --judge odd {out}": "unknown judge 'odd'",
+        "make-ranks --verify --out there": "there/manifest.csv: no such file; make the set with make_ranks",
+        "make-rank-list --ranks gone": "gone/manifest.csv: no such file",
+        "make-rank-list --read gone --order lower-is-better --root .": "gone: no such file",
+        "reference --model ranks --scores gone.csv --out new": "gone.csv: no such file",
+        "reference --model ranks --scores photo.png --out there": "there: is there already",
+        "export onnx --model nowhere --out new": "nowhere: no such model folder",
+        "export float32 nowhere --out new": "nowhere: no such model folder",
+        "import-weights keras gone.h5 --model nima-mobilenet --out new": "gone.h5: no such file",
+        "import-weights keras gone.h5 --model vgg16 --out new": "--model: unknown 'vgg16'; known: nima-inception",
+        "import-weights caffe gone --model vgg16 --out there": "there: exists already",
+    }
+    refusals([*TORCH, *TABLES], lines, folder)
+
+
+def test_so_do_those_that_read_tables(folder):
+    lines = {
+        "verify odd --root empty": "dataset: unknown 'odd'; known: tid2013, live",
+        "verify live --root gone": "gone: no such folder; give that of the data set live (--root)",
+        "verify csv --root empty --labels gone": "gone: no such file",
+        "make-finetune-list --labels gone.csv --images empty": "gone.csv: no such file",
+        "eval --model nowhere --ranks ranks": "nowhere: no such model folder",
+        "eval --model there --ranks ranks": "there: no config.json in it",
+        "eval --model default --ranks gone": "gone/manifest.csv: no such file",
+        "eval --model default --dataset odd --root empty": "dataset: unknown 'odd'",
+        "eval --model default --dataset live --root gone": "gone: no such folder",
+        "eval --model default --labels gone.csv --images empty": "gone.csv: no such file",
+        "eval --model default --device abacus --ranks gone": "device must be",
+    }
+    refusals(TORCH, lines, folder)
+
+
+def test_so_do_trainings(folder):
+    (folder / "run").mkdir()
+    (folder / "run" / "config.yaml").write_text("steps: 5\n")
+    tuned = "finetune --out new --model.name shallow"
+    lines = {
+        "train-rank --config gone.yaml": "gone.yaml: no such file",
+        "train-rank --model.colour red": "unrecognized arguments: --model.colour red",
+        "train-rank --steps 0 --data.ranks ranks --out new": "steps must be at least 1",
+        "train-rank --out gone --resume": "gone: holds no run to go on with",
+        "train-rank --out run --data.ranks ranks": "run: holds a run already; go on with it, start anew",
+        "train-rank --out new --data.ranks gone": "gone/manifest.csv: no such file",
+        "train-rank --out new --data.ranks ranks --data.val gone": "gone/manifest.csv: no such file",
+        "train-rank --out new --data.source online --data.pristine gone": "gone: no such folder",
+        f"{tuned} --dataset odd --root empty": "dataset: unknown 'odd'",
+        f"{tuned} --dataset live --root gone": "gone: no such folder; give that of the data set live (--root)",
+        "finetune --out new --dataset live --root empty --init nowhere": "nowhere: no such model folder",
+        "finetune --out new --dataset live": "root is missing",
+        "train-joint --out new --data.ranks ranks --sets '[{dataset: live, root: gone}]'": "gone: no such folder",
+        "train-nima --out new --dataset ava --root empty --init there": "there: no config.json in it",
+        "train-siamese-nima --out new": "there is nothing to train on",
+    }
+    refusals(TORCH, lines, folder)
+
+
+def test_types_and_strengths_are_listed_without_torch(folder):
+    commands = ["make-ranks --list", "make-ranks --list --distortions all --levels even:3"]
+    for status, out, _ in answers([*TORCH, "pandas", "scipy", "skimage"], commands, folder).values():
+        assert status == 0 and out.startswith("GB ")
+    data_gen = [
+        sys.executable,
+        "-c",
+        "import runpy, sys; sys.modules['torch'] = None; runpy.run_path(sys.argv.pop(1), ",
+    ]
+    data_gen[-1] += "run_name='__main__')"
+    script = str(ROOT / "data_gen" / "make_ranks.py")
+    for option, begin in (("--list", "GB "), ("--help", "usage: ")):
+        done = subprocess.run([*data_gen, script, option], capture_output=True, text=True, cwd=folder)
+        assert done.returncode == 0 and done.stdout.startswith(begin), done.stderr

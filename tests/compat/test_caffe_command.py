@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from rankiqa.cli import main
+from rankiqa.cli import import_weights, main
 from rankiqa.compat.caffe_weights import CAFFE_MODELS, import_caffe
 from rankiqa.models import load_model
 from tests.compat import caffe_encoder as caffe
@@ -103,9 +103,9 @@ def test_the_command_hands_keras_files_to_their_importer(alexnet_weights, write,
     path, out = write(alexnet_file(alexnet_weights)), tmp_path / "m"
     asked = []
     stand_in = types.ModuleType("keras_weights")
-    stand_in.KERAS_MODELS = ("nima-x", "nima-y")
     stand_in.import_keras = lambda *arguments: asked.append(arguments) or import_caffe(path, "alexnet")
     monkeypatch.setitem(sys.modules, "rankiqa.compat.keras_weights", stand_in)
+    monkeypatch.setattr(import_weights, "KERAS_MODELS", ("nima-x", "nima-y"))
     argv = ["import-weights", "keras", str(path), "--out", str(out), "--model"]
     assert main([*argv, "nima-z"]) == 2
     assert capsys.readouterr().err == "error: --model: unknown 'nima-z'; known: nima-x, nima-y\n"

@@ -10,5 +10,6 @@ def model(monkeypatch):
     def use(network, **config):
         monkeypatch.setattr("rankiqa.evaluation.run.load_model", lambda folder, device: (network, config))
 
+    monkeypatch.setattr("rankiqa.models.locate.find_model", lambda folder: folder)  # there is none on disk
     use(Brightness())
     return use

@@ -60,6 +60,7 @@ def models(monkeypatch):
     """Folder names that load as models; what `configs` says becomes their config."""
     made = {"up": Brightness(1), "down": Brightness(-1), "rough": Brightness(1, 0.3)}
     configs = {name: {"architecture": {"name": name}} for name in made}
+    monkeypatch.setattr("rankiqa.models.locate.find_model", lambda folder: folder)
     for user in ("run", "comparison"):
         monkeypatch.setattr(
             f"rankiqa.evaluation.{user}.load_model",
