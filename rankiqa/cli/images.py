@@ -265,6 +265,14 @@ def _results(scorer: Scorer, paths: Sequence[str], options: argparse.Namespace, 
     from rankiqa.scoring.gallery import THUMBNAIL
     from rankiqa.scoring.score_table import Result
 
+    if getattr(options, "scheduler", None):  # of the commands that have it
+        from rankiqa.scoring.cluster import Task, score_on_cluster
+
+        weights = scorer.settings.get("weights_sha256")
+        task = Task(options.model, weights, view_of(options), options.icc, options.precision, options.device)
+        for path, score in zip(paths, score_on_cluster(task, paths, options.scheduler), strict=True):
+            yield Result(path, error=score) if isinstance(score, InputError) else Result(path, score)
+        return
     small: dict[str, bytes] = {}
     workers = options.workers
     if workers is None:

@@ -83,6 +83,9 @@ def _parser() -> argparse.ArgumentParser:
     how.add_argument("--runtime", choices=("auto", "torch", "onnx"), default="auto", help="what computes on a CPU: "
         "PyTorch, or ONNX runtime (extra onnx), whose graph is made at first use and kept; auto: the faster one for so "
         "many images. Their scores differ by less than 1e-4 of the scale")  # fmt: skip
+    how.add_argument("--backend", choices=("threads", "dask"), default="threads", help="threads: this machine; dask: a "
+        "cluster, which scores by PyTorch")  # fmt: skip
+    how.add_argument("--scheduler", metavar="ADDRESS", help="of the dask scheduler, such as tcp://10.0.0.1:8786")
     return parser
 
 
@@ -91,6 +94,10 @@ def _run(argv: Sequence[str]) -> int:
     options = parser.parse_args(argv)
     if options.out and options.sort:
         parser.error("--out writes rows in the order given: leave --sort away")
+    if (options.backend == "dask") != (options.scheduler is not None):
+        parser.error("--backend dask and --scheduler ADDRESS go together")
+    if options.scheduler and options.runtime == "onnx":
+        parser.error("--backend dask scores by PyTorch: leave --runtime onnx away")
     return _write_rows(options) if options.out else _show(options)
 
 
@@ -123,7 +130,7 @@ def _load(options: argparse.Namespace, images: int) -> Scorer:
     from rankiqa.extras import MissingExtra
 
     scorer = load_scorer(options)
-    if options.runtime == "torch":
+    if options.runtime == "torch" or options.scheduler:
         return scorer
     asked = options.runtime == "onnx"
     try:
