@@ -5,7 +5,7 @@ DEMO_STEPS ?= 20
 WORKERS ?= 2
 BIN := .venv/bin
 
-.PHONY: demo test test-slow test-keras fuzz lint format clean install
+.PHONY: demo test test-slow test-keras fuzz gpu lint format clean install
 .NOTPARALLEL:
 
 install: .venv/installed
@@ -44,6 +44,11 @@ test-keras: install .venv-keras/installed
 	$(PYTHON) -m venv .venv-keras
 	.venv-keras/bin/pip install --quiet -r tests/keras/requirements.txt
 	touch $@
+
+# On a machine with a GPU, with or without internet, in at most eight minutes: tests, rates, differences. GPU_OUT=FOLDER
+GPU_OUT ?= results/local/gpu
+gpu: install
+	$(BIN)/python results/benchmarks/gpu.py --out $(GPU_OUT)
 
 lint: install
 	$(BIN)/ruff check .
