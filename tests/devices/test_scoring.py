@@ -10,9 +10,10 @@ from rankiqa.scoring.device import pick_device
 from rankiqa.scoring.heatmap import quality_map
 from rankiqa.scoring.quality_loss import QualityLoss
 from rankiqa.scoring.scorer import Scorer
-from tests.devices.pretend import pretending
+from tests.devices.pretend import REAL, pretending
 
 KINDS = ("cuda", "mps")
+NEAR = 1e-4 if REAL else 1e-5  # a real device sums in another order
 
 
 def bundled(device):
@@ -57,7 +58,7 @@ def test_every_mode_scores_as_on_the_cpu(monkeypatch, photo, kind, make):
         return [(score.value, score.spread, score.unit) for score in found]
 
     wanted, found = known(kind, make, act, monkeypatch)
-    np.testing.assert_allclose(found, wanted, atol=1e-5)
+    np.testing.assert_allclose(found, wanted, atol=NEAR)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -67,14 +68,14 @@ def test_a_map_is_that_of_the_cpu(monkeypatch, photo, kind, make):
         return [scorer.map(photo[:228, :225]), quality_map(scorer, photo[:220, :210]).scores]
 
     for wanted, found in zip(*known(kind, make, act, monkeypatch), strict=True):
-        np.testing.assert_allclose(found, wanted, atol=1e-5)
+        np.testing.assert_allclose(found, wanted, atol=NEAR)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_files_are_scored_as_on_the_cpu(monkeypatch, photo_folder, kind):
     files = sorted(photo_folder.rglob("*.png"))
     wanted, found = known(kind, bundled, lambda scorer: [s.value for s in scorer.score_files(files)], monkeypatch)
-    np.testing.assert_allclose(found, wanted, atol=1e-5)
+    np.testing.assert_allclose(found, wanted, atol=NEAR)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -97,8 +98,8 @@ def test_a_loss_goes_to_its_images(monkeypatch, photo, kind, make):
 
     for where in (lambda scorer: scorer.device, lambda scorer: "cpu"):
         (wanted, gradient), (found, other) = known(kind, make, act(where), monkeypatch)
-        assert found == pytest.approx(wanted, abs=1e-5)
-        torch.testing.assert_close(other, gradient)
+        assert found == pytest.approx(wanted, abs=NEAR)
+        torch.testing.assert_close(other, gradient, rtol=1e-3 if REAL else 1e-5, atol=NEAR)
     with pretending(monkeypatch, kind) as mode:
         (found, other) = act(lambda _: mode.device)(make("cpu"))
-        assert found == pytest.approx(wanted, abs=1e-5)
+        assert found == pytest.approx(wanted, abs=NEAR)
