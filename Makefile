@@ -5,7 +5,7 @@ DEMO_STEPS ?= 20
 WORKERS ?= 2
 BIN := .venv/bin
 
-.PHONY: demo test test-slow test-keras fuzz gpu lint format clean install
+.PHONY: demo test test-slow test-keras test-oldest fuzz gpu lint format clean install
 .NOTPARALLEL:
 
 install: .venv/installed
@@ -45,6 +45,19 @@ test-keras: install .venv-keras/installed
 	.venv-keras/bin/pip install --quiet -r tests/keras/requirements.txt
 	touch $@
 
+# With the oldest versions that setup.cfg promises, in an environment of its own (about 6 GB). TESTS=tests/models: a part.
+OLDEST_PYTHON ?= python3.10
+TESTS ?=
+test-oldest: .venv-oldest/installed
+	.venv-oldest/bin/python -m pytest -n 2 -m "not slow and not keras and not fuzz" $(TESTS)
+
+.venv-oldest/installed: setup.cfg .ci/oldest.py
+	$(OLDEST_PYTHON) -m venv .venv-oldest
+	.venv-oldest/bin/python .ci/oldest.py > .venv-oldest/oldest.txt
+	.venv-oldest/bin/pip install --quiet -r .venv-oldest/oldest.txt
+	.venv-oldest/bin/pip install --quiet --no-deps -e .
+	touch $@
+
 # On a machine with a GPU, with or without internet, in at most eight minutes: tests, rates, differences. GPU_OUT=FOLDER
 GPU_OUT ?= results/local/gpu
 gpu: install
@@ -60,4 +73,4 @@ format: install
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf .venv .venv-keras results/demo build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache
+	rm -rf .venv .venv-keras .venv-oldest results/demo build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache

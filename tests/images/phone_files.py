@@ -34,6 +34,12 @@ WIDE_AVIF = base64.b64decode(
     "AABqaXBycAAAAEtpcGNvAAAAFGlzcGUAAAAAAAAACAAAAAgAAAAQcGl4aQAAAAADCgoKAAAADGF2MUOBIEAAAAAAE2NvbHJuY2x4AAIAAgAA"
     "gAAAABdpcG1hAAAAAAAAAAEAAQQBAoMEAAAAKm1kYXQSAAoIOAi/5wICAJAyFBAAAAAP+j36nnjHXB7AGFq1+GAw"
 )
+# 9×7 grey values in 16 bits, np.random.default_rng(0).integers(0, 65536): plug-ins before 1.3.8 only read such files.
+GREY_JXL = base64.b64decode(
+    "AAAADEpYTCANCocKAAAAFGZ0eXBqeGwgAAAAAGp4bCAAAAAJanhsbAoAAACpanhsY/8KQAAM4AcoWgQIAAEARAJLGIsVQgpinQDYvq6ZLwFjVzSI"
+    "vwhogUcUxcjGUkg/VsnTO83SZsBgq83NuJHYAqA59z7HRhj8h5qnTWbn5GQuUjuYdgIGA7v6q+q8Ii9AyFydim5L/+mjytrzeKIvKa1ik0VGwT9x"
+    "HNM4vS1XtwgtwwmvSr+y0lUCS3ugkvANX6s2gWi6XobF6aY85YBAkRkB"
+)
 
 
 def phone_file(kind: str, image: np.ndarray | Image.Image = PIXELS, **options) -> bytes:

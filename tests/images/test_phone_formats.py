@@ -18,6 +18,7 @@ from rankiqa.images.reading import read_image
 from tests.images.by_hand import PIXELS, encoded
 from tests.images.phone_files import (
     ANIMATED_JXL,
+    GREY_JXL,
     LOSSLESS,
     WIDE_AVIF,
     WIDE_JXL,
@@ -113,7 +114,7 @@ def test_more_bits_of_an_avif_and_of_a_jxl(file):
     for data, bits, expected, near in (
         (WIDE_AVIF, 10, np.full((8, 8, 3), [149.56, 24.93, 224.34]), 0.5),
         (WIDE_JXL, 16, np.full((8, 8, 3), [233.46, 3.89, 129.7]), 1),
-        (phone_file("jxl", grey), 16, np.rint(grey / 257)[..., None].repeat(3, 2), 0),
+        (GREY_JXL, 16, np.rint(grey / 257)[..., None].repeat(3, 2), 0),
     ):
         path = file(data)
         with pytest.raises(InputError, match=f"has {bits} bits a channel; allow its conversion"):
