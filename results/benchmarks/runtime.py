@@ -1,0 +1,125 @@
+"""What scores sooner on a CPU: PyTorch with folded batch norms, or ONNX runtime; and what lies around them.
+
+In turns in one run, on as many threads as are asked for. With one thread the time is the processor's, which other
+programs on the machine hardly move; with more it is the clock's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    argv = list(sys.argv[1:] if argv is None else argv)
+    parse = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter, allow_abbrev=False
+    )
+    parse.add_argument("--model", help="folder, run or hub id; none: the bundled model")
+    parse.add_argument("--images", type=int, default=8, help="photos of 512×384, JPEG of quality 95")
+    parse.add_argument("--repeats", type=int, default=7, help="rounds; the median counts")
+    parse.add_argument("--threads", type=int, default=1, help="CPU threads")
+    parse.add_argument("--out", type=Path, default=HERE / "runtime.md", help="where the table goes")
+    args = parse.parse_args(argv)
+
+    import torch
+
+    torch.set_num_threads(args.threads)
+    with tempfile.TemporaryDirectory() as folder:
+        files = _photos(args.images, Path(folder))
+        seconds, difference = _measure(args, files)
+    bare = seconds["ONNX runtime, the graph alone"]
+    rows = [f"| {name} | {1000 * value:.1f} | {bare / value:.2f} |" for name, value in seconds.items()]
+    text = [
+        "# PyTorch or ONNX runtime",
+        "",
+        f"    {shlex.join(['python', 'results/benchmarks/runtime.py', *argv])}",
+        "",
+        f"{args.images} JPEG photos of 512×384, threads: {args.threads}, time of the "
+        f"{'processor' if args.threads == 1 else 'clock'}, median of {args.repeats} rounds in turns, torch "
+        f"{torch.__version__}. The scores of the two differ by at most {difference:.1e}.",
+        "",
+        "| what | ms a photo | share of the graph's rate |",
+        "|---|---|---|",
+        *rows,
+        "",
+    ]
+    args.out.write_text("\n".join(text), encoding="utf-8")
+    print("\n".join(text))
+    return 0
+
+
+def _photos(count: int, out: Path) -> list[Path]:
+    import numpy as np
+    from PIL import Image
+
+    from rankiqa.images import builtin_photos
+    from rankiqa.images.reading import read_image
+
+    rng, files = np.random.default_rng(0), []
+    photos = [read_image(builtin_photos.folder() / name, convert=True) for name in builtin_photos.PHOTOS]
+    photos = [photo for photo in photos if photo.shape[0] >= 384 and photo.shape[1] >= 512]
+    for k in range(count):
+        photo = photos[k % len(photos)]
+        top, left = (int(rng.integers(free + 1)) for free in (photo.shape[0] - 384, photo.shape[1] - 512))
+        files.append(out / f"{k}.jpg")
+        Image.fromarray(photo[top : top + 384, left : left + 512]).save(files[-1], quality=95)
+    return files
+
+
+def _measure(args: argparse.Namespace, files: list[Path]) -> tuple[dict[str, float], float]:
+    import torch
+
+    import rankiqa
+    from rankiqa.images.reading import read_image
+    from rankiqa.integrations.onnx_runtime import onnx_network
+    from rankiqa.models.parts import statistics_of
+    from rankiqa.scoring.patches import evaluating
+
+    by_torch, by_onnx = (rankiqa.load(args.model, "cpu") for _ in range(2))
+    by_onnx.score_by(onnx_network)
+    images = [torch.from_numpy(read_image(file)).permute(2, 0, 1)[None].float() / 255 for file in files]
+    graph = statistics_of(by_onnx.scoring)
+    if graph is None:
+        sys.exit("a model that sees crops: this script is about those that see the whole photo")
+
+    def bare() -> None:
+        for image in images:
+            graph.maps(image)
+
+    def forward() -> None:
+        network = by_torch.scoring
+        with evaluating(network):
+            for image in images:
+                network(image.contiguous(memory_format=torch.channels_last))
+
+    ways: dict[str, Callable[[], object]] = {
+        "ONNX runtime, the graph alone": bare,
+        "PyTorch, the forward pass alone": forward,
+        "decoding alone": lambda: [read_image(file) for file in files],
+        "files, `--runtime onnx`": lambda: list(by_onnx.score_files(files)),
+        "files, `--runtime torch`": lambda: list(by_torch.score_files(files)),
+    }
+    clock = time.process_time if args.threads == 1 else time.perf_counter
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for repeat in range(args.repeats + 1):
+        for name, run in ways.items():
+            start = clock()
+            run()
+            if repeat:  # the first round warms up
+                times[name].append((clock() - start) / len(files))
+    pairs = zip(by_onnx.score_files(files), by_torch.score_files(files), strict=True)
+    difference = max(abs(float(one) - float(other)) for one, other in pairs)
+    return {name: statistics.median(values) for name, values in times.items()}, difference
+
+
+if __name__ == "__main__":
+    sys.exit(main())
