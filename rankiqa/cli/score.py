@@ -108,7 +108,7 @@ def _write_rows(options: argparse.Namespace) -> int:
     check_suffix(options.out)
     paths, problems = look_at(options, options.out)
     scorer = _load(options, len(paths))
-    run = about(scorer, view_of(options).of(scorer.network)) | {"icc": options.icc, "precision": options.precision}
+    run = about(scorer, view_of(options).of(scorer.network)) | {"icc": options.icc}
     with ScoreFile(options.out, run) as file:
         try:
             append_all(file, scorer, paths, problems, options)

@@ -118,6 +118,7 @@ def about(scorer: Scorer, view: View) -> dict[str, Any]:
         "patches": view.patches,
         "seed": view.seed,
         "small": view.small,
+        "precision": scorer.network.precision,
         "reference": scorer.reference.what if scorer.reference else None,
         "meaning": meaning(scorer),
     }
