@@ -61,14 +61,15 @@ class Pretend(TorchFunctionMode):
             return 0 if on_device(args[0]) else -1
         here = self._common(name, args, kwargs)
         if (target := kwargs.get("device")) is not None:
-            here, kwargs["device"] = self._is(target), "cpu" if self._is(target) else target
+            here, kwargs["device"] = self._told(target)
             generator = kwargs.get("generator")
             if here and generator is not None:
                 raise RuntimeError(f"Expected a '{self.device.type}' device type for generator but found 'cpu'")
         return self._marked(func(*args, **kwargs), here, given=args)
 
-    def _is(self, device: Any) -> bool:
-        return torch.device(device).type == self.device.type
+    def _told(self, device: Any) -> tuple[bool, Any]:
+        """Whether it is this device, and where its numbers are."""
+        return (True, "cpu") if torch.device(device).type == self.device.type else (False, device)
 
     def _attribute(self, func: Callable, name: str, args: tuple) -> Any:
         here = on_device(args[0])
@@ -94,9 +95,9 @@ class Pretend(TorchFunctionMode):
         elif rest and isinstance(rest[0], Tensor):
             here = on_device(rest[0])
         elif rest and isinstance(rest[0], (str, int, torch.device)):
-            here, rest[0] = self._is(rest[0]), "cpu"
+            here, rest[0] = self._told(rest[0])
         elif kwargs.get("device") is not None:
-            here, kwargs["device"] = self._is(kwargs["device"]), "cpu"
+            here, kwargs["device"] = self._told(kwargs["device"])
         if not rest and not kwargs:
             rest = ["cpu"]
         found = func(source, *rest, **kwargs)
@@ -165,6 +166,9 @@ def pretending(monkeypatch, kind: str = "cuda"):
     with monkeypatch.context() as patch, Pretend(kind) as mode:
         patch.setattr("rankiqa.scoring.device._count", lambda name: int(name in ("cpu", kind)))
         patch.setattr(Accelerator, "device", property(lambda self: mode.device))
+        # There is nothing to wait for, nor a rate to measure.
+        patch.setattr(torch.cuda, "synchronize", lambda *_: None)
+        patch.setattr("rankiqa.training.throughput.product_rate", lambda *_: 1e12)
         yield mode
 
 
