@@ -100,7 +100,7 @@ class Trainer(ABC):
             self.restore(state)
             self.step = state["step"]
             scaler_state = state.get("scaler")
-        on_gpu = accelerator.device.type == "cuda"
+        on_gpu = accelerator.device.type == "cuda" and torch.cuda.is_available()  # not one that tests pretend
         self.chip = ChipShare(model, accelerator.device, accelerator.mixed_precision) if on_gpu else None
         self.network, self.optimizer = accelerator.prepare(self.learner(), self.optimizer)
         if config.compile:
