@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 HIDDEN, DROP_INPUTS, DROPOUT = 128, 0.5, 0.3  # of the head, where nothing else is asked for
 EPSILON = 1e-6  # added to each variance, so that the root has a slope at 0
 LEAST_SPREAD = 1e-3  # of a statistic: one that hardly differs between images is not blown up
+# Where PyTorch has autocast: on MPS from 2.5 on. To ask for another device is an error.
+_AUTOCASTS = tuple(kind for kind in ("cpu", "cuda", "mps") if torch.amp.is_autocast_available(kind))
 
 
 @dataclass(frozen=True)
@@ -181,7 +183,7 @@ class StageStatistics(nn.Module):
     def top(self, statistics: Tensor) -> Tensor:
         """(…, 2ΣC) statistics → (…, 1) scores, higher is better; on people's scale where the network has one."""
         kind = statistics.device.type
-        if torch.is_autocast_enabled(kind):  # in half precision near images tie
+        if kind in _AUTOCASTS and torch.is_autocast_enabled(kind):  # in half precision near images tie
             with torch.autocast(kind, enabled=False):
                 return self.top(statistics.float())
         inputs = (statistics - self.centre) / self.spread

@@ -52,6 +52,7 @@ def outcome(act, here, away):
     return [one.device.type for one in found if one is not None]
 
 
+@pytest.mark.skipif(torch.__version__.startswith("2.4."), reason="its FakeTensor differs from that of later ones")
 @pytest.mark.parametrize("name", MIXED)
 def test_it_allows_what_fake_tensors_allow(name):
     with FakeTensorMode():
