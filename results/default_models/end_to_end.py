@@ -24,8 +24,7 @@ from sources import Photos, Scenes, rank_loss
 from rankiqa.losses import preference_loss
 
 STARTS = ("ImageNet", "ranks model", "ImageNet, joint with ranks")
-STEPS = {50: 80, 500: 80, 5000: 200}  # scores → steps
-DRAWS = 3
+STEPS = {50: 50, 500: 80, 5000: 140}  # scores → steps
 PHOTOS, SIDE = 16, 256  # of a step
 SCENES, WEIGHT = 4, 0.1  # of the joint start's ranks, in a step, and in the loss, as in label_curve.py
 MIDDLE = 320  # of each test photo, a square
@@ -38,6 +37,7 @@ def main() -> None:
     for name in ("weights", "ranks", "imagenet", "crops", "biq2021", "work"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--part", choices=["test", "val"], default="test", help="val while settings are chosen")
+    parser.add_argument("--draws", type=int, nargs="+", default=[0, 1, 2], help="two processes can share them out")
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -46,7 +46,7 @@ def main() -> None:
     crops, scenes = Crops(**torch.load(args.crops, weights_only=True)), Scenes.read(args.work, "train")
     pool = people.rows("train", "val") if args.part == "test" else people.rows("train")
     known = pd.read_csv(RESULTS).values.tolist() if RESULTS.exists() else []
-    for draw in range(DRAWS):
+    for draw in args.draws:
         for number, steps in STEPS.items():
             # The photos that label_curve.py draws.
             chosen = np.random.default_rng([number, draw]).choice(pool, number, replace=False)
