@@ -405,6 +405,7 @@ def settings(args: argparse.Namespace, name: str, precision: str, data: Data, ou
         types = "tid2013" if "tid2013" in name else "live"
         given += ["--data.source", "ranks", "--data.ranks", str(data.ranks(types)), "--data.holdout", "1"]
         given += ["--data.holdout_names", "[]"] if name in ("demo", "quick") else []
+    given += ["--data.strengths", "levels"] if name == "joint_efficientnet" else []
     if stage == "train_joint":
         folder, labels = data.scored()
         one = {"dataset": "csv", "root": str(folder), "labels": str(labels), "score_range": [1, 10], "images": 24}
