@@ -41,6 +41,9 @@ STORY = {
 def main() -> int:
     """Write the folder of one model; 1 if half precision moves its scores too far."""
     options = _options()
+    if options.card:
+        _write_card(options.name, options.out or BUNDLED[options.name])
+        return 0
     human = options.name == "default"
     photos = Photos.read(options.biq2021, options.work, "val")
     paths = [photos.folder / name for name in photos.names]
@@ -74,18 +77,22 @@ def main() -> int:
         reference=reference.config(),
         half=True,
     )
-    _, settings = load_model(folder)
-    card = model_card(
-        *(settings, reference),
-        license="apache-2.0",
-        repo_id=options.name,
-        written=_sections((HERE / f"{options.name}.md").read_text(encoding="utf-8")),
-    )
-    (folder / "README.md").write_text(card, encoding="utf-8")
+    _write_card(options.name, folder)
     size = sum(path.stat().st_size for path in folder.iterdir())
     moved = _moved(model, folder, reference)
     print(f"{folder}: {size / 1e6:.2f} MB; half precision moves scores by {moved:.1e} of their range at most")
     return int(moved > MOST_MOVED)
+
+
+def _write_card(name: str, folder: Path) -> None:
+    _, settings = load_model(folder)
+    card = model_card(
+        *(settings, Reference.from_config(settings["reference"])),
+        license="apache-2.0",
+        repo_id=name,
+        written=_sections((HERE / f"{name}.md").read_text(encoding="utf-8")),
+    )
+    (folder / "README.md").write_text(card, encoding="utf-8")
 
 
 def _options() -> argparse.Namespace:
@@ -98,6 +105,7 @@ def _options() -> argparse.Namespace:
     add("--pristine", required=True, type=Path, help="folder with train/, as crops.py takes it")
     add("--clic", required=True, type=Path)
     add("--steps", required=True, type=int, help="of the training")
+    add("--card", action="store_true", help="write the card anew, from NAME.md, and nothing else")
     add("--out", type=Path, help="folder (default: that of the package)")
     return parse.parse_args()
 

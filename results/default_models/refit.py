@@ -29,7 +29,13 @@ def main() -> None:
     for name in ("weights", "biq2021", "work", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--people", type=int, choices=(0, 1), default=1, help="0: ranks alone")
-    parser.add_argument("--weight", type=float, nargs="+", default=[1.0], help="of the rank loss; the last is kept")
+    parser.add_argument(
+        "--weight",
+        type=float,
+        nargs="*",
+        default=[1.0],
+        help="of the rank loss; of several the last is kept, without one the network's own head",
+    )
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
