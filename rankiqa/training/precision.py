@@ -6,6 +6,7 @@ TF32, 10 bits of mantissa in place of 23, while its matrix products do not.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,8 +31,9 @@ def make_accelerator(precision: str | None) -> Accelerator:
         InputError: the device cannot compute so.
     """
     mixed = "no" if precision in ("fp32", "tf32") else precision
+    wanted = mixed or os.environ.get("ACCELERATE_MIXED_PRECISION", "no")  # which accelerate's launcher sets
     # Accelerate keeps the first run's choice for the life of the process, which may train another one.
-    if mixed is not None and AcceleratorState._shared_state and AcceleratorState().mixed_precision != mixed:
+    if AcceleratorState._shared_state and AcceleratorState().mixed_precision != wanted:
         AcceleratorState._reset_state()
     try:
         accelerator = Accelerator(mixed_precision=mixed)

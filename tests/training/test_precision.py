@@ -65,10 +65,13 @@ def test_a_run_computes_as_its_setting_says(ranks, tmp_path, monkeypatch):
     assert all(torch.equal(value, other[key]) for other in found[1:] for key, value in found[0].items())
 
 
-def test_a_run_may_follow_one_of_another_precision_in_a_process():
+def test_a_run_may_follow_one_of_another_precision_in_a_process(monkeypatch):
     try:
-        for name, mixed in (("bf16", "bf16"), ("fp32", "no"), ("fp16", "fp16"), ("tf32", "no")):
+        for name, mixed in (("bf16", "bf16"), ("fp32", "no"), ("fp16", "fp16"), ("tf32", "no"), ("bf16", "bf16")):
             assert make_accelerator(name).mixed_precision == mixed
+        assert make_accelerator(None).mixed_precision == "no"  # not what the run before it had
+        monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")  # as accelerate's launcher does
+        assert make_accelerator(None).mixed_precision == "bf16"
     finally:
         make_accelerator("fp32")
 
