@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.docs.pages import DOCS, commands
+from tests.launching import environment
 
 PAGES = [page for page in DOCS if page.name in ("your-own-data.md", "reproduce.md")]
 
@@ -33,13 +32,12 @@ SMALL = {
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_a_page_runs_from_its_first_command_to_its_last(page, workspace):
-    programs = os.path.dirname(sys.executable)
-    environment = os.environ | {"VIRTUAL_ENV": os.path.dirname(programs), "CUDA_VISIBLE_DEVICES": ""}
-    environment["PATH"] = f"{programs}{os.pathsep}{environment['PATH']}"
     for command in commands(page):
         words = command.words
         line = shlex.join([*words, *shlex.split(SMALL.get(Path(words[1]).name, ""))])
-        done = subprocess.run(line, shell=True, env=environment, capture_output=True, text=True, timeout=300)
+        done = subprocess.run(
+            line, shell=True, env=environment(CUDA_VISIBLE_DEVICES=""), capture_output=True, text=True, timeout=300
+        )
         command.check(done.returncode, done.stdout + done.stderr)
         for folder in workspace.glob("runs/*/checkpoints"):  # a gigabyte of each run of VGG-16, and no page needs them
             shutil.rmtree(folder)

@@ -41,6 +41,7 @@ from rankiqa.scoring.scorer import Scorer
 from rankiqa.training.joint import JointTrainer
 from rankiqa.training.monotone_map import fit_scale
 from rankiqa.training.ranking import RankTrainer
+from tests.launching import run_in_two
 from tests.training import ranked_runs
 from tests.training.ranked_runs import ROOT, flags, weights
 
@@ -193,9 +194,7 @@ def test_two_processes_train_as_one_does(ranks, both, tmp_path):
     start = JointTrainer(settings(ranks, both, tmp_path / "start", **common)).model.backbone.state_dict()
     JointTrainer(settings(ranks, both, tmp_path / "one", **common)).run()
     two = settings(ranks, both, tmp_path / "two", **common)  # 6, 6 and 5 images: the last set is shared out unevenly
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "LAUNCH": "--cpu --num_processes 2"}
-    command = ["bash", "train/train_joint.sh", *flags(two)]
-    subprocess.run(command, cwd=ROOT, check=True, timeout=1200, capture_output=True, env=environment)
+    run_in_two("train_joint.sh", *flags(two))
     expected, got = weights(tmp_path / "one"), weights(tmp_path / "two")
     moved = max((expected[k] - start[k]).abs().max().item() for k in expected)
     difference = max((expected[k] - got[k]).abs().max().item() for k in expected)

@@ -16,6 +16,7 @@ from rankiqa.errors import InputError
 from rankiqa.images.photos import pixels_sha256
 from rankiqa.models import load_model
 from rankiqa.training.ranking import RankTrainer, split_ranks
+from tests.launching import run_in_two
 from tests.training.ranked_runs import ROOT, flags, settings, weights
 
 
@@ -62,9 +63,7 @@ def test_two_processes_train_as_one_does(ranks, tmp_path):
     one = settings(ranks, tmp_path / "one", **common)
     RankTrainer(one).run()
     two = settings(ranks, tmp_path / "two", **common)
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "LAUNCH": "--cpu --num_processes 2"}
-    command = ["bash", "train/train_rank.sh", *flags(two)]
-    subprocess.run(command, cwd=ROOT, check=True, timeout=240, capture_output=True, env=environment)
+    run_in_two("train_rank.sh", *flags(two))
     processes = [load_model(tmp_path / run)[1]["provenance"]["processes"] for run in ("one", "two")]
     assert processes == [1, 2]
     expected, got = weights(tmp_path / "one"), weights(tmp_path / "two")

@@ -1,8 +1,6 @@
 """The Siamese stage: both losses, the frozen layers, exact resume, and what it refuses."""
 
 import dataclasses
-import os
-import subprocess
 
 import numpy as np
 import pandas as pd
@@ -26,6 +24,7 @@ from rankiqa.images.crops import squeeze
 from rankiqa.metrics.correlation import srocc
 from rankiqa.models import Nima, build_model, build_nima, load_model, save_model
 from rankiqa.training.siamese_nima import SiameseNimaTrainer
+from tests.launching import run_in_two
 
 
 @pytest.fixture(scope="module")
@@ -167,9 +166,7 @@ def test_two_processes_train_as_one_does(labelled, nima, tmp_path):
             else:
                 file = tmp_path / f"{kind}.yaml"
                 file.write_text(yaml.safe_dump(dataclasses.asdict(config)))
-                command = ["bash", "train/train_siamese_nima.sh", "--config", str(file)]
-                environment = os.environ | {"LAUNCH": "--cpu --num_processes 2"}
-                subprocess.run(command, check=True, timeout=240, capture_output=True, env=environment)
+                run_in_two("train_siamese_nima.sh", "--config", str(file))
             assert load_model(config.out)[1]["provenance"]["processes"] == count
             runs[kind, count] = load_file(tmp_path / f"{kind}{count}" / "model" / "model.safetensors")
         start = load_file(nima / "model.safetensors")
