@@ -249,7 +249,7 @@ sys.exit(main(["score", "a.png", "--model", "owner/name"]))
         f'{lost}[hub]"',
         *[f'{hub} this: pip install "rankiqa[hub]"'] * 2,
         "the package timm is needed for the network 'resnet18': pip install \"rankiqa[train]\"",
-        'the package pyyaml is needed for this: pip install "rankiqa[train]"',
+        'the package accelerate is needed for this: pip install "rankiqa[train]"',
         'the package torchmetrics is needed for this: pip install "rankiqa[torchmetrics]"',
     ]
     assert (done.returncode, done.stderr) == (2, f'error: {lost}[hub]"\n')
