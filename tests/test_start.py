@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 # torch._dynamo is PyTorch's compiler, which takes longer to import than the model to load.
 SLOW = ("torch._dynamo", "sympy", "torchvision", "timm", "accelerate", "huggingface_hub", "matplotlib", "jinja2")
 SLOW += ("pandas", "scipy", "skimage", "cv2", "yaml", "jsonargparse", "joblib", "torch.utils.tensorboard")
+SLOW += ("onnx", "onnx_ir", "onnxruntime")
 MODULES = "\nimport json, sys\nsys.stderr.write(json.dumps(sorted(sys.modules)))"
 
 

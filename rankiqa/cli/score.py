@@ -134,9 +134,11 @@ def _load(options: argparse.Namespace, images: int) -> Scorer:
         return scorer
     asked = options.runtime == "onnx"
     try:
-        from rankiqa.integrations.onnx_runtime import onnx_network, pays
+        from rankiqa.integrations.runtime import pays
 
         if asked or pays(scorer, images):
+            from rankiqa.integrations.onnx_runtime import onnx_network
+
             span = 1.0 if scorer.low is None else scorer.high - scorer.low
             scorer.score_by(partial(onnx_network, span=span))
     except (InputError, MissingExtra):

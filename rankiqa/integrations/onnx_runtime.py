@@ -28,14 +28,12 @@ from rankiqa.models.rank_model import RankModel
 from rankiqa.models.statistics import StageStatistics
 from rankiqa.precision import FP32
 from rankiqa.scoring.patches import evaluating
-from rankiqa.scoring.scorer import Scorer
 from rankiqa.version import __version__
 
 with extra("onnx", "scoring by ONNX runtime"):
     import onnx
     import onnxruntime
 
-FEW, MANY = 30, 300  # photos from which a graph pays that is there, and one that must be made
 _KEY = "rankiqa_key"  # of a graph's metadata
 _INPUT = "images"
 Run = Callable[[Tensor], list[Tensor]]
@@ -82,15 +80,9 @@ def onnx_network(network: RankModel, span: float = 1.0) -> RankModel:
     return found
 
 
-def pays(scorer: Scorer, photos: int) -> bool:
-    """Whether ONNX runtime scores so many photos sooner than PyTorch, with all that its start takes.
-
-    It does on the CPU, for networks that end in statistics of their stages (results/benchmarks/runtime.py).
-    """
-    network = scorer.network
-    if scorer.device.type != "cpu" or network.precision != FP32 or statistics_of(network) is None or photos < FEW:
-        return False
-    return photos >= MANY or _path(_key(network)).exists()
+def graph_of(network: RankModel) -> Path:
+    """The file of a network's graph, which may not be there yet."""
+    return _path(_key(network))
 
 
 def _path(key: str) -> Path:

@@ -14,7 +14,8 @@ import rankiqa
 from rankiqa.cli import main
 from rankiqa.errors import InputError
 from rankiqa.integrations import onnx_runtime
-from rankiqa.integrations.onnx_runtime import FEW, MANY, cache_folder, onnx_network, pays
+from rankiqa.integrations.onnx_runtime import cache_folder, graph_of, onnx_network
+from rankiqa.integrations.runtime import FEW, MANY, pays
 from rankiqa.models import build_model, save_model
 from rankiqa.scoring.scorer import Scorer
 
@@ -136,7 +137,7 @@ def test_it_pays_for_many_photos_on_a_cpu(crops, tmp_path, monkeypatch):
     default = rankiqa.load(device="cpu")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert [pays(default, photos) for photos in (1, FEW, MANY - 1, MANY)] == [False, False, False, True]
-    path = onnx_runtime._path(onnx_runtime._key(default.network))
+    path = graph_of(default.network)
     path.parent.mkdir(parents=True)
     path.touch()
     assert [pays(default, photos) for photos in (1, FEW - 1, FEW)] == [False, False, True]
