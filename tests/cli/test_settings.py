@@ -46,6 +46,8 @@ def options_in(file: Path) -> set[str]:
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if not (isinstance(node, ast.keyword) and node.arg == "options"):
             continue
+        if isinstance(node.value, ast.Dict):  # of `torch.compile`
+            continue
         for part in ast.walk(node.value):
             if isinstance(part, ast.JoinedStr):
                 pieces = [piece.value if isinstance(piece, ast.Constant) else "x" for piece in part.values]
