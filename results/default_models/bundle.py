@@ -135,7 +135,7 @@ def _reference(
     with torch.inference_mode():
         for row in range(len(scenes)):
             images = torch.from_numpy(scenes.images(row)).permute(0, 3, 1, 2).float() / 255
-            of_crops += model((images - 0.5) / 0.5).flatten().tolist()
+            of_crops += model(images).flatten().tolist()
             # Strengths above .8 of a type's reach are its strongest.
             levels = np.ceil(scenes.level[row] * 5).astype(int)
             items += [(str(row), kind, int(level)) for kind, level in zip(scenes.types[row], levels, strict=True)]

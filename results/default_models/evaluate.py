@@ -68,7 +68,7 @@ def on_crops(scorer: Scorer, scenes: Scenes) -> None:
     scores = []
     for row in range(len(scenes)):
         images = torch.from_numpy(scenes.images(row)).permute(0, 3, 1, 2).float() / 255
-        scores.append(scorer.model((images - 0.5) / 0.5).flatten().numpy())
+        scores.append(scorer.network(images).flatten().numpy())
     outside = ~np.array([laboratory(types) for types in scenes.types])
     print({name: round(value, 3) for name, value in by_vsi(np.stack(scores), scenes.vsi, outside).items()}, flush=True)
 
