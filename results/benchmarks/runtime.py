@@ -15,6 +15,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from score import photos
+
 HERE = Path(__file__).parent
 
 
@@ -34,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     torch.set_num_threads(args.threads)
     with tempfile.TemporaryDirectory() as folder:
-        files = _photos(args.images, Path(folder))
+        files = photos(None, args.images, Path(folder))
         seconds, difference = _measure(args, files)
     bare = seconds["ONNX runtime, the graph alone"]
     rows = [f"| {name} | {1000 * value:.1f} | {bare / value:.2f} |" for name, value in seconds.items()]
@@ -55,24 +57,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     args.out.write_text("\n".join(text), encoding="utf-8")
     print("\n".join(text))
     return 0
-
-
-def _photos(count: int, out: Path) -> list[Path]:
-    import numpy as np
-    from PIL import Image
-
-    from rankiqa.images import builtin_photos
-    from rankiqa.images.reading import read_image
-
-    rng, files = np.random.default_rng(0), []
-    photos = [read_image(builtin_photos.folder() / name, convert=True) for name in builtin_photos.PHOTOS]
-    photos = [photo for photo in photos if photo.shape[0] >= 384 and photo.shape[1] >= 512]
-    for k in range(count):
-        photo = photos[k % len(photos)]
-        top, left = (int(rng.integers(free + 1)) for free in (photo.shape[0] - 384, photo.shape[1] - 512))
-        files.append(out / f"{k}.jpg")
-        Image.fromarray(photo[top : top + 384, left : left + 512]).save(files[-1], quality=95)
-    return files
 
 
 def _measure(args: argparse.Namespace, files: list[Path]) -> tuple[dict[str, float], float]:

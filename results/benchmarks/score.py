@@ -97,7 +97,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from rankiqa.files import write_atomically
 
     with tempfile.TemporaryDirectory() as folder:
-        files = _photos(args.photos, args.images, Path(folder))
+        files = photos(args.photos, args.images, Path(folder))
         measure = {
             "speed": lambda: _speed(args, files),
             "memory": lambda: _memory(args, files[0], Path(folder)),
@@ -124,7 +124,7 @@ def _section(file: Path, title: str) -> str:
     return f"{found[0].rstrip()}\n" if found else ""
 
 
-def _photos(folder: Path | None, count: int, out: Path) -> list[Path]:
+def photos(folder: Path | None, count: int, out: Path) -> list[Path]:
     """Parts of 512×384 of photos, as JPEG; a photo is taken again at another place where there are too few."""
     import numpy as np
     from PIL import Image

@@ -17,6 +17,7 @@ import pandas as pd
 import torch
 from ablation import by_vsi
 from features import laboratory
+from heads import TWINS
 from scipy.stats import pearsonr, spearmanr
 from sources import Scenes
 
@@ -25,7 +26,6 @@ from rankiqa.datasets.biq2021 import LISTS
 from rankiqa.scoring.scorer import Scorer
 
 HERE = Path(__file__).parent
-TWINS = (1.01, 0.97, 0.8)
 DRAWS = 2000  # of the bootstrap
 
 
