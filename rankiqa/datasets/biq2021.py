@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rankiqa.datasets.folder import Files
-from rankiqa.datasets.label_file import LISTED_PARTS, LabelRow, finite_number, make_table, read_csv_rows
+from rankiqa.datasets.label_file import LISTED_PARTS, LabelRow, finite_number, make_table, read_columns
 from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.errors import InputError
 
@@ -33,14 +33,14 @@ def read(root: Path, missing: str = "error") -> ScoredSet:
     parts: dict[str, str] = {}
     if name := files("labels.csv"):
         labels = root / name
-        rows = _rows(labels, {"name": None, "mos": None, "split": "", "block": ""})
+        rows = [(labels, *row) for row in read_columns(labels, ("name", "mos"), ("split", "block"))]
     else:
         lists = {part: files.require(name, "labels.csv") for part, name in LISTS.items()}
         labels = lists["train"]
         rows = [
             (file, line, {**cells, "split": part, "block": ""})
             for part, file in lists.items()
-            for file, line, cells in _rows(file, {"image name": None, "mos": None})
+            for line, cells in read_columns(file, ("image name", "mos"))
         ]
     first: dict[str, tuple[Path, int]] = {}  # in either list
     for file, line, cells in rows:
@@ -67,16 +67,3 @@ def read(root: Path, missing: str = "error") -> ScoredSet:
 def is_part(root: Path) -> bool:
     """Whether `read` takes a part of the database, from labels.csv."""
     return Files(root)("labels.csv") is not None
-
-
-def _rows(file: Path, columns: dict[str, str | None]) -> list[tuple[Path, int, dict[str, str]]]:
-    """(file, line, column → cell); a column with a default may be missing."""
-    header, rows = read_csv_rows(file)
-    names = [name.lower() for name in header]
-    for name, default in columns.items():
-        if default is None and name not in names:
-            raise InputError(f"no column {name}, only {', '.join(header)}", path=file)
-    return [
-        (file, line, {n: cells[names.index(n)] if n in names else default or "" for n, default in columns.items()})
-        for line, cells in rows
-    ]

@@ -6,21 +6,17 @@ Larson, Chandler, "Most apparent distortion", Journal of Electronic Imaging 19(1
 from __future__ import annotations
 
 import re
-import warnings
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+from rankiqa.datasets.excel_file import read_sheet
 from rankiqa.datasets.folder import Files
-from rankiqa.datasets.label_file import LabelRow, finite_number, make_table, read_csv_rows, read_lines
+from rankiqa.datasets.label_file import LabelRow, finite_number, make_table, read_columns, read_lines
 from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.errors import InputError
-from rankiqa.extras import extra
 
 SCORE_RANGE = (0.0, 1.0)
 SHEET = "all_by_image"
-MOST_BYTES, MOST_ROWS, MOST_COLUMNS = 64 << 20, 10_000, 64  # of the Excel file unpacked, and of the sheet
 # As the table calls a type → type, folder; a file is called IMAGE.TYPE.LEVEL.png.
 TYPES = {
     "noise": ("AWGN", "awgn"),
@@ -70,58 +66,13 @@ def read(root: Path, missing: str = "error") -> ScoredSet:
     return ScoredSet("csiq", root, SCORE_RANGE, False, table, references, left_out=left_out)
 
 
-def _unreadable(labels: Path, error: Exception) -> InputError:
-    return InputError(f"not a readable Excel file ({error})", path=labels, cure="copy it again")
-
-
 def _from_excel(labels: Path) -> Iterator[tuple]:
-    with extra("report"):  # and train
-        from openpyxl import load_workbook
-
-    try:
-        with zipfile.ZipFile(labels) as parts, warnings.catch_warnings():
-            if sum(part.file_size for part in parts.infolist()) > MOST_BYTES:
-                raise ValueError(f"it unpacks to more than {MOST_BYTES} bytes")
-            warnings.simplefilter("ignore")  # of what openpyxl does not need to know
-            book = load_workbook(labels, read_only=True, data_only=True)
-    except Exception as error:  # openpyxl raises whatever it met in a damaged file
-        raise _unreadable(labels, error) from error
-    try:
-        if SHEET not in book.sheetnames:
-            raise InputError(f"no sheet {SHEET}, only {', '.join(book.sheetnames)}", path=labels)
-        columns = None
-        for line, cells in enumerate(_cells(labels, book[SHEET]), start=1):
-            names = ["" if cell is None else str(cell).strip().lower() for cell in cells]
-            if columns is None:
-                if set(NEEDED) <= set(names):  # a title stands above the header
-                    columns = [names.index(name) for name in NEEDED]
-            elif any(names[k] for k in columns):
-                yield line, *(cells[k] for k in columns)
-        if columns is None:
-            raise InputError(f"no row with the columns {', '.join(NEEDED)} in the sheet {SHEET}", path=labels)
-    finally:
-        book.close()
-
-
-def _cells(labels: Path, sheet: Any) -> Iterator[tuple]:
-    """The rows of a sheet, which openpyxl unpacks as they are asked for; a few bytes may claim a million empty ones."""
-    try:
-        sheet.reset_dimensions()  # what the file says of its width, which a row would be filled up to
-        for line, cells in enumerate(sheet.iter_rows(max_row=MOST_ROWS + 1, max_col=MOST_COLUMNS, values_only=True)):
-            if line == MOST_ROWS:
-                raise ValueError(f"more than {MOST_ROWS} rows")
-            yield cells
-    except Exception as error:  # as above
-        raise _unreadable(labels, error) from error
+    return read_sheet(labels, NEEDED, SHEET)
 
 
 def _from_csv(labels: Path) -> Iterator[tuple]:
-    header, rows = read_csv_rows(labels)
-    names = [name.lower() for name in header]
-    if absent := [name for name in NEEDED if name not in names]:
-        raise InputError(f"no column {absent[0]}, only {', '.join(header)}", path=labels)
-    for line, cells in rows:
-        yield line, *(cells[names.index(name)] for name in NEEDED)
+    for line, cells in read_columns(labels, NEEDED):
+        yield line, *(cells[name] for name in NEEDED)
 
 
 def _from_list(labels: Path) -> Iterator[tuple]:

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from rankiqa.datasets.folder import Files
-from rankiqa.datasets.label_file import LabelRow, finite_number, make_table, read_csv_rows
+from rankiqa.datasets.label_file import LabelRow, finite_number, make_table, read_columns
 from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.errors import InputError
 
@@ -54,19 +54,14 @@ def read(root: Path, missing: str = "error") -> ScoredSet:
     """
     files = Files(root)
     labels = files.require("dmos.csv")
-    header, rows = read_csv_rows(labels)
-    names = [name.lower() for name in header]
-    if absent := [name for name in ("dist_img", "ref_img", "dmos") if name not in names]:
-        raise InputError(f"no column {absent[0]}, only {', '.join(header)}", path=labels)
-    at = [names.index(name) for name in ("dist_img", "ref_img", "dmos")]
     listed = []
-    for line, cells in rows:
-        name, reference, cell = (cells[k] for k in at)
+    for line, cells in read_columns(labels, ("dist_img", "ref_img", "dmos")):
+        name, reference = cells["dist_img"], cells["ref_img"]
         found = re.fullmatch(r"(i\d\d)_(\d\d)_(\d\d)\.png", name, re.IGNORECASE)
         if not found or not 1 <= int(found[2]) <= len(TYPES) or Path(reference).stem.upper() != found[1].upper():
             why = f"{name} of {reference} is no name of KADID-10k, such as I01_01_01.png of I01.png"
             raise InputError(why, path=labels, line=line)
-        score = finite_number(cell, f"the score of {name}", labels, line)
+        score = finite_number(cells["dmos"], f"the score of {name}", labels, line)
         path = files(f"images/{name}")
         listed.append(LabelRow(line, name, path, score, found[1].upper(), found[2], int(found[3])))
     table, left_out = make_table(labels, root, listed, missing)

@@ -6,7 +6,7 @@ import csv
 import io
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -97,6 +97,27 @@ def read_csv_rows(path: str | os.PathLike[str], spaces: bool = False) -> tuple[l
             raise InputError(f"{len(cells)} cells, but the header has {len(header)}", path=path, line=line)
         rows[k] = line, cells[: len(header)]
     return header, rows
+
+
+def read_columns(
+    path: str | os.PathLike[str], needed: Sequence[str], optional: Sequence[str] = ()
+) -> list[tuple[int, dict[str, str]]]:
+    """(line, column → cell) of each row of a CSV file. Columns are found whatever the case of their letters.
+
+    Args:
+        path: the file.
+        needed: names of columns, in small letters.
+        optional: names of columns that may be missing; their cells are "" then.
+
+    Raises:
+        InputError: as `read_csv_rows`, or a needed column is missing.
+    """
+    header, rows = read_csv_rows(path)
+    names = [name.lower() for name in header]
+    if absent := [name for name in needed if name not in names]:
+        raise InputError(f"no column {absent[0]}, only {', '.join(header)}", path=path)
+    at = {name: names.index(name) for name in (*needed, *optional) if name in names}
+    return [(line, dict.fromkeys(optional, "") | {name: cells[k] for name, k in at.items()}) for line, cells in rows]
 
 
 def finite_number(cell: Any, what: str, path: str | os.PathLike[str], line: int | None = None) -> float:
