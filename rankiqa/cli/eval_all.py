@@ -45,7 +45,8 @@ def _parser() -> argparse.ArgumentParser:
         "--labels", help="CSV of human scores in place of --ranks; columns name, mos or dmos, maybe type"
     )
     truth.add_argument("--dataset", nargs="+", help="data sets with human scores: tid2013, live, csiq, kadid10k, ava, "
-        "biq2021; scores of your own: --labels")  # fmt: skip
+        "biq2021, koniq10k, spaq, clive, flive, flive_patches, tid2008, pipal, agiqa3k; "
+        "scores of your own: --labels")  # fmt: skip
     add("--root", nargs="+", help="folder of each --dataset, as it is distributed")
     add("--split", nargs="+", help="one for all or one each: all, random, a published one (rankiqa, official) or "
         "a split.csv; the test part is scored (default: that of the model's run, else all)")  # fmt: skip

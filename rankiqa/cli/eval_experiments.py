@@ -73,7 +73,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--config", required=True, help="fine-tuning recipe: loss, batch, optimizer, steps")
     add("--network", nargs="+", required=True, metavar="NAME=RUN=WEIGHTS", help="architecture, its ranking run, and "
         "the weights without it: imagenet, none or a .safetensors file")  # fmt: skip
-    add("--dataset", required=True, help="tid2013, live, csiq, kadid10k, ava, biq2021 or csv")
+    add("--dataset", required=True, help="tid2013, live, csiq, kadid10k, ava, biq2021, koniq10k, spaq, clive, flive, "
+        "flive_patches, tid2008, pipal, agiqa3k or csv")  # fmt: skip
     add("--root", required=True, help="folder of the data set")
     add("--split", default="random", help="random, or a published split by its name")
     add("--repeats", type=int, default=1, help="splits, if they are random")

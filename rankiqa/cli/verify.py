@@ -8,7 +8,10 @@ from collections.abc import Sequence
 from rankiqa.cli import HelpFormatter, at_least, guarded
 
 # Those of rankiqa.datasets.registry, which takes long to import.
-DATASETS = ("tid2013", "live", "csiq", "kadid10k", "ava", "biq2021", "csv")
+DATASETS = (
+    *("tid2013", "live", "csiq", "kadid10k", "ava", "biq2021", "koniq10k", "spaq", "clive", "flive", "flive_patches"),
+    *("tid2008", "pipal", "agiqa3k", "csv"),
+)
 SHOWN = 20  # problems of a kind
 _EXAMPLES = """\
 examples:

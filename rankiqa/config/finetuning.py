@@ -54,7 +54,8 @@ class FinetuneConfig(RunConfig):
 
     Args:
         init: ranking run, or model, to take the branch from; none: start from `model.weights` (the paper's baseline).
-        dataset: tid2013, live, csiq, kadid10k, ava, biq2021 or csv.
+        dataset: tid2013, live, csiq, kadid10k, ava, biq2021, koniq10k, spaq, clive, flive, flive_patches, tid2008,
+            pipal, agiqa3k or csv.
         root: folder of the data set, as it is distributed.
         split: random (by reference), a published one by its name (rankiqa, official, column), or a split.csv file.
         data: how the images with human scores are read and divided.

@@ -17,7 +17,8 @@ class JointSetConfig(ScoresConfig):
     """One set of images with human scores, and its part in a batch.
 
     Args:
-        dataset: tid2013, live, csiq, kadid10k, ava, biq2021 or csv.
+        dataset: tid2013, live, csiq, kadid10k, ava, biq2021, koniq10k, spaq, clive, flive, flive_patches, tid2008,
+            pipal, agiqa3k or csv.
         root: folder of the data set, as it is distributed.
         labels: csv: the file with the scores; `root` is the folder of its images.
         split: random (by reference), none (train on all), a published one by its name (rankiqa, official, column), or a

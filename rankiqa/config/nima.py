@@ -161,7 +161,8 @@ class SiameseNimaConfig(RunConfig):
         init: NIMA model, or run, to start from; none: start from `model.weights`, as the original allows.
         data: file of scores: CSV, or "file_name label" with a space between, as the original reads.
         images: folder that the names in `data` start from.
-        dataset: in place of both: ava, biq2021, tid2013, live, csiq or kadid10k.
+        dataset: in place of both: ava, biq2021, koniq10k, spaq, clive, flive, flive_patches, tid2013, tid2008, live,
+            csiq, kadid10k, pipal or agiqa3k.
         root: folder of the data set, as it is distributed.
         split: none (train on all), random (by reference), a published one by its name (official, column), or a
             split.csv file.

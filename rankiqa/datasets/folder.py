@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 
 from rankiqa.errors import InputError
+
+
+def is_under(path: str, folders: Iterable[str]) -> bool:
+    """Whether `path` lies in one of `folders`, at any depth, whatever the case of the letters."""
+    return any(path.lower().startswith(f"{folder.lower()}/") for folder in folders)
 
 
 class Files:
@@ -35,16 +41,21 @@ class Files:
         return next((self.paths[place.lower()] for place in places if place.lower() in self.paths), None)
 
     def require(self, *places: str) -> Path:
-        """The same as a full path; `InputError` that names the first place if none is there."""
+        """The same as a full path; `InputError` that names the first place if none is there, and where it may be."""
         if (found := self(*places)) is None:
             others = f" (nor {', '.join(places[1:])})" if len(places) > 1 else ""
-            raise InputError(
-                f"no such file{others}",
-                path=self.root / places[0],
-                cure="give the folder of the data set",
-                options=("root",),
-            )
+            level = next(filter(None, map(self._level_of, places)), None)
+            cure = f"give {level}" if level else "give the folder of the data set"
+            raise InputError(f"no such file{others}", path=self.root / places[0], cure=cure, options=("root",))
         return self.root / found
+
+    def _level_of(self, place: str) -> Path | None:
+        """The folder that `place` starts from, above this one or in it; None where there is none."""
+        parents = list(self.root.parents or self.root.absolute().parents)[:2]
+        above = [folder for folder in parents if (folder / place).is_file()]
+        inside = sorted(path for key, path in self.paths.items() if key.endswith(f"/{place.lower()}"))
+        found = [*above, *(self.root / path[: -len(place) - 1] for path in inside)]
+        return found[0] if found else None
 
     def under(self, folder: str) -> list[str]:
         """The files directly in a folder, as the disk spells them, sorted."""

@@ -76,7 +76,7 @@ def check_leakage(
     One exception: the published lists of data sets without references are known to share scenes between training and
     testing, and results on other lists do not compare with published ones. So a published list, by its name or from a
     file, may divide groups, and pictures without a reference, with a warning; what it trains on may hold a part
-    "val", which divides no group.
+    "val", which divides no group unless it is the list's own.
 
     Args:
         dataset: n rows.
@@ -106,7 +106,8 @@ def _check_groups(dataset: ScoredSet, split: Split) -> list[str]:
         if not (found := _divided(names, split)):
             continue
         line = _describe(found, kind, f"split {split.name} of {dataset.name}")
-        between_own = any({"train", "val"} <= set(parts) for parts in found.values())  # no published list has a "val"
+        drawn = not _is_published(dataset, split, as_it_is=True)  # a "val" in it, if there is one
+        between_own = drawn and any({"train", "val"} <= set(parts) for parts in found.values())
         if kind == "reference" or between_own or not _is_published(dataset, split):
             cure = f"keep each {kind} in one part: draw the split (random), or correct its file"
             raise InputError(line, cure=cure)
@@ -190,8 +191,12 @@ def _describe(found: Mapping[str, list[str]], kind: str, what: str) -> str:
     return f"{what}: {count} in two parts, the first is {name} in {' and '.join(parts)}"
 
 
-def _is_published(dataset: ScoredSet, split: Split) -> bool:
-    """Whether the split is a published list of the set, by name or from a file; some of its training may be "val"."""
-    parts = [{"val": "train"}.get(part, part) for part in split.parts]
-    paths = list(dataset.table["path"])
-    return any(parts == [listed.get(path, "") for path in paths] for listed in dataset.splits.values())
+def _is_published(dataset: ScoredSet, split: Split, as_it_is: bool = False) -> bool:
+    """Whether the split is a published list of the set, by name or from a file.
+
+    Some of what it trains on may be "val", unless the list is asked for as it is.
+    """
+    same = {} if as_it_is else {"val": "train"}
+    parts = [same.get(part, part) for part in split.parts]
+    lists = ([listed.get(path, "") for path in dataset.table["path"]] for listed in dataset.splits.values())
+    return any(parts == [same.get(part, part) for part in listed] for listed in lists)

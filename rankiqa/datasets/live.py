@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from rankiqa.datasets.folder import Files
 from rankiqa.datasets.label_file import LabelRow, finite_number, make_table, split_by
-from rankiqa.datasets.matlab_file import read_matlab
+from rankiqa.datasets.matlab_file import read_variable
 from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.errors import InputError
 from rankiqa.images.photos import PRISTINE
@@ -45,11 +44,11 @@ def read(root: Path, missing: str = "error") -> ScoredSet:
     """
     files = Files(root)
     labels, names_file = files.require("dmos.mat"), files.require("refnames_all.mat")
-    scores, copies = _variable(labels, "dmos", np.ndarray), _variable(labels, "orgs", np.ndarray)
+    scores, copies = read_variable(labels, "dmos", np.ndarray), read_variable(labels, "orgs", np.ndarray)
     if realigned := files("dmos_realigned.mat"):
         labels = root / realigned
-        scores, copies = _variable(labels, "dmos_new", np.ndarray), _variable(labels, "orgs", np.ndarray)
-    names = _variable(names_file, "refnames_all", list)
+        scores, copies = read_variable(labels, "dmos_new", np.ndarray), read_variable(labels, "orgs", np.ndarray)
+    names = read_variable(names_file, "refnames_all", list)
     if not len(scores) == len(copies) == len(names):
         why = f"{len(scores)} scores and {len(copies)} orgs, but {names_file.name} has {len(names)} names"
         raise InputError(why, path=labels)
@@ -77,13 +76,3 @@ def _images(files: Files, total: int, labels: Path) -> list[tuple[str, int]]:
             why = f"{total} scores, but the folders hold {sum(counts.values())} images ({folders})"
             raise InputError(why, path=labels)
     return [(folder, index) for folder, count in counts.items() for index in range(1, count + 1)]
-
-
-def _variable(path: Path, name: str, kind: type) -> Any:
-    found = read_matlab(path)
-    if name not in found:
-        raise InputError(f"no variable {name}, only {', '.join(found)}", path=path)
-    if not isinstance(found[name], kind):
-        why = f"{name} holds no {'numbers' if kind is np.ndarray else 'texts'}"
-        raise InputError(why, path=path, cure="copy it again")
-    return found[name]

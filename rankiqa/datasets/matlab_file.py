@@ -10,6 +10,7 @@ import math
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -58,6 +59,21 @@ def read_matlab(path: str | Path) -> dict[str, Value]:
         why = getattr(error, "strerror", None) or error or type(error).__name__
         raise InputError(f"not a readable MATLAB file ({why})", path=path, cure="copy it again") from error
     return variables
+
+
+def read_variable(path: Path, name: str, kind: type) -> Any:
+    """The variable `name` of a file, which must be of `kind`: `np.ndarray` (numbers) or `list` (texts).
+
+    Raises:
+        InputError: as `read_matlab`, or the variable is not there or of another kind.
+    """
+    found = read_matlab(path)
+    if name not in found:
+        raise InputError(f"no variable {name}, only {', '.join(found)}", path=path)
+    if not isinstance(found[name], kind):
+        why = f"{name} holds no {'numbers' if kind is np.ndarray else 'texts'}"
+        raise InputError(why, path=path, cure="copy it again")
+    return found[name]
 
 
 def _elements(data: bytes, order: str) -> Iterator[tuple[int, bytes]]:

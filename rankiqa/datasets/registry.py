@@ -8,7 +8,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rankiqa.datasets import ava, biq2021, csiq, kadid10k, live, tid2013
+from rankiqa.datasets import (
+    agiqa3k,
+    ava,
+    biq2021,
+    clive,
+    csiq,
+    flive,
+    kadid10k,
+    koniq10k,
+    live,
+    pipal,
+    spaq,
+    tid2008,
+    tid2013,
+)
 from rankiqa.datasets import csv_file as csv
 from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.errors import InputError
@@ -26,6 +40,7 @@ class DataSetInfo:
         higher_is_better: Direction of the scores.
         images: How many the label file lists.
         references: How many pristine photos there are.
+        aside: Folders of it without scores, or with those of another data set: what lies there is not surplus.
     """
 
     read: Callable[..., ScoredSet]
@@ -34,6 +49,7 @@ class DataSetInfo:
     higher_is_better: bool | None
     images: int | None = None
     references: int | None = None
+    aside: tuple[str, ...] = ()
 
 
 DATASETS: dict[str, DataSetInfo] = {
@@ -43,6 +59,20 @@ DATASETS: dict[str, DataSetInfo] = {
     "kadid10k": DataSetInfo(kadid10k.read, "KADID-10k, ratings 1–5", kadid10k.SCORE_RANGE, True, 10125, 81),
     "ava": DataSetInfo(ava.read, "AVA, mean of the votes 1–10", ava.SCORE_RANGE, True, 255530),
     "biq2021": DataSetInfo(biq2021.read, "BIQ2021, MOS 0–1", biq2021.SCORE_RANGE, True, 12000),
+    "koniq10k": DataSetInfo(
+        koniq10k.read, "KonIQ-10k, MOS 1–100", koniq10k.SCORE_RANGE, True, 10073, aside=("512x384",)
+    ),
+    "spaq": DataSetInfo(spaq.read, "SPAQ, MOS 0–100", spaq.SCORE_RANGE, True, 11125),
+    "clive": DataSetInfo(
+        clive.read, "LIVE in the Wild, MOS 0–100", clive.SCORE_RANGE, True, 1162, aside=("Images/trainingImages",)
+    ),
+    "flive": DataSetInfo(flive.read, "FLIVE, MOS 0–100", flive.SCORE_RANGE, True, 39810, aside=("patches",)),
+    "flive_patches": DataSetInfo(
+        flive.read_patches, "FLIVE's patches, MOS 0–100", flive.SCORE_RANGE, True, 119430, aside=flive.PHOTOS
+    ),
+    "tid2008": DataSetInfo(tid2008.read, "TID2008, MOS 0–9", tid2008.SCORE_RANGE, True, 1700, 25),
+    "pipal": DataSetInfo(pipal.read, "PIPAL, Elo scores", pipal.SCORE_RANGE, True, 23200, 200),
+    "agiqa3k": DataSetInfo(agiqa3k.read, "AGIQA-3K, MOS 0–5", agiqa3k.SCORE_RANGE, True, 2982),
     "csv": DataSetInfo(csv.read, "images of your own, scores in a CSV file", None, None),
 }
 

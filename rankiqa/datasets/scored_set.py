@@ -30,7 +30,7 @@ class ScoredSet:
             scene; "" where nothing is known), distortion (type; "pristine" for an undistorted copy, "" where there is
             none), level (Int64; <NA> where unknown; **not** a rank in every type), score (float, as distributed).
         references: Reference → file of the pristine photo, of those that are on the disk.
-        splits: Published splits by name: path → "train" or "test". A path in neither part is not mentioned.
+        splits: Published splits by name: path → "train", "val" or "test". A path in no part is not mentioned.
         left_out: What the labels list but the table lacks, with the reason: ({"path": …, "reason": …}, …).
         type_names: What a distortion type is called in full, where its name is a number.
     """

@@ -88,7 +88,7 @@ def make_split(
         test_fraction: (0, 1), share of the *groups*, rounded, that "random" draws for testing; at least one, and one
             is left.
         val_fraction: [0, 1), share of the *training* groups, rounded but at least one, that becomes "val". No effect on
-            "all" and on a file that has a part "val".
+            "all", and on a file or a published split that has a part "val".
         groups: (n,) what is to be kept whole, in place of `groups_of(dataset)` or the groups of a file.
 
     Raises:

@@ -6,6 +6,8 @@ Ponomarenko et al., "Image database TID2013", Signal Processing: Image Communica
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rankiqa.datasets.folder import Files
@@ -40,6 +42,7 @@ TYPES = (
     "chromatic aberrations",
     "sparse sampling and reconstruction",
 )
+LEVELS = 5
 # Of RankIQA's released lists, which have neither part of I25, the synthetic image.
 TEST_REFERENCES, NEITHER = ("I04", "I11", "I13", "I17", "I19"), ("I25",)
 
@@ -54,6 +57,13 @@ def read(root: Path, missing: str = "error") -> ScoredSet:
         InputError: a file is missing, a line is not as it should be, or, unless `missing` is "record", images are not
             there.
     """
+    dataset = read_layout("tid2013", root, missing, TYPES, LEVELS)
+    split = split_by(dataset.table["path"], dataset.table["reference"], TEST_REFERENCES, NEITHER)
+    return replace(dataset, splits={"rankiqa": split})
+
+
+def read_layout(dataset: str, root: Path, missing: str, types: Sequence[str], levels: int) -> ScoredSet:
+    """What TID2008 and TID2013 have in common: all but the number of types and levels, and the split."""
     files = Files(root)
     labels = files.require("mos_with_names.txt")
     listed = []
@@ -64,12 +74,12 @@ def read(root: Path, missing: str = "error") -> ScoredSet:
             raise InputError(why, path=labels, line=line)
         score = finite_number(parts[0], f"the MOS of {parts[1]}", labels, line)
         found = re.fullmatch(r"(i\d\d)_(\d\d)_(\d)\.bmp", parts[1], re.IGNORECASE)
-        if not found or not 1 <= int(found[2]) <= len(TYPES):
-            raise InputError(f"{parts[1]} is no name of TID2013, such as I01_01_1.bmp", path=labels, line=line)
+        if not found or not 1 <= int(found[2]) <= len(types) or not 1 <= int(found[3]) <= levels:
+            why = f"{parts[1]} is no name of {dataset.upper()}, such as I01_01_1.bmp"
+            raise InputError(why, path=labels, line=line)
         path = files(f"distorted_images/{parts[1]}")
         listed.append(LabelRow(line, parts[1], path, score, found[1].upper(), found[2], int(found[3])))
     table, left_out = make_table(labels, root, listed, missing)
     references = {Path(p).stem.upper(): root / p for p in files.under("reference_images") if p.lower().endswith(".bmp")}
-    split = split_by(table["path"], table["reference"], TEST_REFERENCES, NEITHER)
-    names = {f"{k:02d}": name for k, name in enumerate(TYPES, start=1)}
-    return ScoredSet("tid2013", root, SCORE_RANGE, True, table, references, {"rankiqa": split}, left_out, names)
+    names = {f"{k:02d}": name for k, name in enumerate(types, start=1)}
+    return ScoredSet(dataset, root, SCORE_RANGE, True, table, references, {}, left_out, names)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rankiqa.datasets import biq2021
+from rankiqa.datasets.folder import is_under
 from rankiqa.datasets.registry import DATASETS, open_dataset
 from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.errors import InputError
@@ -83,7 +84,8 @@ def verify_dataset(name: str, root: str | os.PathLike[str], workers: int | None 
     files = dict(zip(table["path"], table["file"], strict=True))
     files |= {path.relative_to(root).as_posix(): path for path in dataset.references.values()}
     problems += _look_at(files, workers)
-    problems += [Problem("surplus", path, "no label") for path in list_images(root) if path not in files]
+    surplus = (path for path in list_images(root) if path not in files and not is_under(path, info.aside))
+    problems += [Problem("surplus", path, "no label") for path in surplus]
     types = set(table["distortion"]) - {"", PRISTINE}
     copies = int((table["distortion"] == PRISTINE).sum())
     parts = [f"{len(table)} of {listed} images"]

@@ -30,6 +30,11 @@ def tid2013(root: Path, references=("I04", "I05", "I25"), types=(1, 16), levels=
     return scores
 
 
+def tid2008(root: Path) -> dict[str, float]:
+    """As TID2013's, with four levels."""
+    return tid2013(root, references=("I04", "I25"), types=(1, 17), levels=(1, 4))
+
+
 def live(root: Path, realigned: bool = True) -> dict[str, tuple[float, bool, str]]:
     """Two images and an undistorted copy in each folder; rows of numbers and a cell array of names."""
     from scipy.io import savemat
@@ -125,10 +130,112 @@ def biq2021(root: Path) -> dict[str, float]:
     return scores
 
 
-LAYOUTS = {f.__name__: f for f in (tid2013, live, csiq, kadid10k, ava, biq2021)}
-LABELS = {  # the text files with the scores, and a line of each
+def koniq10k(root: Path) -> dict[str, float]:
+    """The list of sets, with shares of five votes; ten digits for a name."""
+    scores = {f"{10**9 + k}.jpg": round(20.5 + 7.3 * k, 4) for k in range(6)}
+    lines = ["image_name,c1,c2,c3,c4,c5,c_total,MOS,SD,set\n"]
+    for k, (name, score) in enumerate(scores.items()):
+        picture(root / "1024x768" / name, k)
+        part = ("training", "training", "training", "validation", "test", "test")[k]
+        lines.append(f"{name},0.0,0.25,0.25,0.25,0.25,105,{score},0.6,{part}\n")
+    (root / "koniq10k_distributions_sets.csv").write_text("".join(lines))
+    return scores
+
+
+def spaq(root: Path) -> dict[str, float]:
+    """An Excel file in Annotations, its header in the first row; two of the capitals of a copy on the disk."""
+    from openpyxl import Workbook
+
+    book, scores = Workbook(), {}
+    book.active.append(("Image name", "MOS", "Brightness", "Colorfulness", "Contrast", "Noisiness", "Sharpness"))
+    for k in range(1, 6):
+        name = f"{k:05d}.jpg"
+        picture(root / "TestImage" / (name.upper() if k == 3 else name), k)
+        scores[name] = 18.25 * k if k % 2 else 18 * k  # a whole number is an int in the sheet
+        book.active.append((name, scores[name], 50.1, 50.2, 50, 50, 50))
+    (root / "Annotations").mkdir()
+    book.save(root / "Annotations" / "MOS and Image attribute scores.xlsx")
+    return scores
+
+
+def clive(root: Path) -> dict[str, float]:
+    """A row of numbers and a column of cells, which begin with the seven examples; BMP and JPG."""
+    from scipy.io import savemat
+
+    names = [*(f"t{k}.bmp" for k in range(1, 8)), "100.bmp", "101.JPG", "102.bmp", "1164.bmp"]
+    scores = {name: round(30.1 + 4.7 * k, 4) for k, name in enumerate(names)}
+    for k, name in enumerate(names):
+        picture(root / "Images" / ("trainingImages" if name.startswith("t") else "") / name, k)
+    cells = np.empty((len(names), 1), dtype=object)
+    cells[:, 0] = names
+    (root / "Data").mkdir()
+    savemat(root / "Data" / "AllImages_release.mat", {"AllImages_release": cells})
+    savemat(root / "Data" / "AllMOS_release.mat", {"AllMOS_release": np.array([list(scores.values())])})
+    return scores
+
+
+def flive(root: Path) -> dict[str, float]:
+    """Photos of three origins, three patches of each, and the lists of the split, whose columns are a few of theirs."""
+    names = [f"voc_emotic_ava/AVA__{k}.jpg" for k in range(4)] + ["blur_dataset/motion0044.jpg", "EE371R/rq59.jpg"]
+    scores = {name: round(55.25 + 6.1 * k, 6) for k, name in enumerate(names)}
+    patches = {}
+    for k, (name, score) in enumerate(scores.items()):
+        picture(root / name, k, (24, 30))
+        for p in (1, 2, 3):
+            patch = f"patches/{name.split('/')[1]}_patch_{p}.jpg"
+            picture(root / patch, 10 * k + p, (12, 15))
+            patches[patch] = score + p
+    for file, rows in (("labels_image.csv", scores), ("labels_patch.csv", patches)):
+        (root / file).write_text("name,mos\n" + "".join(f"{name},{score}\n" for name, score in rows.items()))
+    (root / "labels640.csv").write_text(f"mos_patch_1,name_patch,mos_image,name_image\n1,x,2,{names[0]}\n")
+    rows = "".join(f"{name},{'True' if name == names[1] else 'False'}\n" for name in names[1:])
+    (root / "labels=640_padded.csv").write_text("name_image,is_valid\n" + rows)
+    return scores
+
+
+def flive_patches(root: Path) -> dict[str, float]:
+    return {f"{name.split('/')[1]}_patch_{p}.jpg": score + p for name, score in flive(root).items() for p in (1, 2, 3)}
+
+
+def pipal(root: Path) -> dict[str, float]:
+    """A file of scores for each reference; the distorted images of a reference are in one of the four folders."""
+    scores = {}
+    (root / "Train_Label").mkdir()
+    for r, reference in enumerate(("A0001", "A0248")):
+        picture(root / "Train_Ref" / f"{reference}.bmp", r)
+        mine = {f"{reference}_{t:02d}_{k:02d}.bmp": 1400.5 + 100 * r - 7 * t - k for t in (0, 6) for k in (0, 11)}
+        for k, name in enumerate(mine):
+            picture(root / f"Distortion_{1 + 3 * r}" / name, 10 * r + k)
+        lines = "".join(f"{name},{score:.4f}\n" for name, score in mine.items())
+        (root / "Train_Label" / f"{reference}.txt").write_text(lines)
+        scores |= mine
+    return scores
+
+
+def agiqa3k(root: Path) -> dict[str, float]:
+    """Two prompts, one with a comma, by three generators; CRLF at the ends of the lines, as the file is distributed."""
+    scores, lines = {}, ["name,prompt,adj1,adj2,style,mos_quality,std_quality,mos_align,std_align\r\n"]
+    for g, generator in enumerate(("AttnGAN_normal", "DALLE2_normal", "sd1.5_lowstep")):
+        for k, prompt in enumerate(("statue of a man", '"a tray of sushi, anime style"')):
+            name = f"{generator}_{k:03d}.jpg"
+            picture(root / "images" / name, 10 * g + k)
+            scores[name] = 1.361853219 + g + 0.1 * k
+            lines.append(f"{name},{prompt},,,{'anime style' if k else ''},{scores[name]},0.6,0.4,0.7\r\n")
+    (root / "data.csv").write_text("".join(lines), newline="")
+    return scores
+
+
+MORE = (koniq10k, spaq, clive, flive, flive_patches, tid2008, pipal, agiqa3k)
+LAYOUTS = {f.__name__: f for f in (tid2013, live, csiq, kadid10k, ava, biq2021, *MORE)}
+LABELS = {  # the text files with the scores
     "tid2013": "mos_with_names.txt",
     "kadid10k": "dmos.csv",
     "ava": "AVA.txt",
     "biq2021": "Train (Images and MOS).csv",
+    "koniq10k": "koniq10k_distributions_sets.csv",
+    "flive": "labels_image.csv",
+    "flive_patches": "labels_patch.csv",
+    "tid2008": "mos_with_names.txt",
+    "pipal": "Train_Label/A0248.txt",
+    "agiqa3k": "data.csv",
 }

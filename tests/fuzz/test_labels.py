@@ -25,6 +25,12 @@ TEXTS = {
     ("ava", "AVA.txt"): None,
     ("ava", "aesthetics_image_lists/generic_test.jpgl"): None,
     ("biq2021", "Train (Images and MOS).csv"): ",",
+    ("koniq10k", "koniq10k_distributions_sets.csv"): ",",
+    ("flive", "labels=640_padded.csv"): ",",
+    ("flive_patches", "labels_patch.csv"): ",",
+    ("tid2008", "mos_with_names.txt"): None,
+    ("pipal", "Train_Label/A0248.txt"): ",",
+    ("agiqa3k", "data.csv"): ",",
     ("csiq", "csiq.DMOS.csv"): ",",
     ("csiq", "csiq_label.txt"): None,
 }
