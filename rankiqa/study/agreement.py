@@ -8,15 +8,15 @@ import numpy as np
 def alpha(unit: np.ndarray, value: np.ndarray, *, distance: bool = False) -> float:
     """Krippendorff's alpha of (m,) judgements: 1 is perfect agreement, 0 what chance gives, below 0 contradiction.
 
-    K. Krippendorff, Computing Krippendorff's alpha-reliability (2011): 1 − observed / expected disagreement, of the pairs
-    of judgements of one thing and of all pairs of judgements. Any number of judgements of a thing will do; things that
-    one alone judged do not count. (The library krippendorff is under the GPL.)
+    K. Krippendorff, Computing Krippendorff's alpha-reliability (2011): 1 − observed / expected disagreement, of the
+    pairs of judgements of one thing and of all pairs of judgements. Any number of judgements of a thing will do; things
+    that one alone judged do not count. (The library krippendorff is under the GPL.)
 
     Args:
         unit: (m,) what was judged.
         value: (m,) how.
-        distance: whether values that differ more disagree more (the interval metric, for ratings), or all that differ do
-            so alike (nominal, for comparisons).
+        distance: whether values that differ more disagree more (the interval metric, for ratings), or all that differ
+            do so alike (nominal, for comparisons).
 
     Returns:
         NaN where nothing was judged twice; 1 where all judgements are the same.

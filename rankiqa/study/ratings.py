@@ -2,8 +2,8 @@
 
 The subject model of ITU-T P.910 (10/2023), Annex E, and P.913, 12.6: a rating is quality + bias of the rater +
 inconsistency of the rater × noise. It is Li et al., "A simple model for subject behavior in subjective experiments"
-(Human Vision and Electronic Imaging 2020), solved by their alternating projection. sureal, their library, reads its data
-as Python code, writes its progress to the output and has no prior; the tests compare with its numbers.
+(Human Vision and Electronic Imaging 2020), solved by their alternating projection. sureal, their library, reads its
+data as Python code, writes its progress to the output and has no prior; the tests compare with its numbers.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def subject_model(
         rater: (m,) numbers from 0; each has a rating.
         score: (m,).
         usual: inconsistency that a rater is taken to have before his ratings say otherwise.
-        usual_ratings: how many ratings that counts as. 0 is the model of P.910, in which one rater of two or three easily
-            becomes one who never errs.
+        usual_ratings: how many ratings that counts as. 0 is the model of P.910, in which one rater of two or three
+            easily becomes one who never errs.
     """
     photos, raters = int(photo.max()) + 1, int(rater.max()) + 1
     rated, own = np.bincount(photo, minlength=photos), np.bincount(rater, minlength=raters)

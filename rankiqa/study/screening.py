@@ -15,8 +15,8 @@ class Screening:
 
     Attributes:
         outside: (raters,) share of his ratings that lie far from the mean of all, (P + Q) / n.
-        one_sided: (raters,) |P − Q| / (P + Q): 1 if all of those lie on one side, which is bias and no carelessness; NaN
-            where there are none.
+        one_sided: (raters,) |P − Q| / (P + Q): 1 if all of those lie on one side, which is bias and no carelessness;
+            NaN where there are none.
         rejected: (raters,) more than 5 % outside, and one-sided by less than .3.
     """
 
@@ -28,8 +28,8 @@ class Screening:
 def screen(photo: np.ndarray, rater: np.ndarray, score: np.ndarray) -> Screening:
     """ITU-R BT.500-15, Annex 1, 2.3.1, of (m,) ratings with the numbers of photos and raters, from 0.
 
-    Ratings of a photo whose kurtosis is 2 to 4 count as normal: outside are those two standard deviations from their mean;
-    of others those √20. A rater who rated not all photos is judged by those he rated.
+    Ratings of a photo whose kurtosis is 2 to 4 count as normal: outside are those two standard deviations from their
+    mean; of others those √20. A rater who rated not all photos is judged by those he rated.
     """
     outside = np.zeros(len(score))  # +1 above, −1 below
     for one in np.unique(photo):
