@@ -63,6 +63,7 @@ def read_setup():
 MANDATORY, EXTRAS = read_setup()
 ABSENT = {"accelerate", "bm3d", "dask", "distributed", "google", "h5py", "huggingface_hub", "jinja2", "joblib"}
 ABSENT |= {"jsonargparse", "markupsafe", "matplotlib", "onnx", "onnx_ir", "onnxruntime", "onnxscript", "openpyxl"}
+ABSENT |= {"starlette", "uvicorn"}
 ABSENT |= {"av", "piq", "pillow_heif", "pillow_jxl", "pyarrow", "shtab", "tensorboard", "timm", "torchmetrics", "yaml"}
 
 
@@ -201,6 +202,7 @@ LACKS = {
     "eval --labels labels.csv --images . --out report": ("jinja2", "report"),
     "eval --labels labels.csv --images . --out report --model a b": ("jinja2", "report"),
     "verify csiq --root .": ("openpyxl", "report"),
+    "label . --out votes.sqlite": ("starlette", "label"),
     "export onnx --out onnx": ("onnx-ir", "onnx"),
     "import-weights keras a.png --model nima-mobilenet --out keras": ("h5py", "keras"),
     "import-weights caffe a.png --model alexnet --out caffe": ("protobuf", "caffe"),

@@ -22,6 +22,9 @@ GROUPS = {
         "rank": ("rank", "all images of a folder, best first, and a page with them"),
         "heatmap": ("heatmap", "show where in a photo the quality is lost"),
     },
+    "your own eyes": {
+        "label": ("label", "let people say on a local page which photo is better"),
+    },
     "make and train": {
         "make-ranks": ("make_ranks", "make ranked images from pristine photos"),
         "make-rank-list": ("make_rank_list", "write or read the original's lists of ranked images"),

@@ -221,7 +221,7 @@ def score_all(
         if problem.error is not None:
             report(problem.error)
     outcome = Outcome([], len(paths))
-    with _stoppable(), tqdm(total=len(paths), unit=" images", disable=None, leave=False) as bar:
+    with stoppable(), tqdm(total=len(paths), unit=" images", disable=None, leave=False) as bar:
         try:
             for result in _results(scorer, paths, options, pictures):
                 outcome.results.append(result)
@@ -244,7 +244,7 @@ def append_all(
         if problem.error is not None:
             report(problem.error)
     left, done = file.left(paths), file.total
-    with _stoppable(), tqdm(total=done + len(left), initial=done, unit=" images", disable=None, leave=False) as bar:
+    with stoppable(), tqdm(total=done + len(left), initial=done, unit=" images", disable=None, leave=False) as bar:
         for result in _results(scorer, left, options, pictures=False):
             file.append(result)
             if result.error is not None:
@@ -293,7 +293,7 @@ def _results(scorer: Scorer, paths: Sequence[str], options: argparse.Namespace, 
 
 
 @contextmanager
-def _stoppable() -> Iterator[None]:
+def stoppable() -> Iterator[None]:
     """A polite kill, or a terminal that closes, counts as Ctrl-C: what is scored is not lost."""
     before = {}
     if threading.current_thread() is threading.main_thread():

@@ -11,6 +11,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, features
@@ -39,7 +40,9 @@ _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "JPEG2000", "GIF", "AVIF")
 _GREY = ("1", "L", "LA", "La")
 _ALPHA = ("RGBA", "LA", "La", "PA")
 _ORIENTATION = 0x0112  # EXIF tag
-_TIFF_TILE = (322, 323)  # tags: width and height
+_TIFF_SIZE = (256, 257)  # tags: width and height
+_SIDEWAYS = (5, 6, 7, 8)  # orientations that swap height and width
+_TIFF_TILE = (322, 323)  # likewise
 # From EXIF's orientation to a view of the upright pixels in which they lie as in the file.
 _AS_STORED: dict[int, Callable[[np.ndarray], np.ndarray]] = {
     1: np.asarray,
@@ -118,6 +121,55 @@ def read_image(
     except Exception as error:  # Pillow's plug-ins raise whatever they meet: OSError, SyntaxError, zlib.error, …
         why = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"damaged or cut short ({why})", path=path) from error
+
+
+def read_size(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
+    """(height, width) of what `read_image` gives, with `convert` and the first frame; no pixel is decoded for it.
+
+    Of HEIF and JPEG XL the whole file is read and decoded.
+
+    Raises:
+        InputError: the file is missing, is no image of a known format, or has too many pixels. What is damaged behind
+            the header shows only when it is read.
+    """
+    path = Path(path)
+    _hush_pillow()
+    try:
+        with open(path, "rb") as file:
+            if kind_of(file.read(256)) in (HEIF, JXL):
+                return read_image(path, convert=True, frames="first", max_pixels=max_pixels).shape[:2]
+            file.seek(0)
+            with _pillow_limit(max_pixels):
+                image = Image.open(file, formats=_FORMATS)
+                # Of a PNG Pillow would decode the pixels, to look behind them.
+                late = image.format == "PNG" and "exif" not in image.info
+                turned = (_png_orientation(file) if late else _orientation(image)) in _SIDEWAYS
+            tags = tiff_tags(image)  # of a TIFF Pillow may have turned the size already
+            width, height = (tags.get(tag, side) for tag, side in zip(_TIFF_SIZE, image.size, strict=True))
+            return (width, height) if turned else (height, width)
+    except InputError:
+        raise
+    except FileNotFoundError:
+        raise InputError("no such file", path=path) from None
+    except Image.DecompressionBombError as error:
+        raise too_large(path, int(re.findall(r"\d+", str(error))[0]), max_pixels) from error
+    except Exception as error:  # as in `read_image`
+        if isinstance(error, OSError) and error.errno is not None:
+            raise InputError(f"cannot be read: {error.strerror or error}", path=path) from error
+        raise InputError("not an image of a known format, or its header is damaged", path=path) from error
+
+
+def _png_orientation(file: BinaryIO) -> int:
+    """The orientation that a PNG tells behind its pixels; 1 where there is none."""
+    file.seek(8)
+    while len(head := file.read(8)) == 8:
+        length, kind = int.from_bytes(head[:4], "big"), head[4:]
+        if kind == b"eXIf":
+            exif = Image.Exif()
+            exif.load(file.read(min(length, 1 << 20)))
+            return exif.get(_ORIENTATION, 1)
+        file.seek(length + 4, os.SEEK_CUR)
+    return 1
 
 
 def _hush_pillow() -> None:
@@ -284,7 +336,7 @@ def _to_rgb(path: Path, image: Image.Image, orientation: int, is_bmp: bool, conv
             flatten = _on_white
     profile = image.info.get("icc_profile") if icc == CONVERT else None
     to_srgb = srgb_conversion(image, profile, path) or (lambda part: part)
-    pixels = np.empty((*(image.size if orientation in (5, 6, 7, 8) else image.size[::-1]), 3), np.uint8)
+    pixels = np.empty((*(image.size if orientation in _SIDEWAYS else image.size[::-1]), 3), np.uint8)
     stored = _AS_STORED[orientation](pixels)
     for left, top, right, bottom in blocks(image.size):
         stored[top:bottom, left:right] = flatten(to_srgb(part_of(image, (left, top, right, bottom))))

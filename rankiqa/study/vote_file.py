@@ -10,9 +10,9 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
@@ -54,7 +54,10 @@ CREATE TABLE vote (
 
 @dataclass(frozen=True)
 class Photo:
-    """A photo of a study: its path relative to the study's folder, with /, the hash of its file and its size."""
+    """A photo of a study: its path relative to the study's folder, with /, the hash of its file and its size.
+
+    The hash is "" until the file was read as a whole: a study begins before that. See `VoteFile.set_hashes`.
+    """
 
     path: str
     sha256: str
@@ -213,13 +216,29 @@ class VoteFile:
             )
             return done.rowcount == 1
 
-    def undo(self, rater: str) -> Comparison | Rating | Order | None:
-        """Take back the last vote of a rater that stands, and return it; None where there is none."""
+    def undo(self, rater: str, uid: str | None = None) -> Comparison | Rating | Order | None:
+        """Take back the last vote of a rater that stands, and return it; None where there is none.
+
+        With a `uid` it is the vote of this rater that has it, which is returned too if it was taken back before:
+        whoever asks a second time, as no answer came, takes back no other.
+        """
         with self._transaction():
-            rows = list(self._votes("AND rater.name = ? ORDER BY vote.id DESC LIMIT 1", rater))
+            if uid is None:
+                rows = list(self._votes("NOT undone AND rater.name = ? ORDER BY vote.id DESC LIMIT 1", rater))
+            else:
+                rows = list(self._votes("rater.name = ? AND uid = ?", rater, uid))
             for vote in rows:
                 self._file.execute("UPDATE vote SET undone = 1 WHERE uid = ?", (vote.uid,))
             return rows[0] if rows else None
+
+    def set_hashes(self, hashes: Mapping[str, str]) -> None:
+        """Keep the SHA-256 of photos, by path, that were not read when the study began; what is known stays."""
+        with self._transaction():
+            rows = [(sha256, self._numbers[path]) for path, sha256 in hashes.items()]
+            self._file.executemany("UPDATE photo SET sha256 = ? WHERE id = ? AND sha256 = ''", rows)
+            self.photos = tuple(
+                photo if photo.sha256 else replace(photo, sha256=hashes.get(photo.path, "")) for photo in self.photos
+            )
 
     def comparisons(self) -> list[Comparison]:
         """All that stand, in the order in which they came; skipped ones too."""
@@ -241,13 +260,13 @@ class VoteFile:
     def _of(self, kind: type[_Kind]) -> list[_Kind]:
         with self._explained():
             name = kind.__name__.lower()
-            votes = self._votes("AND vote.kind = ? ORDER BY vote.id", name)
+            votes = self._votes("NOT undone AND vote.kind = ? ORDER BY vote.id", name)
             return [vote for vote in votes if isinstance(vote, kind)]
 
     def _votes(self, where: str, *values: object) -> Iterator[Comparison | Rating | Order]:
         rows = self._file.execute(
             "SELECT uid, rater.name, purpose, seconds, at, kind, photos, answer FROM vote JOIN rater"
-            f" ON rater.id = vote.rater WHERE NOT undone {where}",
+            f" ON rater.id = vote.rater WHERE {where}",
             values,
         )
         for uid, rater, purpose, seconds, at, kind, photos, answer in rows:

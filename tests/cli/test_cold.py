@@ -177,6 +177,25 @@ def test_so_do_those_that_read_tables(folder):
     refusals(TORCH, lines, folder)
 
 
+def test_so_does_labelling(folder):
+    lines = {
+        "label gone --out votes.sqlite": "gone: no such folder",
+        "label empty --out votes.sqlite": "empty: holds no images",
+        "label ranks --out photo.png": "photo.png: is the name of an image",
+        "label . --out there": "there: is a folder",
+        "label . --out photo": "photo: is not a file of votes",
+        "label . --out votes.sqlite": ".: holds 0 photos that can be read; this needs 2 or more",
+        "label . --out votes.sqlite --mode rate": ".: holds 0 photos that can be read; this needs 1 or more",
+    }
+    import sqlite3
+
+    sqlite3.connect(folder / "photo").execute("CREATE TABLE x (y)").connection.close()
+    found = answers([*TORCH, "pandas", "skimage", "matplotlib"], list(lines), folder)
+    for line, said in lines.items():
+        status, out, err = found[line]
+        assert (status, out) == (2, "") and err.splitlines()[-1].startswith(f"error: {said}"), (line, err)
+
+
 def test_so_do_trainings(folder):
     (folder / "run").mkdir()
     (folder / "run" / "config.yaml").write_text("steps: 5\n")

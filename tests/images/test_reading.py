@@ -6,7 +6,7 @@ from PIL import Image
 
 from rankiqa.errors import InputError
 from rankiqa.images import rare_formats
-from rankiqa.images.reading import read_image
+from rankiqa.images.reading import read_image, read_size
 from tests.images.by_hand import PIXELS, bmp, encoded, png_chunk, save, sixteen_bit_png
 
 
@@ -169,3 +169,36 @@ def test_damaged_metadata_is_passed_over_without_a_word(tmp_path, capfd):
 def test_a_path_that_cannot_be_one_is_refused():
     with pytest.raises(InputError, match="cannot be read: embedded null"):
         read_image("a\0b.png")
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "tif"])
+def test_the_size_is_that_of_what_is_read(suffix, orientation, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = save(tmp_path / f"x.{suffix}", exif=exif)
+    assert read_size(path) == read_image(path).shape[:2] == ((17, 12) if orientation > 5 else (12, 17))
+
+
+def test_the_size_of_a_png_that_tells_its_rotation_at_its_end(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = save(tmp_path / "x.png").read_bytes()
+    (tmp_path / "x.png").write_bytes(data[:-12] + png_chunk(b"eXIf", exif.tobytes()[6:]) + data[-12:])
+    assert read_size(tmp_path / "x.png") == read_image(tmp_path / "x.png").shape[:2] == (17, 12)
+
+
+def test_what_has_no_size(tmp_path):
+    (tmp_path / "x.png").write_bytes(b"nothing")
+    for path, what in (
+        (tmp_path / "x.png", "not an image"),
+        (tmp_path / "y.png", "no such file"),
+        (tmp_path, "cannot be"),
+    ):
+        with pytest.raises(InputError, match=what):
+            read_size(path)
+    with pytest.raises(InputError, match=r"more than 100 pixels \(204\)"):
+        read_size(save(tmp_path / "x.png"), max_pixels=100)
+    save(tmp_path / "x.jpg")
+    (tmp_path / "x.jpg").write_bytes((tmp_path / "x.jpg").read_bytes()[:-100])  # cut short: its header is whole
+    assert read_size(tmp_path / "x.jpg") == (12, 17)

@@ -59,6 +59,24 @@ def test_undo_takes_back_the_last_vote_of_this_rater(path: Path):
         assert not votes.add(Comparison("2", "Ada", left=A, right=B, answer="left"))
 
 
+def test_undo_of_a_vote_by_its_identifier_is_done_once(path: Path):
+    with VoteFile(path) as votes:
+        for uid, rater in (("1", "Ada"), ("2", "Ada"), ("3", "Bo")):
+            votes.add(Comparison(uid, rater, left=A, right=B, answer="left"))
+        undone = [votes.undo(*asked) for asked in (("Ada", "1"), ("Ada", "1"), ("Ada", "3"), ("Ada", "4"))]
+        assert [vote and vote.uid for vote in undone] == ["1", "1", None, None]
+        assert [vote.uid for vote in votes.comparisons()] == ["2", "3"]
+
+
+def test_hashes_can_come_later_and_stay(tmp_path: Path):
+    photos = [Photo(name, sha256, 4, 3) for name, sha256 in (("a", ""), ("b", "b0"), ("c", ""))]
+    with VoteFile.create(tmp_path / "votes.sqlite", photos) as votes:
+        votes.set_hashes({"a": "a1", "b": "b1"})
+        assert [photo.sha256 for photo in votes.photos] == ["a1", "b0", ""]
+    with VoteFile(tmp_path / "votes.sqlite") as votes:
+        assert [photo.sha256 for photo in votes.photos] == ["a1", "b0", ""]
+
+
 @pytest.mark.parametrize(
     ("vote", "what"),
     [

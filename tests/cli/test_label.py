@@ -1,0 +1,70 @@
+"""`rankiqa label` as a process: it serves, is killed, goes on, and has not imported PyTorch."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from rankiqa.study.vote_file import VoteFile
+
+ROOT = Path(__file__).parents[2]
+CODE = "import sys; sys.modules['torch'] = None; from rankiqa.cli import main; sys.exit(main())"
+
+
+def start(folder, out, *more):
+    """The process and the address of its page."""
+    command = [
+        sys.executable,
+        "-c",
+        CODE,
+        "label",
+        str(folder),
+        "--out",
+        str(out),
+        "--no-browser",
+        "--port",
+        "0",
+        *more,
+    ]
+    process = subprocess.Popen(
+        command, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    for line in process.stdout:
+        if line.startswith("open "):
+            return process, line.split()[1]
+    pytest.fail(process.stderr.read())
+
+
+def post(address, what, **body):
+    request = urllib.request.Request(f"{address}api/{what}", json.dumps(body).encode(), method="POST")
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.load(answer)
+
+
+def test_it_serves_until_it_is_stopped_and_goes_on(photo_folder, tmp_path):
+    pytest.importorskip("uvicorn")
+    (photo_folder / "broken.png").write_bytes(b"nothing")
+    out, answers = tmp_path / "votes.sqlite", []
+    for how, status in ((signal.SIGKILL, -9), (signal.SIGTERM, 0)):
+        process, address = start(photo_folder, out)
+        question = post(address, "next", rater="Ada", page="p")["questions"][0]
+        photos = [photo["n"] for photo in question["photos"]]
+        vote = {"rater": "Ada", "uid": question["uid"], "photos": photos, "answer": "left"}
+        assert post(address, "vote", **vote)["counted"]
+        answers.append(address.rsplit("/", 2)[1])
+        process.send_signal(how)
+        said, errors = process.communicate(timeout=30)
+        assert process.returncode == status
+        assert "left out: " in errors and "broken.png: not an image" in errors
+        assert status or f"{len(answers)} votes of 1 raters" in said
+    assert len(set(answers)) == 1  # the token
+    with VoteFile(out) as votes:
+        assert len(votes.comparisons()) == 2
+        assert all(photo.sha256 for photo in votes.photos)
