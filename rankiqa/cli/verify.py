@@ -7,11 +7,12 @@ from collections.abc import Sequence
 
 from rankiqa.cli import HelpFormatter, at_least, guarded
 
-# Those of rankiqa.datasets.registry, which takes long to import.
+# Those of rankiqa.datasets.registry and, of pairs, rankiqa.datasets.paired, which take long to import.
 DATASETS = (
     *("tid2013", "live", "csiq", "kadid10k", "ava", "biq2021", "koniq10k", "spaq", "clive", "flive", "flive_patches"),
     *("tid2008", "pipal", "agiqa3k", "csv"),
 )
+PAIRED_SETS = ("pieapp", "bapps")
 SHOWN = 20  # problems of a kind
 _EXAMPLES = """\
 examples:
@@ -35,7 +36,7 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("dataset", help=", ".join(DATASETS))
+    add("dataset", help=f"{', '.join(DATASETS)}; of pairs: {', '.join(PAIRED_SETS)}")
     add("--root", required=True, help="its folder, as it is distributed")
     add("--labels", help="csv: the file with the scores")
     add("--name-column", help="csv: column with the names of the images")

@@ -40,18 +40,23 @@ class Files:
         """The first of `places` (paths under the root) that is there, as the disk spells it."""
         return next((self.paths[place.lower()] for place in places if place.lower() in self.paths), None)
 
-    def require(self, *places: str) -> Path:
-        """The same as a full path; `InputError` that names the first place if none is there, and where it may be."""
+    def require(self, *places: str, signs: Iterable[str] = ()) -> Path:
+        """The same as a full path.
+
+        Raises:
+            InputError: none is there, with the first place. The cure is the folder, above this one or in it, where one
+                of the places is, or one of `signs`, other files of the data set.
+        """
         if (found := self(*places)) is None:
             others = f" (nor {', '.join(places[1:])})" if len(places) > 1 else ""
-            level = next(filter(None, map(self._level_of, places)), None)
+            level = next(filter(None, map(self._level_of, (*places, *signs))), None)
             cure = f"give {level}" if level else "give the folder of the data set"
             raise InputError(f"no such file{others}", path=self.root / places[0], cure=cure, options=("root",))
         return self.root / found
 
     def _level_of(self, place: str) -> Path | None:
         """The folder that `place` starts from, above this one or in it; None where there is none."""
-        parents = list(self.root.parents or self.root.absolute().parents)[:2]
+        parents = list(self.root.parents or self.root.absolute().parents)[:3]
         above = [folder for folder in parents if (folder / place).is_file()]
         inside = sorted(path for key, path in self.paths.items() if key.endswith(f"/{place.lower()}"))
         found = [*above, *(self.root / path[: -len(place) - 1] for path in inside)]

@@ -24,6 +24,7 @@ from rankiqa.datasets import (
     tid2013,
 )
 from rankiqa.datasets import csv_file as csv
+from rankiqa.datasets.paired import PAIRED_SETS
 from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.errors import InputError
 from rankiqa.images.photos import PRISTINE
@@ -79,6 +80,8 @@ DATASETS: dict[str, DataSetInfo] = {
 
 def check_place(name: str, root: str | os.PathLike[str]) -> None:
     """Raise `InputError` for an unknown data set, or a folder that is not there; nothing is read."""
+    if name in PAIRED_SETS:
+        raise InputError(f"dataset: {name} has pairs of images and no scores; with scores: {', '.join(DATASETS)}")
     if name not in DATASETS:
         raise InputError(f"dataset: unknown {name!r}; known: {', '.join(DATASETS)}")
     if not Path(root).is_dir():

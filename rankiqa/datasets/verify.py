@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any, NamedTuple
 
 from rankiqa.datasets import biq2021
 from rankiqa.datasets.folder import is_under
+from rankiqa.datasets.paired import PAIRED_SETS, open_paired_set
+from rankiqa.datasets.paired_set import NO_FILE, PairedSet
 from rankiqa.datasets.registry import DATASETS, open_dataset
 from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.errors import InputError
@@ -44,7 +47,7 @@ class Problem(NamedTuple):
 class DataSetCheck:
     """What `verify_dataset` found: the data set, a line about it, and every problem."""
 
-    dataset: ScoredSet
+    dataset: ScoredSet | PairedSet
     summary: str
     problems: tuple[Problem, ...]
 
@@ -60,7 +63,7 @@ def verify_dataset(name: str, root: str | os.PathLike[str], workers: int | None 
     The number of images is not compared where the label file says that it is a part (BIQ2021's labels.csv).
 
     Args:
-        name: one of `rankiqa.datasets.registry.DATASETS`.
+        name: one of `rankiqa.datasets.registry.DATASETS` or `rankiqa.datasets.paired.PAIRED_SETS`.
         root: its folder, as it is distributed.
         workers: threads that decode; None: as many as cores, 8 at most.
         **options: those of `open_dataset`.
@@ -68,6 +71,8 @@ def verify_dataset(name: str, root: str | os.PathLike[str], workers: int | None 
     Raises:
         InputError: a fault of the label file, which leaves nothing to count.
     """
+    if name in PAIRED_SETS:
+        return _verify_pairs(name, Path(root), workers, [key for key, value in options.items() if value is not None])
     dataset = open_dataset(name, root, **{**options, "missing": "record"})
     info, table, root = DATASETS[name], dataset.table, Path(root)
     problems = [Problem("missing", left["path"], left["reason"]) for left in dataset.left_out]
@@ -96,6 +101,35 @@ def verify_dataset(name: str, root: str | os.PathLike[str], workers: int | None 
     scale = "{:g} to {:g}".format(*dataset.score_range)
     parts.append(f"scores {low:.4g} to {high:.4g} on a scale of {scale}, {better} is better")
     parts += [f"splits: {', '.join(dataset.splits)}"] * bool(dataset.splits)
+    return DataSetCheck(dataset, f"{name}: {'; '.join(parts)}", tuple(problems))
+
+
+def _verify_pairs(name: str, root: Path, workers: int | None, options: Sequence[str]) -> DataSetCheck:
+    if options:
+        why = f"{options[0]} is for the data set csv; {name} declares its own"
+        raise InputError(why, cure="leave it out", options=(options[0],))
+    dataset, info = open_paired_set(name, root, missing="record"), PAIRED_SETS[name]
+    table = dataset.table
+    files = {path: file for path, file in dataset.files.items() if file.is_file()}
+    absent = {left["path"]: NO_FILE for left in dataset.left_out if left["reason"] == NO_FILE}
+    absent |= dict.fromkeys(sorted(dataset.files.keys() - files.keys()), "the reference photo is not there")
+    problems = [Problem("missing", path, why) for path, why in absent.items()]
+    listed = [*table["part"], *(left["part"] for left in dataset.left_out)]
+    for part, count in info.pairs.items():
+        if listed.count(part) != count:
+            what = f"the labels of the part {part} list {listed.count(part):,} pairs, the whole data set has {count:,}"
+            problems.append(Problem("count", "", what))
+    references = table["reference"].nunique()
+    if info.references not in (None, references):
+        what = f"{references} references, the whole data set has {info.references}"
+        problems.append(Problem("count", "", what))
+    problems += _look_at(files, workers)
+    surplus = (path for path in list_images(root) if path not in files and not is_under(path, info.aside))
+    problems += [Problem("surplus", path, "in no pair") for path in surplus]
+    parts = [f"{len(table)} of {len(listed)} pairs", f"{len(files)} images"]
+    parts += [f"{table['distortion'].nunique()} kinds"] * any(table["distortion"])
+    parts += [", ".join(f"{part} {count}" for part, count in table["part"].value_counts(sort=False).items())]
+    parts += [f"{estimated} shares estimated" for estimated in [int(table["votes"].isna().sum())] if estimated]
     return DataSetCheck(dataset, f"{name}: {'; '.join(parts)}", tuple(problems))
 
 

@@ -103,10 +103,11 @@ def test_help_and_wrong_options_wait_for_no_library(folder):
 
 def test_choices_are_those_of_the_library():
     from rankiqa.compat import caffe_weights, keras_weights, rank_list
-    from rankiqa.datasets import registry
+    from rankiqa.datasets import paired, registry
 
     assert (make_rank_list.LOWER, make_rank_list.ORDERS) == (rank_list.LOWER, rank_list.ORDERS)
     assert list(verify.DATASETS) == list(registry.DATASETS)
+    assert list(verify.PAIRED_SETS) == list(paired.PAIRED_SETS)
     assert tuple(keras_weights.KERAS_MODELS) == import_weights.KERAS_MODELS
     assert tuple(caffe_weights.CAFFE_MODELS) == import_weights.CAFFE_MODELS
 

@@ -225,6 +225,46 @@ def agiqa3k(root: Path) -> dict[str, float]:
     return scores
 
 
+def pieapp(root: Path) -> dict[tuple[str, str], float]:
+    """Pairs (A, B) → share that preferred A. A file a reference, with spaces; the second pair was not asked."""
+    shares, head = {}, "ref. image, distorted image A, distorted image B"
+    for part, number in (("train", 1), ("train", 7), ("val", 3), ("test", 5)):
+        reference = f"ref_{number}"
+        picture(root / "reference_images" / part / f"{reference}.png", number)
+        images = [f"distort_{number}_blur_inter_{k}.png" for k in (1, 2, 3)]
+        for k, name in enumerate(images):
+            picture(root / "distorted_images" / part / reference / name, 10 * number + k)
+        if part == "test":
+            text, images = f"{head}, preference for A\n", [f"{reference}.png", *images[1:]]
+        else:
+            text = f"{head}, raw preference for A, processed preference for A\n"
+        for k, (a, b) in enumerate(((0, 1), (0, 2), (1, 2))):
+            share = shares[images[a], images[b]] = (1.0, 0.7, 0.5)[k]
+            raw = "" if k == 1 else share
+            cells = (share,) if part == "test" else (raw, share if k == 1 else 0.25)
+            text += ", ".join(map(str, (f"{reference}.png", images[a], images[b], *cells))) + "\n"
+        folder = root / "labels" / part
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{reference}_pairwise_labels.csv").write_text(text)
+    (root / "labels" / "test" / "ref_5_per_image_score.csv").write_text("ref. image, distorted image, score\n")
+    return shares
+
+
+def bapps(root: Path) -> dict[str, float]:
+    """Folder/number → share that found p1 nearer; a number a file, and JND pairs beside them."""
+    shares = {}
+    for part, kind, judged in (("train", "mix", (0.0, 0.5)), ("val", "cnn", (0.2,)), ("val", "superres", (1.0,))):
+        for k, share in enumerate(judged):
+            folder = root / "2afc" / part / kind
+            for f, name in enumerate(("ref", "p0", "p1")):
+                picture(folder / name / f"{k:06d}.png", 100 * f + len(shares), (8, 8))
+            (folder / "judge").mkdir(exist_ok=True)
+            np.save(folder / "judge" / f"{k:06d}.npy", np.array([share], np.float32))
+            shares[f"2afc/{part}/{kind}/p0/{k:06d}.png"] = share
+    picture(root / "jnd" / "val" / "cnn" / "p0" / "000000.png", 9, (8, 8))
+    return shares
+
+
 MORE = (koniq10k, spaq, clive, flive, flive_patches, tid2008, pipal, agiqa3k)
 LAYOUTS = {f.__name__: f for f in (tid2013, live, csiq, kadid10k, ava, biq2021, *MORE)}
 LABELS = {  # the text files with the scores

@@ -15,6 +15,7 @@ SIDES = (288, 256)  # height and width; a crop of the networks has 224 or 227
 SMALL_COPIES = (
     ("LIVE", layouts.live, {}),
     ("TID2013", layouts.tid2013, {"references": ("I04", "I05", "I11", "I25")}),  # two for testing, and two others
+    ("PIEAPP", layouts.pieapp, {}),
     ("AVA", layouts.ava, {"train": (101, 102, 104, 106)}),  # enough for two buckets of two
 )
 

@@ -10,6 +10,7 @@ import yaml
 
 import rankiqa
 from rankiqa.cli import main
+from rankiqa.datasets.paired import PAIRED_SETS
 from rankiqa.datasets.registry import DATASETS
 from rankiqa.distortions import DISTORTIONS
 from rankiqa.images import builtin_photos
@@ -40,8 +41,9 @@ def test_the_tables_of_distortions_are_the_registry():
 
 def test_the_table_of_data_sets_is_the_registry():
     first = [row[0].strip("` |") for row in rows(REPOSITORY / "docs" / "datasets.md")]
-    assert [name for name in first if name in DATASETS] == list(DATASETS)
-    assert len(first) == len(DATASETS) + 2  # the heading and the line under it
+    sets = {**DATASETS, **PAIRED_SETS}
+    assert [name for name in first if name in sets] == list(sets)
+    assert len(first) == len(sets) + 4  # two headings and the lines under them
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
