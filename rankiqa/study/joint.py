@@ -1,0 +1,198 @@
+"""One scale of all votes: comparisons, orders and ratings as observations of the same scores.
+
+With the scores s, higher is better, and of each rater a slope β (small where he is noisy) and a pull γ to the left:
+
+- a comparison follows Davidson's model (`rankiqa.study.posterior`) with the difference β (s_left − s_right) + γ;
+- an order, best first, is Plackett and Luce's: each place goes to one of those left, by exp(β s). For two photos that
+  is a comparison without ties;
+- ratings enter as the quality that the subject model (`rankiqa.study.ratings`) finds in them, with its standard error:
+  quality = offset + gain · s + error.
+
+All have Gaussian priors, the gain and the slopes by their logarithm; the mean of log β is 0, so that s has the unit of
+the raters' noise: a difference of 1 makes 73 % of answers say the better one. The maximum is found by SciPy, and the
+curvature in all unknowns gives the covariance of the scores (Laplace's approximation).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize
+
+from rankiqa.study.posterior import JOD, inverse
+
+SPREAD = 2 * JOD  # standard deviation of the scores before any vote
+_SLOPE, _PULL = 0.5, 0.5  # standard deviations of log β and γ
+_TIES, _TIES_SPREAD = float(np.log(0.5)), 2.0  # mean and standard deviation of log ν
+_GAIN, _GAIN_SPREAD = float(np.log(0.5)), 1.0  # of the logarithm of the gain, in points of rating
+_OFFSET, _OFFSET_SPREAD = 3.0, 10.0  # of the offset
+_STEP = 1e-5  # of the differences that give the curvature
+
+
+@dataclass(frozen=True)
+class Observations:
+    """Votes as arrays; photos and raters are numbers.
+
+    Attributes:
+        photos, raters: how many of each.
+        left, right, better, by: (m,) comparisons: +1 the left one is better, −1 the right one, 0 a tie; and whose.
+        orders: photos of each order, best first.
+        ordered_by: whose they are.
+        rated: (k,) photos with a rated quality.
+        quality, error: (k,) that and its standard error.
+    """
+
+    photos: int
+    raters: int
+    left: np.ndarray
+    right: np.ndarray
+    better: np.ndarray
+    by: np.ndarray
+    orders: Sequence[Sequence[int]]
+    ordered_by: np.ndarray
+    rated: np.ndarray
+    quality: np.ndarray
+    error: np.ndarray
+
+
+@dataclass(frozen=True)
+class Unknowns:
+    """What the votes are explained by.
+
+    Attributes:
+        scores: (photos,).
+        slope: (raters,) β; the geometric mean is 1.
+        pull: (raters,) γ, above 0: to the left.
+        ties: Davidson's ν.
+        offset, gain: from a score to the scale of the ratings.
+    """
+
+    scores: np.ndarray
+    slope: np.ndarray
+    pull: np.ndarray
+    ties: float
+    offset: float
+    gain: float
+
+
+class Joint:
+    """The log posterior of all unknowns, as one vector: scores, raw log slopes, pulls, log ν, offset, log gain."""
+
+    def __init__(self, seen: Observations, spread: float = SPREAD) -> None:
+        self._seen = seen
+        n, r = seen.photos, seen.raters
+        self._parts = np.cumsum([n, r, r, 1, 1])
+        self._tied = bool(np.any(seen.better == 0))
+        self._mean = np.r_[np.zeros(n + 2 * r), _TIES, _OFFSET, _GAIN]
+        deviation = np.r_[np.full(n, spread), np.full(r, _SLOPE), np.full(r, _PULL)]
+        self._precision = np.r_[deviation, _TIES_SPREAD, _OFFSET_SPREAD, _GAIN_SPREAD] ** -2.0
+        longest = max(map(len, seen.orders), default=0)
+        self._orders = np.array([[*order, *[-1] * (longest - len(order))] for order in seen.orders], dtype=int)
+        self._orders = self._orders.reshape(len(seen.orders), longest)
+
+    def unknowns(self, vector: np.ndarray) -> Unknowns:
+        """The parts of a vector."""
+        scores, slope, pull, ties, offset, gain = np.split(vector, self._parts)
+        nu = float(np.exp(ties[0])) if self._tied else 0.0
+        return Unknowns(scores, np.exp(slope - slope.mean()), pull, nu, float(offset[0]), float(np.exp(gain[0])))
+
+    def value(self, vector: np.ndarray) -> tuple[float, np.ndarray]:
+        """The negative log posterior, but for a constant, and its gradient."""
+        now, rest = self.unknowns(vector), vector - self._mean
+        value, slope = 0.5 * float(self._precision @ rest**2), self._precision * rest
+        for part in (self._comparisons, self._orders_of, self._ratings):
+            more, change = part(now)
+            value, slope = value - more, slope - change
+        return value, slope
+
+    def fit(self) -> np.ndarray:
+        """The vector at the maximum."""
+        start = self._mean.copy()
+        if len(self._seen.rated):
+            start[self._parts[3]] = self._seen.quality.mean()
+        found = minimize(
+            self.value,
+            start,
+            jac=True,
+            method="L-BFGS-B",
+            options={"maxiter": 5000, "maxfun": 20_000, "ftol": 1e-13, "gtol": 1e-7},
+        )
+        return found.x
+
+    def covariance(self, vector: np.ndarray) -> np.ndarray:
+        """Of all unknowns at the maximum: the inverse of the curvature, by differences of the gradient."""
+        _, here = self.value(vector)
+        curvature = np.empty((len(vector), len(vector)))
+        for k in range(len(vector)):
+            there = vector.copy()
+            there[k] += _STEP
+            curvature[k] = (self.value(there)[1] - here) / _STEP
+        return inverse((curvature + curvature.T) / 2)
+
+    def on_a_scale(self, vector: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(photos,) scores and their standard errors: as ratings where there are any, else in JOD around 0."""
+        now, n = self.unknowns(vector), self._seen.photos
+        offset, gain = self._parts[3], self._parts[4]
+        change = np.zeros((n, len(vector)))  # of the scores on the scale with each unknown
+        if len(self._seen.rated):
+            scores = now.offset + now.gain * now.scores
+            change[:, :n] = now.gain * np.eye(n)
+            change[:, offset], change[:, gain] = 1, now.gain * now.scores
+        else:
+            scores = (now.scores - now.scores.mean()) / JOD
+            change[:, :n] = (np.eye(n) - 1 / n) / JOD
+        return scores, np.sqrt(np.einsum("ij,jk,ik->i", change, self.covariance(vector), change, optimize=True))
+
+    def _comparisons(self, now: Unknowns) -> tuple[float, np.ndarray]:
+        seen, change = self._seen, np.zeros(len(self._mean))
+        apart = now.scores[seen.left] - now.scores[seen.right]
+        chances = log_chances(now.slope[seen.by] * apart + now.pull[seen.by], now.ties)
+        tie = np.exp(chances[2])
+        pull = (seen.better - np.exp(chances[0]) + np.exp(chances[1])) / 2
+        steep = now.slope[seen.by] * pull
+        n, r = seen.photos, seen.raters
+        change[:n] = np.bincount(seen.left, steep, n) - np.bincount(seen.right, steep, n)
+        change[n : n + r] = _centred(np.bincount(seen.by, steep * apart, r))
+        change[n + r : n + 2 * r] = np.bincount(seen.by, pull, r)
+        change[n + 2 * r] = np.sum((seen.better == 0) - tie)
+        chosen = np.where(seen.better > 0, chances[0], np.where(seen.better < 0, chances[1], chances[2]))
+        return float(chosen.sum()), change
+
+    def _orders_of(self, now: Unknowns) -> tuple[float, np.ndarray]:
+        """Plackett and Luce: log p = Σ over places of u − log Σ exp(u of those left), with u = β s."""
+        change = np.zeros(len(self._mean))
+        if not len(self._orders):
+            return 0.0, change
+        n, r, there = self._seen.photos, self._seen.raters, self._orders >= 0
+        slope = now.slope[self._seen.ordered_by][:, None]
+        scores = now.scores[self._orders]
+        u = np.where(there, slope * scores, -np.inf)
+        left = np.logaddexp.accumulate(u[:, ::-1], axis=1)[:, ::-1]
+        left = np.where(there, left, np.inf)
+        pull = np.where(there, 1 - np.exp(u + np.logaddexp.accumulate(-left, axis=1)), 0)
+        change[:n] = np.bincount(self._orders[there], (slope * pull)[there], n)
+        change[n : n + r] = _centred(np.bincount(self._seen.ordered_by, (slope * scores * pull).sum(1), r))
+        return float(np.sum((u - left)[there])), change
+
+    def _ratings(self, now: Unknowns) -> tuple[float, np.ndarray]:
+        seen, change = self._seen, np.zeros(len(self._mean))
+        away = (seen.quality - now.offset - now.gain * now.scores[seen.rated]) / seen.error
+        pull = away / seen.error
+        change[: seen.photos] = np.bincount(seen.rated, now.gain * pull, seen.photos)
+        change[self._parts[3]] = pull.sum()
+        change[self._parts[4]] = now.gain * (pull @ now.scores[seen.rated])
+        return -0.5 * float(away @ away), change
+
+
+def log_chances(difference: np.ndarray, ties: float) -> np.ndarray:
+    """(3, m) logarithms of the probabilities of left, right and tie in Davidson's model."""
+    with np.errstate(divide="ignore"):
+        weights = np.stack([difference / 2, -difference / 2, np.full(len(difference), np.log(ties))])
+    return weights - np.logaddexp(np.logaddexp(weights[0], weights[1]), weights[2])
+
+
+def _centred(change: np.ndarray) -> np.ndarray:
+    """The gradient in raw log slopes of one in the slopes around their mean."""
+    return change - change.mean()
