@@ -16,7 +16,8 @@ from rankiqa.study.vote_file import Comparison, Order, Rating
 _SLIPS = 0.1  # share of catch trials that a careful rater may get wrong
 _UNLIKELY = 0.05  # chance of so many slips, below which a rater is careless
 _LEAST_SLIPS = 2
-_FEW_WORDS = 0.75  # to this share of equal pairs the same side is unusual
+_ONE_SIDED = 0.75  # share of equal pairs from which on the same side is odd
+_NOISY = 2.5  # noise from which on comparisons tell little
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,9 @@ def report_on(
         remarks.append("careless")
     if fit.screened:
         remarks.append("rejected by BT.500")
-    if left is not None and not 1 - _FEW_WORDS < left < _FEW_WORDS:
+    if fit.slope is not None and fit.slope < 1 / _NOISY:
+        remarks.append("answers near chance")
+    if left is not None and not 1 - _ONE_SIDED < left < _ONE_SIDED:
         remarks.append(f"prefers the {'left' if left > 0.5 else 'right'} side")
     return RaterReport(
         name,

@@ -7,6 +7,7 @@ import io
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -47,6 +48,12 @@ class Study:
         """Comparisons without those that were skipped."""
         return tuple(vote for vote in self.comparisons if vote.answer != "skip")
 
+    def voted_on(self) -> Study:
+        """The study of the photos that have a vote alone."""
+        seen = {path for vote in self.answered for path in (vote.left, vote.right)}
+        seen |= {vote.photo for vote in self.ratings} | {path for vote in self.orders for path in vote.photos}
+        return replace(self, photos=tuple(path for path in self.photos if path in seen))
+
     def without(self, raters: Sequence[str]) -> Study:
         """The study as if these had not voted."""
         kept = [
@@ -72,21 +79,23 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class Scale:
-    """Scores of all photos; higher is better.
+    """Scores of the photos that somebody voted on; higher is better.
 
     Attributes:
-        photos: paths, in the order of the study.
+        photos: their paths, in the order of the study.
+        unseen: paths of those without a vote, which have no score.
         score, low, high: (n,) with 95 % intervals.
         votes: (n,) how many votes are on each photo.
         unit: "rating", from 1 to 5, where there are ratings; else "JOD", around 0: at a difference of 1, 75 % of people
             say the better one.
         raters: in the order of their names.
         splits: pairs that raters disagree on, the most disputed first.
-        alpha: Krippendorff's alpha of comparisons, and of ratings, between raters; NaN where it cannot be known.
+        alpha_comparisons, alpha_ratings: Krippendorff's alpha between raters; NaN where it cannot be known.
         held_out: None with fewer than 20 comparisons.
     """
 
     photos: tuple[str, ...]
+    unseen: tuple[str, ...]
     score: np.ndarray
     low: np.ndarray
     high: np.ndarray
@@ -117,9 +126,10 @@ def make_scale(study: Study) -> Scale:
     """The scale of all votes.
 
     Raises:
-        InputError: no votes, or none but skipped ones; votes that do not tell any photo from another; photos that no
-            votes join with the others (it says what to ask for).
+        InputError: no votes, or none but skipped ones; votes that do not tell any photo from another; groups of photos
+            that no votes join with each other (it says what to ask for).
     """
+    whole, study = study, study.voted_on()
     _check(study)
     numbers = {path: k for k, path in enumerate(study.photos)}
     comparers = sorted({vote.rater for vote in (*study.answered, *study.orders)})
@@ -134,6 +144,7 @@ def make_scale(study: Study) -> Scale:
     names = sorted({vote.rater for vote in everything})
     return Scale(
         study.photos,
+        tuple(path for path in whole.photos if path not in numbers),
         score,
         score - NORMAL * error,
         score + NORMAL * error,
@@ -156,15 +167,15 @@ def _check(study: Study) -> None:
         raise InputError("holds no votes: there is nothing to make a scale of")
     if votes == skipped and not study.answered:
         raise InputError(f"all {skipped} comparisons were skipped: there is nothing to make a scale of")
-    if len({vote.score for vote in study.ratings}) < 2 and not study.orders:
-        if not any(vote.answer != "tie" for vote in study.answered):
-            ties = "comparisons are ties" if study.answered else f"ratings are {study.ratings[0].score}"
-            raise InputError(f"all {len(study.answered) or votes} {ties}: they tell no photo from another")
+    different = study.orders or any(vote.answer != "tie" for vote in study.answered)
+    if not different and len({vote.score for vote in study.ratings}) < 2:
+        what = "comparisons are ties" if study.answered else f"ratings are {study.ratings[0].score}"
+        raise InputError(f"all {len(study.answered) or votes} {what}: they tell no photo from another")
     numbers = {path: k for k, path in enumerate(study.photos)}
     chains: list[Sequence[str]] = [(vote.left, vote.right) for vote in study.answered]
     chains += [vote.photos for vote in study.orders]
     chains.append([vote.photo for vote in study.ratings])
-    pairs = [(numbers[a], numbers[b]) for chain in chains for a, b in zip(chain, chain[1:], strict=False)]
+    pairs = [(numbers[a], numbers[b]) for chain in chains for a, b in pairwise(chain)]
     check_connected(study.photos, pairs)
 
 
