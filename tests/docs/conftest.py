@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from rankiqa.study.vote_file import Comparison, Photo, VoteFile
 from tests.datasets import layouts
 from tests.docs.pages import REPOSITORY
 
@@ -44,6 +46,7 @@ def _material(photos, tmp_path_factory) -> Path:
             if path.suffix.lower() in (".bmp", ".jpg"):  # as large as a crop, at least
                 Image.open(path).resize(SIDES[::-1]).save(path)
     _write(root / "AVA" / "images" / "104.jpg", parts[0])  # the layout lacks it, for the tests of that
+    _vote(root / "votes.sqlite", [f"{k}.jpg" for k in range(len(parts[1::6]))])
     for name in ("data_gen", "train", "eval"):
         (root / name).symlink_to(REPOSITORY / name)
     return root
@@ -56,6 +59,13 @@ def workspace(_material, tmp_path, monkeypatch) -> Path:
         (tmp_path / path.name).symlink_to(path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+def _vote(path: Path, names: list[str]) -> None:
+    """A study of photos/ in which the first photo beats the second, and so on."""
+    with VoteFile.create(path, [Photo(name, "", *SIDES[::-1]) for name in names]) as votes:
+        for k, (better, worse) in enumerate(combinations(names, 2)):
+            votes.add(Comparison(str(k), "Ada", left=better, right=worse, answer="left"))
 
 
 def _part(photo: np.ndarray, k: int) -> np.ndarray:
