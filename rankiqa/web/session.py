@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
@@ -37,6 +37,7 @@ class Session:
         self._screens: OrderedDict[tuple[str, str], tuple[float, list[Asked]]] = OrderedDict()
         self._lock = threading.RLock()
         self._left_out: dict[int, str] = {}
+        self._fresh: deque[tuple[Any, bool]] = deque()
         self._stands: dict[str, list[str]] = {}  # identifiers of each rater's votes, as they came
         told: dict[str, Sequence[Vote]] = {
             "compare": votes.comparisons(), "rate": votes.ratings(), "sort": votes.orders(),
@@ -57,6 +58,7 @@ class Session:
         """
         rater = name_of(rater)
         with self._lock:
+            self._take_in()
             held = [asked for asked in self._held(rater, page) if asked.uid not in drop]
             passed = [asked.photos for asked in self._held(rater, page) if asked.uid in drop]
             while len(held) < AHEAD:
@@ -88,15 +90,9 @@ class Session:
         if any(not 0 <= number < len(self._votes.photos) for number in asked.photos):
             raise Refused("there is no such photo")
         vote = self._mode.vote(rater, asked, answer, seconds)
-        with self._lock:
-            counted = self._votes.add(vote)
-            if counted:
-                self._mode.told(vote)
-                self._stands.setdefault(rater, []).append(uid)
-            for key, (at, held) in self._screens.items():
-                if key[0] == rater:
-                    self._screens[key] = at, [other for other in held if other.uid != uid]
-        return {"counted": counted, "last": self._last(rater)}
+        counted = self._votes.add(vote)
+        self._fresh.append((vote, counted))  # what follows from it may wait: the rater shall not
+        return {"counted": counted, "last": uid}
 
     def undo(self, rater: str, page: str, uid: str) -> dict[str, Any]:
         """Take back a vote and put its question first on the page; asked again it does so once.
@@ -107,6 +103,7 @@ class Session:
         """
         rater = name_of(rater)
         with self._lock:
+            self._take_in()
             vote = self._votes.undo(rater, uid)
             if vote is None:
                 raise Refused("this rater has no such vote")
@@ -123,10 +120,22 @@ class Session:
     def leave_out(self, number: int, reason: InputError) -> None:
         """Ask for a photo no more, as it cannot be shown."""
         with self._lock:
+            self._take_in()
             self._left_out[number] = str(reason)
             self._mode.drop(number)
             for key, (at, held) in self._screens.items():
                 self._screens[key] = at, [asked for asked in held if number not in asked.photos]
+
+    def _take_in(self) -> None:
+        """Let the mode and the screens know of the votes that came."""
+        while self._fresh:
+            vote, counted = self._fresh.popleft()
+            if counted:
+                self._mode.told(vote)
+                self._stands.setdefault(vote.rater, []).append(vote.uid)
+            for key, (at, held) in self._screens.items():
+                if key[0] == vote.rater:
+                    self._screens[key] = at, [asked for asked in held if asked.uid != vote.uid]
 
     def _photos_of(self, vote: Comparison | Rating | Order) -> tuple[int, ...]:
         numbers = {photo.path: number for number, photo in enumerate(self._votes.photos)}

@@ -11,6 +11,7 @@ export class Asking {
     Object.assign(this, {rater, shows, ends, tells, side, queue: [], current: null, last: null, times: []});
     this.busy = true;      // nothing can be answered now
     this.ended = false;    // as there is nothing left
+    this.going = false;    // the next question is being put on the screen
     this.answered = new Set();  // an older answer of the server may still name them
     this.path = location.pathname;
     this.page = remembered(sessionStorage, "page") || crypto.getRandomValues(new Uint32Array(3)).join("-");
@@ -53,8 +54,18 @@ export class Asking {
     }
   }
 
-  // The next question on the screen.
+  // The next question on the screen; what is called while one is being put there leaves it to that.
   async next() {
+    if (this.going) return;
+    this.going = true;
+    try {
+      await this.put();
+    } finally {
+      this.going = false;
+    }
+  }
+
+  async put() {
     this.busy = true;
     this.ended = false;
     while (this.queue.length) {
@@ -80,7 +91,7 @@ export class Asking {
 
   async refill(drop = []) {
     this.take(await insist("next", {...this.who(), drop}));
-    if (!this.current && this.queue.length) await this.next();
+    if (!this.current) await this.next();
   }
 
   // Keep an answer and go on; false while another one is on its way.

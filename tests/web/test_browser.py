@@ -1,0 +1,212 @@
+"""The pages of `rankiqa label` in a real browser."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from rankiqa.study.vote_file import VoteFile
+from tests.web.browser import Browser, Served, browsing
+
+pytestmark = pytest.mark.slow
+
+NAME = "Ada “O'Hara\" <b>😀"
+LEFT, RIGHT, DOWN, SHIFT, CONTROL, ENTER = "\ue012", "\ue014", "\ue015", "\ue008", "\ue009", "\ue007"
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Browser]:
+    with browsing() as browser:
+        yield browser
+
+
+@pytest.fixture
+def browser(shared: Browser) -> Browser:
+    shared.driver.get("about:blank")
+    shared.complaints()
+    return shared
+
+
+@pytest.fixture
+def label(photo_folder: Path, tmp_path: Path) -> Iterator[Callable[..., Served]]:
+    pytest.importorskip("uvicorn")
+    running = []
+
+    def start(*options: str) -> Served:
+        running.append(Served("label", str(photo_folder), "--out", str(tmp_path / "votes.sqlite"), *options))
+        return running[-1]
+
+    yield start
+    for served in running:
+        served.kill()
+
+
+@pytest.fixture
+def votes(tmp_path: Path) -> Callable[[], list]:
+    def read() -> list:
+        with VoteFile(tmp_path / "votes.sqlite") as file:
+            return [*file.comparisons(), *file.ratings(), *file.orders()]
+
+    return read
+
+
+def test_vote_tie_skip_and_undo(browser, label, votes):
+    browser.open(label().address, NAME)
+    assert browser.text("#who") == NAME and browser.text("#ask") == "Which photo is better?"
+    for key in (LEFT, RIGHT, DOWN, "s"):
+        browser.press(key)
+    assert [(vote.rater, vote.answer) for vote in votes()] == [
+        (NAME, answer) for answer in ("left", "right", "tie", "skip")
+    ]
+    assert all(vote.seconds > 0 for vote in votes())
+    browser.keys("z")
+    browser.until("return document.getElementById('toast').textContent === 'Taken back.'")
+    assert [vote.answer for vote in votes()] == ["left", "right", "tie"]
+    browser.until("return document.getElementById('progress').textContent.startsWith('3 of about')")
+    browser.press(LEFT)
+    assert [vote.answer for vote in votes()] == ["left", "right", "tie", "left"]
+    browser.run("document.querySelector('[data-answer=right]').click()")
+    browser.until("return document.getElementById('progress').textContent.startsWith('5 of about')")
+    assert browser.complaints() == []
+
+
+def test_two_raters(browser, label, votes):
+    served = label()
+    browser.open(served.address, "Ada")
+    with browsing(width=390, height=780, dark=True) as phone:
+        phone.open(served.address, "Bo")
+        for _ in range(3):
+            browser.press(LEFT)
+            phone.press(RIGHT)
+        phone.until("return document.getElementById('progress').textContent.includes('2 people')")
+        assert phone.run("return document.documentElement.scrollWidth <= innerWidth")
+        assert phone.text("[data-answer=left] span") == "Upper"
+        assert phone.complaints() == []
+    assert sorted((vote.rater, vote.answer) for vote in votes()) == [("Ada", "left")] * 3 + [("Bo", "right")] * 3
+
+
+def test_a_reload_shows_the_same_pair(browser, label, votes):
+    browser.open(label().address, "Ada")
+    browser.press(LEFT)
+    before = browser.pictures()
+    browser.driver.refresh()
+    browser.until("return document.querySelector('.pane .whole') !== null")
+    assert browser.pictures() == before and len(votes()) == 1
+    browser.press(LEFT)
+    assert len(votes()) == 2
+
+
+def test_a_server_that_is_gone_for_a_while(browser, label, votes):
+    served = label()
+    browser.open(served.address, "Ada")
+    browser.press(LEFT)
+    served.kill()
+    browser.keys(RIGHT)
+    browser.until("return !document.getElementById('trouble').hidden")
+    assert "at most this one could be lost" in browser.text("#trouble")
+    browser.driver.get("about:blank")  # closed meanwhile: the vote is sent when the page is there again
+    served.again()
+    browser.open(served.address)
+    browser.until("return document.getElementById('progress').textContent.startsWith('2 of about')")
+    assert [vote.answer for vote in votes()] == ["left", "right"]
+    served.kill()
+    browser.keys(DOWN)
+    browser.until("return !document.getElementById('trouble').hidden")
+    served.again()
+    browser.until("return document.getElementById('trouble').hidden")
+    browser.until("return document.getElementById('progress').textContent.startsWith('3 of about')")
+    assert [vote.answer for vote in votes()] == ["left", "right", "tie"]
+
+
+def test_a_photo_that_is_deleted_meanwhile(browser, label, photo_folder, votes):
+    served = label()
+    (photo_folder / "x.png").unlink()  # before it was shown; the pictures of the others may be made already
+    browser.open(served.address, "Ada")
+    for _ in range(4):
+        browser.press(LEFT)
+    gone = browser.run("return performance.getEntriesByType('resource').some(e => e.name.includes('/photo/2/'))")
+    told = browser.text("#progress")
+    assert len(votes()) == 4
+    assert not gone or "1 photo could not be read and is left out" in told
+    assert all("x.png" not in (vote.left, vote.right) for vote in votes())
+
+
+def test_exact_pixels_and_zoom_of_both(browser, label, tmp_path, photos):
+    from PIL import Image
+
+    folder = tmp_path / "large"
+    folder.mkdir()
+    for name in ("chelsea.png", "coffee.png"):
+        Image.fromarray(photos[name]).resize((2000, 1500)).save(folder / name)
+    served = Served("label", str(folder), "--out", str(tmp_path / "large.sqlite"))
+    try:
+        browser.open(served.address, "Ada")
+        browser.keys("f")
+        browser.until("return document.querySelectorAll('.tiles img').length >= 4")
+        scale = (
+            "return [...document.querySelectorAll('.photo')].map(photo => photo.getBoundingClientRect().width / 2000)"
+        )
+        assert browser.run(scale) == pytest.approx([1, 1])
+        place = "return [...document.querySelectorAll('.photo')].map(p => p.getBoundingClientRect().left" \
+            " - p.parentNode.getBoundingClientRect().left)"  # fmt: skip
+        before = browser.run(place)
+        browser.chord(SHIFT, RIGHT)
+        after = browser.run(place)
+        assert before[0] - after[0] == pytest.approx(before[1] - after[1], abs=1) and after[0] < before[0] - 50
+        browser.keys("f")
+        assert max(browser.run(scale)) < 0.35
+        assert browser.complaints() == []
+    finally:
+        served.kill()
+
+
+def test_ratings(browser, label, votes):
+    browser.open(label("--mode", "rate").address, "Ada")
+    for key in "53":
+        browser.press(key)
+    browser.keys("z")
+    browser.until("return document.getElementById('progress').textContent.startsWith('1 of 3')")
+    for key in "41":
+        browser.press(key)
+    browser.until("return document.querySelector('.wait') !== null")
+    assert sorted(vote.score for vote in votes()) == [1, 4, 5]
+    browser.keys("z")
+    browser.until("return document.querySelector('.pane .whole') !== null")
+    assert browser.complaints() == []
+
+
+def test_an_order_by_keys_and_by_mouse(browser, label, votes):
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.by import By
+
+    browser.open(label("--mode", "sort").address, "Ada")
+    order = "return [...document.querySelectorAll('.sorting li')].map(card => Number(card.dataset.photo))"
+    first = browser.run(order)
+    browser.run("document.querySelector('.sorting li').focus()")
+    browser.keys(" ", RIGHT, RIGHT, " ")
+    assert browser.run(order) == [first[1], first[2], first[0]]
+    cards = browser.driver.find_elements(By.CSS_SELECTOR, ".sorting li")
+    ActionChains(browser.driver).click_and_hold(cards[2]).move_by_offset(-20, 0).move_to_element(cards[0]).perform()
+    ActionChains(browser.driver).release().perform()
+    assert browser.run(order) == [first[0], first[1], first[2]]
+    browser.chord(CONTROL, ENTER)
+    browser.until("return document.querySelector('.wait') !== null")
+    [vote] = votes()
+    names = ["a/x.png", "b/x.png", "x.png"]
+    assert vote.photos == tuple(names[number] for number in first)
+    assert browser.complaints() == []
+
+
+def test_buttons_have_names_and_what_changes_is_told(browser, label):
+    browser.open(label().address, "Ada")
+    time.sleep(0.2)
+    nameless = (
+        "return [...document.querySelectorAll('button')].filter(b => !(b.textContent.trim() || b.ariaLabel)).length"
+    )
+    assert browser.run(nameless) == 0
+    assert browser.run("return document.getElementById('progress').getAttribute('aria-live')") == "polite"
+    browser.keys("\ue004")  # tab: what has the focus is to be seen
+    assert browser.run("return getComputedStyle(document.activeElement).outlineStyle") == "solid"
