@@ -21,8 +21,8 @@ def read(root: Path, missing: str = "error") -> ScoredSet:
     """Read `data.csv` (name, prompt, …, mos_quality, …, mos_align, …) and the images in `images/`, `AGIQA-3K/` or here.
 
     The score is mos_quality; how well an image fits its prompt, mos_align, is another question. The type is the
-    generator and its setting, as the name tells ("sd1.5_lowstep"). The images of a prompt are a group. No split was
-    published.
+    generator and its setting, as the name tells ("sd1.5_lowstep"). The images of a prompt are a group. No published
+    split is known.
 
     Raises:
         InputError: a file is missing, a row is not as it should be, or, unless `missing` is "record", images are not

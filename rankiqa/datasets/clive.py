@@ -25,7 +25,7 @@ def read(root: Path, missing: str = "error") -> ScoredSet:
     """Read `Data/AllMOS_release.mat`, `Data/AllImages_release.mat` and `Images/`.
 
     The files list seven more photos, t1.bmp to t7.bmp of `Images/trainingImages/`, by which people were shown how to
-    vote. They are left out, as everywhere. No split was published.
+    vote. They are left out, as everywhere. No published split is known.
 
     Raises:
         InputError: a file is missing or damaged, the two do not go together, or, unless `missing` is "record", images

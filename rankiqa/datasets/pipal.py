@@ -26,8 +26,8 @@ def read(root: Path, missing: str = "error") -> ScoredSet:
     """Read `Train_Label/` (A0001.txt: "A0001_00_00.bmp,1520.0648"), `Distortion_1/` … `Distortion_4/`, `Train_Ref/`.
 
     Other copies call them `MOS_Scores_train/`; `Train_Dist/`, `Dist_Imgs/` or `Distortion/`, which hold the distorted
-    images or their four folders; `Reference_train/`. The types are "00"…"06" as in the names; the
-    number behind it is one of a kind, no level. The scores of the training part alone are public, so there is no split.
+    images or their four folders; `Reference_train/`. The types are "00"…"06" as in the names; the number behind it is
+    one of a kind, no level. The training part alone is read, so there is no split.
 
     Raises:
         InputError: a file or folder is missing, a line is not as it should be, or, unless `missing` is "record", images

@@ -23,7 +23,7 @@ def read(root: Path, missing: str = "error") -> ScoredSet:
     """Read `Annotations/MOS and Image attribute scores.xlsx` (Image name, MOS, …) and `TestImage/` (00001.jpg, …).
 
     The table may lie beside TestImage, and a copy of it with the ending .csv is taken where the Excel file is not
-    there. No split was published: the authors drew theirs.
+    there. No published split is known.
 
     Raises:
         InputError: a file is missing, a row is not as it should be, or, unless `missing` is "record", images are not

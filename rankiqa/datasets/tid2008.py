@@ -19,7 +19,7 @@ def read(root: Path, missing: str = "error") -> ScoredSet:
     """Read `mos_with_names.txt` ("5.9706 I01_01_1.bmp"), `distorted_images/` and `reference_images/`.
 
     The names' letters may differ in case from the file's. Types are "01"…"17", levels 1…4 as in the names; they are no
-    ranks in the types 15, 16 and 17. No split was published.
+    ranks in the types 15, 16 and 17. No published split is known.
 
     Raises:
         InputError: a file is missing, a line is not as it should be, or, unless `missing` is "record", images are not
