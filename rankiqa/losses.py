@@ -246,6 +246,35 @@ def preference_loss(scores: Tensor, mos: Tensor, deviation: float) -> Tensor:
     return total / max(1, n * (n - 1))
 
 
+def voted_loss(scores: Tensor, weight: Tensor, steepness: float = 1.0) -> Tensor:
+    """Cross-entropy of the network's preferences against votes as they are: the mean of softplus(−steepness · (b − w)).
+
+    It is `pairwise_logistic` of pairs that people ordered. A tie is both orders, each at half a weight.
+
+    Args:
+        scores: (2P,) network outputs, higher is better: of each vote the better image, then the worse one.
+        weight: (2P,) ≥ 0, that of the vote at both.
+        steepness: > 0; a difference of scores d means that σ(steepness · d) prefer the one.
+
+    Returns:
+        A scalar, the mean by weight; 0 for no weight.
+
+    Raises:
+        ValueError: an odd number of scores, shapes that differ, a steepness that is not positive.
+
+    >>> voted_loss(torch.tensor([0.0, 0.0, 1.0, 0.0]), torch.tensor([1.0, 1.0, 0.0, 0.0]))
+    tensor(0.6931)
+    """
+    if scores.ndim != 1 or len(scores) % 2 or scores.shape != weight.shape:
+        raise ValueError(f"scores and weight must both be (2P,), got {tuple(scores.shape)} and {tuple(weight.shape)}")
+    if not steepness > 0:
+        raise ValueError(f"steepness must be > 0, got {steepness}")
+    better, worse = scores.view(-1, 2).unbind(1)
+    losses = F.softplus(-steepness * (better - worse))
+    each = weight.view(-1, 2)[:, 0].to(losses)
+    return (each * losses).sum() / each.sum().clamp(min=torch.finfo(losses.dtype).tiny)
+
+
 @dataclass(frozen=True)
 class PairStatistics:
     """Of one batch: the ordered pairs, and which share of them is in order or still active in the loss.

@@ -25,6 +25,7 @@ GROUPS = {
     "your own eyes": {
         "label": ("label", "let people say on a local page which photo is better"),
         "scale": ("scale", "make scores with intervals of people's votes"),
+        "tune": ("tune", "lead the default model by people's votes"),
     },
     "make and train": {
         "make-ranks": ("make_ranks", "make ranked images from pristine photos"),

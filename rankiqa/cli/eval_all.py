@@ -21,6 +21,7 @@ _EXAMPLES = """\
 examples:
   rankiqa eval --model runs/live_vgg16 --ranks ranks/val
   rankiqa eval --model runs/live_ft --dataset live --root LIVE
+  rankiqa eval --model default models/mine --pairs votes.sqlite --images photos/ --out report
   rankiqa eval --model runs/a runs/b --labels scores.csv --images photos/ --out comparison
 """
 
@@ -47,6 +48,10 @@ def _parser() -> argparse.ArgumentParser:
     truth.add_argument("--dataset", nargs="+", help="data sets with human scores: tid2013, live, csiq, kadid10k, ava, "
         "biq2021, koniq10k, spaq, clive, flive, flive_patches, tid2008, pipal, agiqa3k; "
         "scores of your own: --labels")  # fmt: skip
+    truth.add_argument(
+        "--pairs", metavar="VOTES", help="votes in place of --ranks: votes.sqlite of a study, or a CSV with better, "
+        "worse and weight; the share of them that each model has right, in pairs.json"
+    )  # fmt: skip
     add("--root", nargs="+", help="folder of each --dataset, as it is distributed")
     add("--split", nargs="+", help="one for all or one each: all, random, a published one (rankiqa, official) or "
         "a split.csv; the test part is scored (default: that of the model's run, else all)")  # fmt: skip
@@ -63,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--score-range", type=float, nargs=2, metavar=("LOW", "HIGH"), help="scale of the scores in --labels")
     add("--no-thumbnails", action="store_true", help="name the worst-placed images and do not show them")
     add("--bootstrap", type=int, default=1000, help="resamples for the 95 %% intervals; 0: none")
-    add("--images", help="folder that the names in --labels start from")
+    add("--images", help="folder that the names in --labels, or in --pairs, start from")
     add("--name-column", help="column with the image names, if not name, path or image")
     add("--score-column", help="column with the human scores, if not mos, dmos or score")
     add(
@@ -109,8 +114,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(argv: Sequence[str]) -> int:
     parse = _parser()
     args = parse.parse_args(argv)
-    if (args.labels is None) != (args.images is None):
-        parse.error("--labels and --images go together")
+    if (args.labels is None and args.pairs is None) != (args.images is None):
+        parse.error("--labels and --images go together, and so do --pairs and --images")
     for option in ("name_column", "score_column", "direction", "score_range"):
         if args.labels is None and getattr(args, option) is not None:
             parse.error(f"--{option.replace('_', '-')} needs --labels")
@@ -126,6 +131,8 @@ def _run(argv: Sequence[str]) -> int:
     single = args.model[0].replace("{repeat}", "all")
     out = Path(args.out or (REPORT if args.model == [MODEL] else Path(single) / "report"))
 
+    if args.pairs is not None:
+        return _eval_pairs(args, argv, out)
     sources, options = _look_at(args), _options(args, argv)
 
     from rankiqa.evaluation.comparison import as_text, compare, model_names
@@ -150,6 +157,25 @@ def _run(argv: Sequence[str]) -> int:
     if skipped := summary["skipped"]["count"]:
         print(f"{skipped} images could not be scored and are not in the table")
     print(f"report: {out / 'report.html'}")
+    return 0
+
+
+def _eval_pairs(args: argparse.Namespace, argv: Sequence[str], out: Path) -> int:
+    from rankiqa.models.locate import find_model
+    from rankiqa.scoring.device import check_device
+    from rankiqa.study.pairs import open_pairs
+
+    check_device(args.device)
+    for model in args.model:
+        find_model(model)
+    pairs = open_pairs(args.pairs, args.images)
+
+    from rankiqa.evaluation.comparison import model_names
+    from rankiqa.evaluation.pairs import SUMMARY, evaluate_pairs, pairs_as_text
+
+    names = model_names(args.model, args.names)
+    print(pairs_as_text(evaluate_pairs(names, pairs, args.images, out, _options(args, argv))))
+    print(f"report: {out / SUMMARY}")
     return 0
 
 

@@ -241,10 +241,12 @@ def look_at(config: Any) -> None:
     if isinstance(config, RankConfig):
         _look_at_ranks(config.data)
     if sets:
+        from rankiqa.config import FinetuneConfig, JointConfig
+        from rankiqa.config.scores import PAIRS
         from rankiqa.datasets.registry import check_place
 
         for one in sets:
-            check_place(one.dataset, one.root)
+            check_place(one.dataset, one.root, (PAIRS,) if isinstance(config, (FinetuneConfig, JointConfig)) else ())
     init = getattr(config, "init", None)
     if init and not init.lower().endswith((".h5", ".hdf5")):  # of Keras's files the stage tells more
         from rankiqa.models.locate import find_model

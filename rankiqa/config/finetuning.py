@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from rankiqa.config.common import RunConfig, at_least, one_of
-from rankiqa.config.scores import ScoredBatchConfig, ScoredDataConfig, check_scores, named
+from rankiqa.config.scores import PAIRS, ScoredBatchConfig, ScoredDataConfig, check_scores, named
 from rankiqa.errors import InputError
 
 
@@ -35,7 +35,8 @@ class RegressionConfig:
     """The loss of one branch against the human scores.
 
     Args:
-        kind: mse (mean of the squared differences) or euclidean (half of it, as Caffe's layer).
+        kind: mse (mean of the squared differences) or euclidean (half of it, as Caffe's layer). Of votes (dataset
+            pairs) the loss is that of their pairs, whatever is said here.
         low: where the worst end of the data set's scale lies in the network's output.
         high: where its best end lies; higher is better whatever the direction of the scores.
         head: fit (before the first step, scale and shift the last layer so that the scores of the training images lie
@@ -55,7 +56,7 @@ class FinetuneConfig(RunConfig):
     Args:
         init: ranking run, or model, to take the branch from; none: start from `model.weights` (the paper's baseline).
         dataset: tid2013, live, csiq, kadid10k, ava, biq2021, koniq10k, spaq, clive, flive, flive_patches, tid2008,
-            pipal, agiqa3k or csv.
+            pipal, agiqa3k, csv or pairs (votes on which of two photos is better).
         root: folder of the data set, as it is distributed.
         split: random (by reference), a published one by its name (rankiqa, official, column), or a split.csv file.
         data: how the images with human scores are read and divided.
@@ -96,6 +97,8 @@ class FinetuneConfig(RunConfig):
         one_of("data.small", self.data.small, ("error", "reflect", "resize"))
         one_of("loss.kind", self.loss.kind, ("mse", "euclidean"))
         one_of("loss.head", self.loss.head, ("fit", "keep"))
+        if self.dataset == PAIRS and self.batch.images % 2:
+            raise InputError(f"batch.images must be even, two for each vote, got {self.batch.images}")
         super().check()
         at_least("val_patches", self.val_patches, 1)
         if not self.loss.low < self.loss.high:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from rankiqa.config.common import at_least, one_of
 from rankiqa.config.ranking import RankConfig, RankDataConfig
-from rankiqa.config.scores import ScoresConfig, check_scores, named
+from rankiqa.config.scores import PAIRS, ScoresConfig, check_scores, named
 from rankiqa.errors import InputError
 
 LOSSES = ("pairs", "mse")
@@ -18,17 +18,19 @@ class JointSetConfig(ScoresConfig):
 
     Args:
         dataset: tid2013, live, csiq, kadid10k, ava, biq2021, koniq10k, spaq, clive, flive, flive_patches, tid2008,
-            pipal, agiqa3k or csv.
+            pipal, agiqa3k, csv or pairs (votes on which of two photos is better).
         root: folder of the data set, as it is distributed.
-        labels: csv: the file with the scores; `root` is the folder of its images.
+        labels: csv: the file with the scores; pairs: votes.sqlite of a study, or a CSV file with better, worse and
+            weight; `root` is the folder of its images.
         split: random (by reference), none (train on all), a published one by its name (rankiqa, official, column), or a
             split.csv file.
         images: how many of its images are in a batch, one random crop of each.
-        loss: pairs (which of two images people prefer, and how surely; the score has no scale of its own) or mse (the
-            squared error of the score, carried to the set's scale by its map, as a share of the scores' variance).
+        loss: pairs (which of two images people prefer, and how surely; the score has no scale of its own; of votes as
+            they are) or mse (the squared error of the score, carried to the set's scale by its map, as a share of the
+            scores' variance; of votes the scale that they make).
         weight: of its loss.
-        deviation: pairs: the standard deviation of the difference of two ratings, in standard deviations of the scores
-            to train on. The smaller, the surer are people.
+        deviation: pairs of scores: the standard deviation of the difference of two ratings, in standard deviations of
+            the scores to train on. The smaller, the surer are people.
         small: images smaller than the crop: error, reflect (mirror them at their borders) or resize (enlarge them).
     """
 
@@ -116,6 +118,8 @@ class JointConfig(RankConfig):
         one_of(f"{key}.loss", one.loss, LOSSES)
         one_of(f"{key}.small", one.small, ("error", "reflect", "resize"))
         at_least(f"{key}.images", one.images, 2 if one.loss == "pairs" else 1)
+        if one.dataset == PAIRS and one.images % 2:
+            raise InputError(f"{key}.images must be even, two for each vote, got {one.images}")
         for name, value in (("weight", one.weight), ("deviation", one.deviation)):
             if not value > 0:
                 raise InputError(f"{key}.{name} must be above 0, got {value}")

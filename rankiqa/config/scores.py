@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from rankiqa.config.common import ICC, at_least, one_of
 from rankiqa.errors import InputError
 
+PAIRS = "pairs"  # a data set of one's own: votes on which of two photos is better
+
 
 @dataclass
 class ScoresConfig:
@@ -47,7 +49,8 @@ class ScoredDataConfig(ScoresConfig):
     """How the images with human scores are read and divided.
 
     Args:
-        labels: csv: the file with the scores; `root` is the folder of its images.
+        labels: csv: the file with the scores; pairs: votes.sqlite of a study, or a CSV file with better, worse and
+            weight; `root` is the folder of its images.
         small: images smaller than the crop: error, reflect (mirror them at their borders) or resize (enlarge them).
         workers: processes that read and crop beside each training process; 0: the process does it itself.
     """

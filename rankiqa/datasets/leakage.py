@@ -13,21 +13,21 @@ from rankiqa.errors import InputError
 from rankiqa.images.icc import CHOICES
 from rankiqa.images.photos import PRISTINE, Photo, read_photos
 
+OWN = ("csv", "pairs")  # sets of one's own, scores and votes
+
 
 def learned_from(finetuned_on: Mapping[str, Any] | None, dataset: ScoredSet) -> list[Mapping[str, Any]]:
     """The entries of a model's finetuned_on (config.json), that of earlier stages too, that are of this very data set.
 
-    Any table of one's own is called csv: there the pictures tell. The same pictures under other names are not known
-    again.
+    Any table of one's own is called csv, any list of votes pairs: there the pictures tell. The same pictures under
+    other names are not known again.
     """
     entries = [finetuned_on, *(finetuned_on.get("earlier") or ())] if finetuned_on else []
+    if dataset.name not in OWN:
+        return [entry for entry in entries if entry.get("dataset") == dataset.name]
     paths = set(dataset.table["path"])
-    return [
-        entry
-        for entry in entries
-        if entry.get("dataset") == dataset.name
-        and (dataset.name != "csv" or not paths.isdisjoint(entry.get("paths") or ()))
-    ]
+    own = [entry for entry in entries if entry.get("dataset") in OWN]
+    return [entry for entry in own if not paths.isdisjoint(entry.get("paths") or ())]
 
 
 def learned_paths(entry: Mapping[str, Any], dataset: ScoredSet) -> set[str]:

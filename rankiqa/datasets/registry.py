@@ -78,12 +78,12 @@ DATASETS: dict[str, DataSetInfo] = {
 }
 
 
-def check_place(name: str, root: str | os.PathLike[str]) -> None:
-    """Raise `InputError` for an unknown data set, or a folder that is not there; nothing is read."""
+def check_place(name: str, root: str | os.PathLike[str], own: tuple[str, ...] = ()) -> None:
+    """Raise `InputError` for a data set that is none of these, nor of `own`, or a folder that is not there."""
     if name in PAIRED_SETS:
         raise InputError(f"dataset: {name} has pairs of images and no scores; with scores: {', '.join(DATASETS)}")
-    if name not in DATASETS:
-        raise InputError(f"dataset: unknown {name!r}; known: {', '.join(DATASETS)}")
+    if name not in (*DATASETS, *own):
+        raise InputError(f"dataset: unknown {name!r}; known: {', '.join((*DATASETS, *own))}")
     if not Path(root).is_dir():
         raise InputError("no such folder", path=root, cure=f"give that of the data set {name}", options=("root",))
 

@@ -107,6 +107,16 @@ def _halved(name: str, tensor: torch.Tensor) -> torch.Tensor:
     return narrow if torch.equal(narrow.isfinite(), tensor.isfinite()) else tensor
 
 
+def check_free(out: str | Path, overwrite: bool = False) -> None:
+    """Raise `InputError` where a model cannot be made in `out`: something is there, but for a model to `overwrite`."""
+    out = Path(out)
+    there = out.exists() and (not out.is_dir() or any(out.iterdir()))
+    if there and not (overwrite and (out / CONFIG).is_file()):
+        raise InputError(
+            "is there already", path=out, cure="give another folder, or overwrite a model", options=("out", "overwrite")
+        )
+
+
 def widen_model(folder: str | Path, out: str | Path, overwrite: bool = False) -> None:
     """Write a model in half precision anew in float32, to train from: the same numbers, four bytes each.
 
@@ -123,11 +133,7 @@ def widen_model(folder: str | Path, out: str | Path, overwrite: bool = False) ->
     model, config = load_model(folder)
     if config.get("dtype") != HALF:
         raise InputError("is in float32 already", path=folder, cure="use it as it is")
-    there = out.exists() and (not out.is_dir() or any(out.iterdir()))
-    if there and not (overwrite and (out / CONFIG).is_file()):
-        raise InputError(
-            "is there already", path=out, cure="give another folder, or overwrite a model", options=("out", "overwrite")
-        )
+    check_free(out, overwrite)
     temporary = out.with_name(f".{out.name}.new")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)

@@ -14,6 +14,7 @@ TASK = "image-classification"  # the nearest of the hub's tasks; it has none for
 _STAGES = {
     "rank": "learned to rank: the order of photos that were distorted more and more, without any human score",
     "joint": "learned at once the order of photos that were distorted more and more, and what people say of images",
+    "tune": "tuned on people's votes, which of two photos is better",
     "finetune": "fine-tuned on the scores that people gave to images",
     "nima": "trained as a NIMA, on the distribution of people's votes from 1 to 10",
     "siamese_nima": "a NIMA, sharpened on pairs of images whose human scores differ",
@@ -211,6 +212,8 @@ def _training(settings: Mapping[str, Any]) -> str:
 
 def _scores_of(entry: Mapping[str, Any], what: str) -> str:
     many = f"{len(entry.get('paths') or ())} images"
+    if votes := entry.get("votes"):
+        return f"Votes: {_number(votes)}, on pairs of {many}."
     if split := entry.get("split"):
         many = f"all but the test part of its split {_code(split)}"
     text = f"{what}: data set {_code(entry.get('dataset'))}, {many}"

@@ -1,4 +1,4 @@
-"""The fine-tuning stage: one branch learns people's scores by the mean squared error."""
+"""The fine-tuning stage: one branch learns people's scores by the mean squared error, or their votes by pairs."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.datasets.splits import Split
 from rankiqa.errors import InputError
 from rankiqa.images.photos import Photo
+from rankiqa.losses import voted_loss
 from rankiqa.metrics.correlation import agreement, srocc
 from rankiqa.models import RankModel, build_model
 from rankiqa.models.statistics import StageStatistics
@@ -22,8 +23,9 @@ from rankiqa.seeding import generator
 from rankiqa.training.batches import Batch
 from rankiqa.training.loop import Rows
 from rankiqa.training.scored import ScoredTrainer, load_start
-from rankiqa.training.scored_batches import ScoredBatches
+from rankiqa.training.scored_batches import PairBatches, ScoredBatches
 from rankiqa.training.scored_data import check_sizes, divide, open_scores
+from rankiqa.training.voted_set import VotedSet, check_part
 
 HEAD_IMAGES, HEAD_PATCHES = 256, 3  # what the last layer is fitted to
 # Below this correlation on the training images a ranking model is taken for one that was trained the other way round.
@@ -111,6 +113,8 @@ class FineTuner(ScoredTrainer):
         self.target = self.dataset.quality(loss.low, loss.high)
         used = self.split.mask("train") | self.split.mask("val")
         check_sizes(self.dataset, used, self.photos, model.crop, self.config.data.small)
+        if isinstance(self.dataset, VotedSet):
+            check_part(self.dataset, np.flatnonzero(self.split.mask("train")))
 
     def start(self, model: RankModel, device: torch.device) -> None:
         """Look at how the branch scores some training images; refuse it upside down, and fit its last layer."""
@@ -131,15 +135,20 @@ class FineTuner(ScoredTrainer):
             fit_head(model, scores, self.target[rows])
 
     def batches(self) -> ScoredBatches:
-        """The images to train on, a random crop of each."""
+        """The images to train on, a random crop of each; of votes two by two."""
         train = self.split.mask("train")
         place = self.accelerator.process_index, self.accelerator.num_processes
-        return ScoredBatches(
-            list(self.dataset.table["file"][train]), self.target[train], self.config, self.model.crop, *place
-        )
+        files, target = list(self.dataset.table["file"][train]), self.target[train]
+        if isinstance(self.dataset, VotedSet):
+            pairs = self.dataset.of_part(np.flatnonzero(train))
+            return PairBatches(pairs, files, target, self.config, self.model.crop, *place)
+        return ScoredBatches(files, target, self.config, self.model.crop, *place)
 
     def loss(self, scores: torch.Tensor, batch: Batch) -> torch.Tensor:
-        """The mean of the squared differences, or half of it."""
+        """The mean of the squared differences, or half of it; of votes the loss of their pairs, on the same scale."""
+        if isinstance(self.dataset, VotedSet):
+            steepness = self.dataset.span / (self.config.loss.high - self.config.loss.low)
+            return voted_loss(scores, batch["weight"], steepness)
         mse = torch.nn.functional.mse_loss(scores, batch["target"])
         return mse / 2 if self.config.loss.kind == "euclidean" else mse
 

@@ -26,7 +26,7 @@ from rankiqa.datasets.leakage import check_leakage
 from rankiqa.datasets.splits import write_split
 from rankiqa.errors import InputError
 from rankiqa.extras import extra
-from rankiqa.losses import preference_loss
+from rankiqa.losses import preference_loss, voted_loss
 from rankiqa.metrics.correlation import agreement
 from rankiqa.models import RankModel
 from rankiqa.models.reference import MOST, Reference
@@ -48,6 +48,7 @@ from rankiqa.training.monotone_map import MonotoneMap, fit_scale
 from rankiqa.training.ranking import RankTrainer
 from rankiqa.training.scored import share_out
 from rankiqa.training.scored_data import score_rows
+from rankiqa.training.voted_set import VotedSet
 
 with extra("train"):
     from accelerate import Accelerator
@@ -182,13 +183,16 @@ class JointTrainer(RankTrainer):
         total = self.config.rank_weight * losses["rank_loss"]
         people = scores.new_zeros(())
         sizes = [one.config.images for one in self.sets]
-        photos = zip(self.sets, scores[ranked:].split(sizes), batch["people.target"].split(sizes), strict=True)
-        for one, part, target in photos:
+        weights = batch.get("people.weight", torch.ones_like(batch["people.target"]))
+        columns = (scores[ranked:], batch["people.target"], weights)
+        photos = zip(self.sets, *(column.split(sizes) for column in columns), strict=True)
+        for one, part, target, weight in photos:
             error = F.mse_loss(part[:, 1], target) / one.spread**2
             if one.config.loss == "mse":
                 loss = error
             else:
-                loss = preference_loss(part[:, 0], target, one.deviation)
+                voted = isinstance(one.dataset, VotedSet)
+                loss = voted_loss(part[:, 0], weight) if voted else preference_loss(part[:, 0], target, one.deviation)
                 total = total + (error - error.detach())
             losses[f"{one.name}_loss"] = loss
             people = people + one.config.weight * loss

@@ -22,8 +22,9 @@ from rankiqa.images.photos import Photo
 from rankiqa.scoring.view import View
 from rankiqa.seeding import derive_seed
 from rankiqa.training.batches import Batch, Batches
-from rankiqa.training.scored_batches import ScoredBatches
+from rankiqa.training.scored_batches import PairBatches, ScoredBatches
 from rankiqa.training.scored_data import check_sizes, divide, open_scores, options_called, scores_learned_from
+from rankiqa.training.voted_set import VotedSet, check_part
 
 # Errors name the settings of a set as they are given here.
 OPTIONS = {field.name: f"sets.{field.name}" for field in dataclasses.fields(JointSetConfig)}
@@ -90,6 +91,8 @@ class HumanSet:
         )
         rows = self.rows("train")
         files = [self.dataset.table["file"].iloc[row] for row in rows]
+        if isinstance(self.dataset, VotedSet):
+            return PairBatches(self.dataset.of_part(rows), files, self.target[rows], settings, crop, rank, processes)
         return ScoredBatches(files, self.target[rows], settings, crop, rank, processes)
 
 
@@ -116,6 +119,8 @@ def open_sets(config: JointConfig, crop: int) -> tuple[HumanSet, ...]:
             dataset, photos = open_scores(*named(one.dataset, one.root), one, one.labels)
             split = divide(dataset, one.split, one, one.images)
             check_sizes(dataset, split.mask("train"), photos, crop, one.small, "people.crop")
+            if isinstance(dataset, VotedSet):
+                check_part(dataset, np.flatnonzero(split.mask("train")))
         names.append(dataset.name)
         again = names.count(dataset.name)
         name = f"{dataset.name}-{again}" if again > 1 else dataset.name
@@ -179,6 +184,8 @@ def learned_scores(sets: Sequence[HumanSet]) -> dict[str, Any]:
 class JointBatches:
     """Batch `step`: that of the ranked images, and beside it "people.images" and "people.target", set after set.
 
+    Where a set is of votes, "people.weight" too; an image of a set of scores has 1.
+
     Args:
         ranked: the batches of the ranked images.
         people: those of the sets, with crops of one size.
@@ -191,7 +198,11 @@ class JointBatches:
         batch = self.ranked[step]
         with options_called(OPTIONS):
             parts = [batches[step] for batches in self.people]
-        return batch | {f"people.{key}": torch.cat([part[key] for part in parts]) for key in ("images", "target")}
+        keys = ["images", "target"]
+        if any("weight" in part for part in parts):
+            keys.append("weight")
+            parts = [{"weight": torch.ones(len(part["target"]))} | part for part in parts]
+        return batch | {f"people.{key}": torch.cat([part[key] for part in parts]) for key in keys}
 
 
 def say(lines: Sequence[str], kind: str = "warning") -> None:

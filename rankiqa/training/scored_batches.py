@@ -9,10 +9,19 @@ import numpy as np
 import torch
 
 from rankiqa.config import FinetuneConfig, NimaConfig, ScoredDataConfig
+from rankiqa.datasets.pairs import Pairs
 from rankiqa.images.crops import enlarge, random_crop, squeeze
 from rankiqa.images.reading import read_image
 from rankiqa.seeding import generator
 from rankiqa.training.batches import Batch, own_places
+
+
+def drawn(seed: int, step: int, size: int, count: int) -> list[int]:
+    """Which of `count` things are in batch `step` of `size`: each once in an epoch, in an order of its own."""
+    places = range(step * size, (step + 1) * size)
+    epochs = {place // count for place in places}
+    order = {epoch: generator(seed, "epoch", epoch).permutation(count) for epoch in epochs}
+    return [int(order[place // count][place % count]) for place in places]
 
 
 class ScoredBatches:
@@ -47,11 +56,7 @@ class ScoredBatches:
 
     def rows(self, step: int) -> list[int]:
         """Which of the images are in the batch."""
-        size, count = self.config.batch.images, len(self.files)
-        places = range(step * size, (step + 1) * size)
-        epochs = {place // count for place in places}
-        order = {epoch: generator(self.config.seed, "epoch", epoch).permutation(count) for epoch in epochs}
-        return [int(order[place // count][place % count]) for place in places]
+        return drawn(self.config.seed, step, self.config.batch.images, len(self.files))
 
     def __getitem__(self, step: int) -> Batch:
         rows = self.rows(step)
@@ -72,3 +77,38 @@ class ScoredBatches:
             image = enlarge(image, self.crop, data.small)
         crop = random_crop(image, self.crop, rng)
         return crop[:, ::-1] if self.config.batch.flip and rng.random() < 0.5 else crop
+
+
+class PairBatches(ScoredBatches):
+    """Batches of the images of votes: of each vote the better image, then the worse one; "weight" is the vote's, twice.
+
+    Every row of the votes comes once in an epoch.
+
+    Args:
+        pairs: over the `files`; the rest as for `ScoredBatches`.
+    """
+
+    def __init__(
+        self,
+        pairs: Pairs,
+        files: Sequence[Path],
+        target: np.ndarray,
+        config: FinetuneConfig | NimaConfig,
+        crop: int,
+        rank: int = 0,
+        processes: int = 1,
+    ) -> None:
+        super().__init__(files, target, config, crop, rank, processes)
+        self.pairs = pairs
+
+    def rows(self, step: int) -> list[int]:
+        """Which of the images are in the batch."""
+        pairs = self._pairs(step)
+        return np.stack([self.pairs.better[pairs], self.pairs.worse[pairs]], 1).ravel().tolist()
+
+    def __getitem__(self, step: int) -> Batch:
+        weight = self.pairs.weight[self._pairs(step)].repeat(2)
+        return super().__getitem__(step) | {"weight": torch.from_numpy(weight.astype(np.float32))}
+
+    def _pairs(self, step: int) -> list[int]:
+        return drawn(self.config.seed, step, self.config.batch.images // 2, len(self.pairs))

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from rankiqa.config import ScoresConfig
+from rankiqa.config.scores import PAIRS
 from rankiqa.datasets.leakage import learned_from, learned_paths
 from rankiqa.datasets.registry import open_dataset
 from rankiqa.datasets.scored_set import ScoredSet
@@ -21,6 +22,7 @@ from rankiqa.images.photos import Photo, read_photos
 from rankiqa.models import RankModel
 from rankiqa.scoring.patches import PatchScores, score_files
 from rankiqa.scoring.view import View
+from rankiqa.training.voted_set import open_votes
 
 
 @contextmanager
@@ -42,12 +44,14 @@ def open_scores(
         name: of the data set.
         root: its folder.
         options: how it is read.
-        labels: csv: the file with the scores.
+        labels: csv: the file with the scores; pairs: that of the votes.
 
     Raises:
         InputError: as `open_dataset` does; an image is missing or cannot be decoded, unless such images are to be
             recorded.
     """
+    if name == PAIRS:
+        return decodable(open_votes(root, labels), options.convert, options.icc, record=options.missing != "error")
     low_high = options.score_range
     dataset = open_dataset(
         name,

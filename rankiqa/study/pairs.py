@@ -1,0 +1,109 @@
+"""The votes of a study as a list of pairs, to learn from and to measure against."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import combinations
+from pathlib import Path
+
+from rankiqa.datasets.pairs import Pairs, read_pairs
+from rankiqa.errors import InputError
+from rankiqa.study.vote_file import Photo, Rating, VoteFile
+
+_SQLITE = b"SQLite format 3\0"  # how such a file begins
+
+
+def open_pairs(path: str | os.PathLike[str], root: str | os.PathLike[str]) -> Pairs:
+    """The pairs of a file of votes, or of a CSV file, of the photos in `root`.
+
+    Raises:
+        InputError: as `read_pairs` and `read_votes` do; no such folder.
+    """
+    if not Path(root).is_dir():
+        raise InputError("no such folder", path=root)
+    try:
+        with open(path, "rb") as file:
+            start = file.read(len(_SQLITE))
+    except OSError as error:
+        missing = isinstance(error, FileNotFoundError)
+        why = "no such file" if missing else f"cannot be read: {error.strerror or error}"
+        raise InputError(why, path=path) from error
+    return read_votes(path, root) if start == _SQLITE else read_pairs(path, root)
+
+
+def read_votes(path: str | os.PathLike[str], root: str | os.PathLike[str]) -> Pairs:
+    """What the votes of a study say of two photos each.
+
+    | a vote                                | is                                                        |
+    |---------------------------------------|-----------------------------------------------------------|
+    | the left one, the right one, neither  | a pair, or a tie                                          |
+    | an order of n photos                  | its n(n − 1)/2 pairs at 2/n each: n − 1 answers' worth    |
+    | one rater's ratings of n photos       | their pairs likewise; a tie where the ratings are equal   |
+
+    Skipped ones count nothing, nor do those whose answer is known (catch): they are of the rater, not of the photos.
+
+    Args:
+        path: the file of votes.
+        root: the folder of the photos.
+
+    Raises:
+        InputError: as `VoteFile` does; no vote in it; photos that were voted on are not in the folder, or are others
+            than were voted on.
+    """
+    with VoteFile(path) as file:
+        answers = [*_answers(file)]
+        photos = {photo.path: photo for photo in file.photos}
+    if not answers:
+        raise InputError("holds no vote that says anything of two photos", path=path)
+    pairs = Pairs.of(answers, str(path))
+    _check_photos([photos[name] for name in pairs.photos], Path(root), path)
+    return pairs
+
+
+def _answers(file: VoteFile) -> Iterator[tuple[str, str, float, bool]]:
+    for vote in file.comparisons():
+        if vote.answer != "skip" and vote.purpose != "catch":
+            left, right = vote.left, vote.right
+            yield (right, left, 1.0, False) if vote.answer == "right" else (left, right, 1.0, vote.answer == "tie")
+    for order in file.orders():
+        if order.purpose != "catch":
+            yield from ((a, b, 2 / len(order.photos), False) for a, b in combinations(order.photos, 2))
+    of_rater: dict[str, list[Rating]] = {}
+    for rating in file.ratings():
+        if rating.purpose != "catch":
+            of_rater.setdefault(rating.rater, []).append(rating)
+    for ratings in of_rater.values():
+        for one, other in combinations(ratings, 2):
+            if one.photo != other.photo:
+                best, rest = (one, other) if one.score >= other.score else (other, one)
+                yield best.photo, rest.photo, 2 / len(ratings), one.score == other.score
+
+
+def _check_photos(photos: Sequence[Photo], root: Path, votes: str | os.PathLike[str]) -> None:
+    missing = [photo.path for photo in photos if not (root / photo.path).is_file()]
+    if missing:
+        raise InputError(
+            f"{len(missing)} of the {len(photos)} photos that were voted on are not in {root}, the first is "
+            f"{missing[0]}",
+            path=votes,
+            cure="give the folder of these votes",
+            options=("photos",),
+        )
+    with ThreadPoolExecutor(2) as pool:
+        hashes = pool.map(lambda photo: _sha256(root / photo.path), photos)
+        other = [photo.path for photo, found in zip(photos, hashes, strict=True) if found != photo.sha256]
+    if other:
+        raise InputError(
+            f"{len(other)} of the {len(photos)} photos that were voted on are other files in {root}, the first is "
+            f"{other[0]} (SHA-256 differs)",
+            path=votes,
+            cure="give the photos as they were voted on",
+            options=("photos",),
+        )
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,126 @@
+"""What came of a tuning, by votes that were not learned from: beside the model that it began with, and the ceiling."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from rankiqa.datasets.pairs import Pairs
+from rankiqa.metrics.preferences import Agreement, Mean, mean_over_pairs
+from rankiqa.text_table import text_table
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What two models say of the votes of photos that neither has learned from.
+
+    Attributes:
+        before: the share of votes whose better photo has the higher score, by the model that was tuned; without ties.
+        after: of the tuned one; in truth of models that learned likewise from a part of the votes.
+        gain: their difference.
+        votes: how many votes were tried.
+    """
+
+    before: Mean
+    after: Mean
+    gain: Mean
+    votes: int
+
+    @classmethod
+    def of(cls, pairs: Pairs, before: np.ndarray, after: np.ndarray, group: Sequence[str]) -> HeldOut:
+        """From the (P,) shares of right answers, NaN where a row was never held out."""
+        used = np.isfinite(before) & np.isfinite(after) & ~pairs.tied
+        held = pairs.select(used)
+
+        def mean(values: np.ndarray) -> Mean:
+            return mean_over_pairs(values[used], held.better, held.worse, held.weight, group)
+
+        return cls(mean(before), mean(after), mean(after - before), held.votes)
+
+
+@dataclass(frozen=True)
+class TuningReport:
+    """What a tuning tells of itself.
+
+    Attributes:
+        model: what it began with.
+        votes: how many there are.
+        ties: how many of them.
+        photos: that they are on.
+        scenes: groups of look-alikes among these.
+        dropped: share of votes between photos of which one was held out; they neither teach nor measure then.
+        folds: parts of the photos, of which one is held out at a time.
+        chosen: what was learned, in words.
+        choices: what was chosen in each of the trials that measure.
+        held_out: the measure.
+        agreement: of the voters.
+        slope: of the preference: a difference of scores d means σ(slope · d).
+    """
+
+    model: str
+    votes: int
+    ties: int
+    photos: int
+    scenes: int
+    dropped: float
+    folds: int
+    chosen: str
+    choices: tuple[str, ...]
+    held_out: HeldOut
+    agreement: Agreement
+    slope: float
+
+    def facts(self) -> dict[str, Any]:
+        """Everything, for JSON."""
+        found = asdict(self)
+        for name in ("before", "after", "gain"):
+            mean: Mean = getattr(self.held_out, name)
+            found["held_out"][name] = asdict(mean) | {"interval": list(mean.interval)}
+        found["agreement"] = self.agreement.facts()
+        return _no_nan(found)
+
+    def text(self) -> str:
+        """For people, as plain lines that are Markdown too."""
+        held, ties = self.held_out, f", {self.ties} of them ties" if self.ties else ""
+        rows = [
+            ("", "votes it has right", "95 %"),
+            (self.model, *_percent(held.before)),
+            ("tuned", *_percent(held.after)),
+        ]
+        gain = f"The difference is {_signed(held.gain.value)} points ({_signed(held.gain.interval[0])} to "
+        gain += f"{_signed(held.gain.interval[1])})."
+        times = ", ".join(f"{what} ({count}×)" for what, count in Counter(self.choices).most_common())
+        lines = [
+            f"{self.votes} votes{ties} on {self.photos} photos of {self.scenes} scenes.",
+            f"Learned: {self.chosen}.",
+            "",
+            text_table(rows, "<><"),
+            "",
+            f"{gain} It is told by {held.votes} votes between photos that were held out, one of {self.folds} parts "
+            "at a time, scenes whole; votes between the other photos taught, and those that cross, "
+            f"{self.dropped:.0%}, were dropped. The model itself has learned from all votes.",
+            f"Chosen in these trials: {times}.",
+            self.agreement.text(),
+        ]
+        return "\n".join(lines)
+
+
+def _percent(mean: Mean) -> tuple[str, str]:
+    low, high = (min(max(bound, 0), 1) for bound in mean.interval)
+    return f"{mean.value:.1%}", f"{low:.1%} to {high:.1%}"
+
+
+def _signed(share: float) -> str:
+    return f"{100 * share:+.1f}"
+
+
+def _no_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _no_nan(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_no_nan(one) for one in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -1,0 +1,79 @@
+"""Votes of a study as pairs: what counts, what does not, and photos that are not those that were voted on."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from rankiqa.errors import InputError
+from rankiqa.study.pairs import open_pairs
+from rankiqa.study.vote_file import Comparison, Order, Photo, Rating, VoteFile
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in "abcd":
+        (folder / f"{name}.jpg").write_bytes(name.encode())
+    return folder
+
+
+@pytest.fixture
+def study(root: Path) -> Path:
+    photos = [Photo(p.name, hashlib.sha256(p.read_bytes()).hexdigest(), 64, 64) for p in sorted(root.iterdir())]
+    VoteFile.create(root.parent / "votes.sqlite", photos).close()
+    return root.parent / "votes.sqlite"
+
+
+def rows(path: Path, root: Path) -> list[tuple[str, str, float]]:
+    pairs = open_pairs(path, root)
+    names = [Path(photo).stem for photo in pairs.photos]
+    columns = zip(pairs.better, pairs.worse, pairs.weight, strict=True)
+    return [(names[better], names[worse], weight) for better, worse, weight in columns]
+
+
+def test_each_kind_of_vote(study: Path, root: Path):
+    with VoteFile(study) as file:
+        for k, answer in enumerate(("left", "right", "tie", "skip")):
+            file.add(Comparison(f"{k}", "Bo", left="a.jpg", right="b.jpg", answer=answer))  # type: ignore[arg-type]
+        file.add(Comparison("catch", "Bo", "catch", left="a.jpg", right="b.jpg", answer="left"))
+        file.add(Comparison("again", "Bo", "repeat", left="a.jpg", right="b.jpg", answer="left"))
+        file.add(Order("order", "Bo", photos=("d.jpg", "c.jpg", "a.jpg")))
+        for photo, score in (("a.jpg", 2), ("b.jpg", 5), ("c.jpg", 2)):
+            file.add(Rating(photo, "Bo", photo=photo, score=score))
+        file.add(Rating("other", "Cy", photo="d.jpg", score=1))  # his ratings do not compare with Bo's
+    third = pytest.approx(2 / 3)
+    assert rows(study, root) == [
+        *[("a", "b", 1), ("b", "a", 1), ("a", "b", 0.5), ("b", "a", 0.5), ("a", "b", 1)],
+        *[("d", "c", third), ("d", "a", third), ("c", "a", third)],
+        *[("b", "a", third), ("a", "c", pytest.approx(1 / 3)), ("c", "a", pytest.approx(1 / 3)), ("b", "c", third)],
+    ]
+
+
+def test_photos_that_are_not_those_that_were_voted_on(study: Path, root: Path):
+    with pytest.raises(InputError, match="holds no vote"):
+        open_pairs(study, root)
+    with VoteFile(study) as file:
+        file.add(Comparison("1", "Bo", left="a.jpg", right="b.jpg", answer="left"))
+    (root / "d.jpg").unlink()  # nobody voted on it
+    assert rows(study, root) == [("a", "b", 1)]
+    (root / "b.jpg").write_bytes(b"another")
+    with pytest.raises(InputError, match=r"1 of the 2 photos .* are other files .* the first is b\.jpg \(SHA-256"):
+        open_pairs(study, root)
+    (root / "b.jpg").unlink()
+    with pytest.raises(InputError, match=r"1 of the 2 photos that were voted on are not in .* the first is b\.jpg"):
+        open_pairs(study, root)
+
+
+def test_files_and_folders_that_are_not_there(root: Path):
+    with pytest.raises(InputError, match="no such file"):
+        open_pairs(root.parent / "gone.csv", root)
+    with pytest.raises(InputError, match="no such folder"):
+        open_pairs(root.parent / "gone.csv", root.parent / "gone")
+    with pytest.raises(InputError, match="cannot be read"):
+        open_pairs(root, root)
+    (root.parent / "pairs.csv").write_text("better,worse\nd.jpg,a.jpg\n")
+    assert rows(root.parent / "pairs.csv", root) == [("d", "a", 1)]

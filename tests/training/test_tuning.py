@@ -1,0 +1,129 @@
+"""Tuning from votes to a model folder: what raters like that the model does not, and votes that carry nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import rankiqa
+from rankiqa.cli import main
+from rankiqa.datasets.pairs import Pairs, pairs_text
+from rankiqa.errors import InputError
+from rankiqa.scoring.features import file_statistics
+from rankiqa.training.preference_choice import Candidate, Validation, divide_photos
+from rankiqa.training.tuning import FOLDS, check_division, check_votes
+
+PHOTOS, VOTES, SIDE = 60, 1500, 128
+
+
+@pytest.fixture(scope="module")
+def folder(photos, tmp_path_factory) -> Path:
+    """Parts of two photographs; in the name how much of their colour was taken away, which raters will like."""
+    rng = np.random.default_rng(0)
+    place = tmp_path_factory.mktemp("votes") / "photos"
+    place.mkdir()
+    for number in range(PHOTOS):
+        image = photos[("chelsea.png", "coffee.png")[number % 2]]
+        top, left = (rng.integers(0, side - SIDE) for side in image.shape[:2])
+        part = image[top : top + SIDE, left : left + SIDE].astype(np.float64)
+        grey = int(rng.integers(0, 100))
+        part += (part.mean(2, keepdims=True) - part) * grey / 100
+        Image.fromarray(part.astype(np.uint8)).save(place / f"{grey:02d}-{number}.png")
+    return place
+
+
+def votes_for_grey(folder: Path, number: int = VOTES) -> Pairs:
+    rng = np.random.default_rng(1)
+    names = sorted(path.name for path in folder.iterdir())
+    pairs = [rng.choice(names, 2, replace=False) for _ in range(number)]
+    return Pairs.of([(max(pair), min(pair), 1.0, False) for pair in pairs])
+
+
+@pytest.fixture(scope="module")
+def tuned(folder: Path) -> Path:
+    (folder.parent / "pairs.csv").write_text(pairs_text(votes_for_grey(folder)))
+    out = folder.parent / "mine"
+    assert main(["tune", str(folder), str(folder.parent / "pairs.csv"), "--out", str(out), "--what", "grey ones"]) == 0
+    return out
+
+
+def test_the_tuned_model_likes_what_raters_like(folder: Path, tuned: Path):
+    pairs = votes_for_grey(folder, 1000)
+    before, after = rankiqa.load(), rankiqa.load(tuned)
+    scores = {
+        name: np.array([model.score(folder / photo).value for photo in pairs.photos])
+        for name, model in (("before", before), ("after", after))
+    }
+    right = {name: np.mean(s[pairs.better] > s[pairs.worse]) for name, s in scores.items()}
+    assert right["after"] > right["before"] + 0.2 and right["after"] > 0.85
+    # The scale is kept: what is beneath it has the mean and the deviation that it had on these photos.
+    low, high = np.clip(scores["before"], 1e-6, 1 - 1e-6), np.clip(scores["after"], 1e-6, 1 - 1e-6)
+    logits = [np.log(s / (1 - s)) for s in (low, high)]
+    assert logits[1].mean() == pytest.approx(logits[0].mean(), abs=0.02)
+    assert logits[1].std() == pytest.approx(logits[0].std(), rel=0.02)
+    assert after.reference is not None and after.reference.what == "grey ones" and after.reference.images == PHOTOS
+
+
+def test_the_report_says_what_held_out_votes_say(tuned: Path):
+    report = json.loads((tuned / "tuning.json").read_text())
+    held = report["held_out"]
+    assert held["after"]["value"] > 0.65 and held["gain"]["interval"][0] > 0
+    assert held["gain"]["value"] == pytest.approx(held["after"]["value"] - held["before"]["value"])
+    assert report["votes"] == VOTES and 0.25 < report["dropped"] < 0.4  # 2 · 1/5 · 4/5 of random pairs
+    assert report["agreement"]["share"] == 1.0
+    card = (tuned / "README.md").read_text()
+    assert "By held-out votes" in card and f"Votes: {VOTES}, on pairs of {PHOTOS} images." in card
+    config = json.loads((tuned / "config.json").read_text())
+    assert config["provenance"]["stage"] == "tune" and len(config["finetuned_on"]["paths"]) == PHOTOS
+    assert config["finetuned_on"]["earlier"][0]["dataset"] == "biq2021"
+
+
+def test_a_folder_that_holds_something_is_refused(folder: Path, tuned: Path, capsys):
+    assert main(["tune", str(folder), str(folder.parent / "pairs.csv"), "--out", str(tuned)]) == 2
+    assert "is there already" in capsys.readouterr().err
+
+
+def test_votes_that_nothing_can_be_learned_from():
+    with pytest.raises(InputError, match="holds 2 votes, and 30 are needed"):
+        check_votes(Pairs.of([("a", "b", 1, False)] * 2))
+    with pytest.raises(InputError, match="all 40 votes are ties"):
+        check_votes(Pairs.of([("a", "b", 1, True)] * 40))
+    names = [f"{k}" for k in range(1000)]
+    far = Pairs.of([(names[2 * k], names[2 * k + 1], 1, False) for k in range(8)])
+    with pytest.raises(InputError, match=r"only .* lie between photos that are held out together; about \d+ votes"):
+        check_division(far, far.photos, 0)
+    with pytest.raises(InputError, match="of 1 scenes cannot be divided"):
+        check_division(far, ["one"] * len(far.photos), 0)
+
+
+def test_scenes_are_never_divided():
+    group = [f"{k // 3}" for k in range(60)]
+    fold = divide_photos(group, FOLDS, 0, 0)
+    assert all(len(set(fold[k : k + 3])) == 1 for k in range(0, 60, 3))
+    assert np.bincount(fold).tolist() == [12] * FOLDS
+    assert (fold == divide_photos(group, FOLDS, 0, 0)).all() and (fold != divide_photos(group, FOLDS, 0, 1)).any()
+
+
+def test_the_simplest_within_a_standard_error_is_chosen():
+    pairs = Pairs.of([(f"{2 * k}", f"{2 * k + 1}", 1, False) for k in range(100)])
+    noise = np.tile([0.1, -0.1], 50)  # a standard error of 0.01
+
+    def chosen(*means: float) -> int:
+        return Validation(np.array([mean + noise for mean in means])).choose(pairs, pairs.photos)
+
+    assert chosen(0.609, 0.62, 0.6) == 0
+    assert chosen(0.615, 0.609, 0.6) == 1
+    assert chosen(0.615, 0.62, 0.6) == 2
+    assert Candidate("nothing").fit(pairs, np.zeros(200)).slope == 2.0  # a score that tells nothing
+
+
+def test_a_network_without_statistics_is_refused(tmp_path: Path, folder: Path):
+    from rankiqa.models import build_model, save_model
+
+    save_model(build_model("shallow"), tmp_path / "shallow")
+    with pytest.raises(InputError, match="has no head on statistics"):
+        next(file_statistics(rankiqa.load(tmp_path / "shallow"), [next(folder.iterdir())]))
