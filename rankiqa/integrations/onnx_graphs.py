@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,8 @@ from rankiqa.models.rank_model import RankModel
 from rankiqa.scoring.dense import window_scores
 from rankiqa.scoring.patches import evaluating
 from rankiqa.scoring.windows import Windows, statistic_scores
+
+Module = TypeVar("Module", bound=nn.Module)
 
 # The linear layers of a top that sees its window as one vector, with what lies between them.
 _VECTOR_TOPS: dict[str, Callable[[nn.Module], list[nn.Module]]] = {
@@ -102,13 +105,18 @@ def exportable(network: RankModel) -> RankModel:
     """
     network = fold_batch_norm(network) if any(isinstance(m, nn.BatchNorm2d) for m in network.modules()) else network
     found = copy.deepcopy(network, {id(tensor): tensor for tensor in (*network.parameters(), *network.buffers())})
-    for module in list(found.modules()):
-        for name, pool in list(module.named_children()):
-            if isinstance(pool, nn.MaxPool2d) and pool.ceil_mode:
-                setattr(module, name, _PaddedPool(pool))
-            elif isinstance(pool, nn.Conv2d) and type(pool).__name__ == "Conv2dSame":  # of timm
-                setattr(module, name, _PaddedConvolution(pool))
+    replace_modules(found, nn.MaxPool2d, lambda pool: _PaddedPool(pool) if pool.ceil_mode else pool)
+    same = "Conv2dSame"  # of timm
+    replace_modules(found, nn.Conv2d, lambda own: _PaddedConvolution(own) if type(own).__name__ == same else own)
     return found
+
+
+def replace_modules(network: nn.Module, kind: type[Module], make: Callable[[Module], nn.Module]) -> None:
+    """Put in the place of each part of a network that is of a kind what `make` makes of it."""
+    for module in list(network.modules()):
+        for name, part in list(module.named_children()):
+            if isinstance(part, kind):
+                setattr(module, name, make(part))
 
 
 class _PaddedPool(nn.Module):

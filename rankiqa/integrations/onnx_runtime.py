@@ -1,54 +1,45 @@
-"""Scoring by ONNX runtime: the convolutions of a network computed there, all the rest as always.
+"""Scoring by ONNX runtime: what the graph of a network holds computed there, all the rest as always.
 
-The graph is made at first use, in seconds, and kept in the user's cache. It is that of PyTorch's older exporter, by way
-of a trace: the one of `rankiqa.integrations.onnx_export` takes minutes for files that hold everything.
+The graph is made at first use, in seconds, and kept in the user's cache. That of `rankiqa.integrations.onnx_export`
+takes minutes for files that hold everything.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import io
-import os
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from rankiqa.errors import InputError
 from rankiqa.extras import extra
 from rankiqa.files import write_atomically
 from rankiqa.images.crops import LEAST_SIDE
-from rankiqa.integrations.onnx_export import OPSET, TOLERANCE, quiet
+from rankiqa.integrations.graph_cache import key_of, path_of
+from rankiqa.integrations.onnx_export import TOLERANCE
 from rankiqa.integrations.onnx_graphs import exportable
+from rankiqa.integrations.score_graph import INPUTS, score_graph
 from rankiqa.models.parts import statistics_of
 from rankiqa.models.rank_model import RankModel
-from rankiqa.models.statistics import StageStatistics
 from rankiqa.precision import FP32
 from rankiqa.scoring.patches import evaluating
-from rankiqa.version import __version__
+from rankiqa.scoring.windows import COARSE, Windows, whole_scores
 
 with extra("onnx", "scoring by ONNX runtime"):
     import onnx
     import onnxruntime
 
 _KEY = "rankiqa_key"  # of a graph's metadata
-_INPUT = "images"
-Run = Callable[[Tensor], list[Tensor]]
-
-
-def cache_folder() -> Path:
-    """Where graphs are kept, of this user: it may be removed at any time."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rankiqa" / "onnx"
+Run = Callable[..., list[Tensor]]
 
 
 def onnx_network(network: RankModel, span: float = 1.0) -> RankModel:
-    """A network that gives the scores of `network`, whose convolutions ONNX runtime computes, on the CPU.
+    """A network that gives the scores of `network`, which ONNX runtime computes, on the CPU.
 
-    Of one that ends in statistics of its stages these are all its maps, of an image of any size; of any other the whole
-    backbone, for inputs of the crop's size. What else it is asked for, such as a dense map, PyTorch computes.
+    Of one that ends in statistics of its stages it computes the scores of images of any size and of their windows; of
+    any other those of inputs of the crop's size. What else it is asked for, such as a dense map, PyTorch computes.
 
     Args:
         network: on the CPU, in float32; left as it is.
@@ -69,75 +60,23 @@ def onnx_network(network: RankModel, span: float = 1.0) -> RankModel:
         )
     found = exportable(network).eval().requires_grad_(False)
     statistics = statistics_of(found)
-    key = _key(network)
-    run = _session(_path(key), key, lambda: _graph(found))
+    key = key_of(network)
+    run = _session(path_of(key), key, lambda: score_graph(found))
     if statistics is not None:
-        statistics.maps = run  # type: ignore[method-assign, assignment]
+
+        def scores(images: Tensor, windows: Windows) -> tuple[Tensor, Tensor]:
+            sides = images.shape[2:]
+            spans = torch.tensor([windows.span(length) for length in sides], dtype=torch.float64)
+            whole, parts = run(images, *map(windows.starts, sides), spans)
+            return whole, parts
+
+        statistics.runtime = scores
+        found.forward = lambda images: scores(images, COARSE)[0]  # type: ignore[method-assign]
     else:
         usual, size = found.backbone.forward, (found.crop, found.crop)
         found.backbone.forward = lambda images: run(images)[0] if images.shape[2:] == size else usual(images)
     _check(network, found, span)
     return found
-
-
-def graph_of(network: RankModel) -> Path:
-    """The file of a network's graph, which may not be there yet."""
-    return _path(_key(network))
-
-
-def _path(key: str) -> Path:
-    return cache_folder() / f"{key[:32]}.onnx"
-
-
-def _key(network: RankModel) -> str:
-    """What a graph depends on, as one hash."""
-    found = hashlib.sha256()
-    versions = [__version__, torch.__version__, onnx.__version__, onnxruntime.__version__, OPSET]
-    found.update(repr([*versions, network.name, network.architecture(), network.input_steps()]).encode())
-    for name, tensor in network.state_dict().items():
-        values = np.ascontiguousarray(tensor.numpy())
-        found.update(f"{name} {values.dtype} {values.shape}".encode())
-        found.update(values.data)
-    return found.hexdigest()
-
-
-class _Maps(nn.Module):
-    """Preprocessed images (N, 3, H, W) → the maps of all stages."""
-
-    def __init__(self, statistics: StageStatistics) -> None:
-        super().__init__()
-        self.statistics = statistics
-
-    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        return tuple(self.statistics.maps(images))
-
-
-def _graph(network: RankModel) -> bytes:
-    """The heavy part of a network as ONNX, the sizes free where it takes any."""
-    statistics = statistics_of(network)
-    any_size = statistics is not None
-    side = LEAST_SIDE + 1 if any_size else network.crop
-    axes = {0: "N", 2: "H", 3: "W"} if any_size else {0: "N"}
-    file = io.BytesIO()
-    try:
-        with quiet(), torch.no_grad():
-            torch.onnx.export(
-                network.backbone if statistics is None else _Maps(statistics),
-                (torch.zeros(1, 3, side, side + 30 * any_size),),
-                file,  # type: ignore[arg-type]
-                input_names=[_INPUT],
-                dynamic_axes={_INPUT: axes},
-                opset_version=OPSET,
-                dynamo=False,
-            )
-    except Exception as error:  # the exporter raises what it meets
-        reason = " ".join(str(error).split())[:160]
-        raise InputError(
-            f"{network.name}: PyTorch's exporter does not take it ({type(error).__name__}: {reason})",
-            cure="score it with PyTorch",
-            options=("runtime=torch",),
-        ) from error
-    return file.getvalue()
 
 
 def _session(path: Path, key: str, make: Callable[[], bytes]) -> Run:
@@ -155,8 +94,9 @@ def _session(path: Path, key: str, make: Callable[[], bytes]) -> Run:
             write_atomically(path, data)
         session = _open(data)
 
-    def run(images: Tensor) -> list[Tensor]:
-        return [torch.from_numpy(found) for found in session.run(None, {_INPUT: images.contiguous().numpy()})]
+    def run(*inputs: Tensor) -> list[Tensor]:
+        feed = {name: values.contiguous().numpy() for name, values in zip(INPUTS, inputs, strict=False)}
+        return [torch.from_numpy(found) for found in session.run(None, feed)]
 
     return run
 
@@ -175,13 +115,18 @@ def _check(network: RankModel, found: RankModel, span: float) -> None:
     for size in ((2, 3, side, side), (1, 3, side + more, side + 2 * more)):
         images = torch.rand(size, generator=draw)
         images = (images + images.cumsum(3) / size[3]) / 2  # something fine and something coarse
-        with evaluating(network):
-            wanted = network(images)
-        with evaluating(found):
-            difference = float((found(images) - wanted).abs().max())
+        with evaluating(network), evaluating(found):
+            pairs = zip(_scores(found, images), _scores(network, images), strict=True)
+            difference = max(float((mine - wanted).abs().max()) for mine, wanted in pairs)
         if not difference <= TOLERANCE * span:
             raise InputError(
                 f"{network.name}: by ONNX runtime its scores differ from PyTorch's by {difference:.2g}",
                 cure="score it with PyTorch",
                 options=("runtime=torch",),
             )
+
+
+def _scores(network: RankModel, images: Tensor) -> tuple[Tensor, ...]:
+    """The scores of images, and those of their windows where there are any."""
+    statistics = statistics_of(network)
+    return (network(images),) if statistics is None else whole_scores(network, statistics, images)

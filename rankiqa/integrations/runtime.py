@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from rankiqa.extras import need
+from rankiqa.integrations.graph_cache import graph_of
 from rankiqa.models.parts import statistics_of
 from rankiqa.precision import FP32
 from rankiqa.scoring.scorer import Scorer
@@ -20,6 +22,5 @@ def pays(scorer: Scorer, photos: int) -> bool:
     network = scorer.network
     if scorer.device.type != "cpu" or network.precision != FP32 or statistics_of(network) is None or photos < FEW:
         return False
-    from rankiqa.integrations.onnx_runtime import graph_of
-
+    need("onnx", "onnx", "onnxruntime")
     return photos >= MANY or graph_of(network).exists()

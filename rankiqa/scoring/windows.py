@@ -47,10 +47,17 @@ class Windows:
         if min(self.side, self.stride) < 1:
             raise InputError(f"a window needs a side of 1 px or more, not {min(self.side, self.stride)}")
 
+    def span(self, length: int) -> int:
+        """How much of a side of this length a window takes, pixels."""
+        return min(self.side, length)
+
+    def starts(self, length: int, device: torch.device | None = None) -> Tensor:
+        """Where the windows along a side of this length begin, in pixels, float64."""
+        return torch.arange((length - self.span(length)) // self.stride + 1, device=device).double() * self.stride
+
     def middles(self, length: int, device: torch.device | None = None) -> Tensor:
         """Where the windows along a side of this length have their middles, in pixels, float64."""
-        span = min(self.side, length)
-        return torch.arange((length - span) // self.stride + 1, device=device).double() * self.stride + span / 2
+        return self.starts(length, device) + self.span(length) / 2
 
     def shares(self, cells: int, length: int, device: torch.device | None = None) -> Tensor:
         """(windows, cells) float64: along a side, which share of each window each cell of a map covers; rows sum to 1.
@@ -60,11 +67,10 @@ class Windows:
             length: of the image along this side, pixels.
             device: where to compute.
         """
-        span = min(self.side, length)
-        return shares(self.middles(length, device) - span / 2, span, cells, length)
+        return shares(self.starts(length, device), self.span(length), cells, length)
 
 
-def shares(first: Tensor, span: float, cells: int, length: int) -> Tensor:
+def shares(first: Tensor, span: float | Tensor, cells: int, length: int) -> Tensor:
     """(K, cells): which share of each stretch of a row each of its cells covers, in the precision of `first`.
 
     Args:
@@ -124,6 +130,8 @@ def statistic_scores(model: RankModel, net: StageStatistics, images: Tensor, win
         images: RGB.
         windows: of the images.
     """
+    if net.runtime is not None:
+        return net.runtime(images, windows)[1]
     height, width = images.shape[2:]
     return net.top(window_statistics(net.maps(model.preprocessing(images)), (height, width), windows))[..., 0]
 
@@ -133,6 +141,8 @@ def whole_scores(model: RankModel, net: StageStatistics, images: Tensor) -> tupl
 
     Arguments as for `statistic_scores`; the network computes its maps once.
     """
+    if net.runtime is not None:
+        return net.runtime(images, COARSE)
     maps = net.maps(model.preprocessing(images))
     height, width = images.shape[2:]
     score = net.top(net.statistics(maps))[:, 0]

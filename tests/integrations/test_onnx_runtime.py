@@ -13,8 +13,9 @@ pytest.importorskip("onnxruntime")
 import rankiqa
 from rankiqa.cli import main
 from rankiqa.errors import InputError
-from rankiqa.integrations import onnx_runtime
-from rankiqa.integrations.onnx_runtime import cache_folder, graph_of, onnx_network
+from rankiqa.integrations import graph_cache, onnx_runtime
+from rankiqa.integrations.graph_cache import cache_folder, graph_of
+from rankiqa.integrations.onnx_runtime import onnx_network
 from rankiqa.integrations.runtime import FEW, MANY, pays
 from rankiqa.models import build_model, save_model
 from rankiqa.scoring.scorer import Scorer
@@ -33,8 +34,8 @@ def _kept_there(cache, monkeypatch):
 @pytest.fixture
 def exports(monkeypatch):
     """How often a graph is made."""
-    made, usual = [], onnx_runtime._graph
-    monkeypatch.setattr(onnx_runtime, "_graph", lambda network: made.append(network) or usual(network))
+    made, usual = [], onnx_runtime.score_graph
+    monkeypatch.setattr(onnx_runtime, "score_graph", lambda network: made.append(network) or usual(network))
     return made
 
 
@@ -62,6 +63,18 @@ def test_the_default_model_scores_as_by_pytorch(photos, size):
         assert (found.patches, found.note) == (expected.patches, expected.note)
 
 
+def test_the_graph_pads_in_onnx_s_own_words_and_gives_scores_alone():
+    import onnx
+
+    network = rankiqa.load(device="cpu").network
+    onnx_network(network)
+    graph = onnx.load(graph_of(network)).graph
+    assert not [node for node in graph.node if node.op_type == "Pad"]
+    same = [a for node in graph.node if node.op_type == "Conv" for a in node.attribute if a.s == b"SAME_UPPER"]
+    assert len(same) == 5  # the stem, and four stages that halve the sides
+    assert [len(value.type.tensor_type.shape.dim) for value in graph.output] == [1, 3]
+
+
 def test_a_network_of_crops_scores_as_by_pytorch(crops, photo):
     mine, known = Scorer.load(crops, "cpu"), Scorer.load(crops, "cpu")
     mine.score_by(onnx_network)
@@ -80,7 +93,7 @@ def test_a_graph_is_made_once_and_not_taken_for_that_of_other_weights(crops, exp
     with torch.no_grad():
         next(other.parameters()).mul_(1.01)
     onnx_network(other)
-    monkeypatch.setattr(onnx_runtime, "__version__", "99")
+    monkeypatch.setattr(graph_cache, "FORM", 99)
     onnx_network(network)
     assert len(exports) == len(os.listdir(cache_folder())) == 3
 
@@ -115,7 +128,7 @@ def test_a_cache_that_cannot_be_written_is_done_without(crops, exports, tmp_path
 
 def test_a_graph_with_other_scores_is_refused(crops, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    usual = onnx_runtime._graph
+    usual = onnx_runtime.score_graph
 
     def wrong(network):
         with torch.no_grad():
@@ -123,7 +136,7 @@ def test_a_graph_with_other_scores_is_refused(crops, tmp_path, monkeypatch):
             next(changed.parameters()).mul_(1.5)
         return usual(changed)
 
-    monkeypatch.setattr(onnx_runtime, "_graph", wrong)
+    monkeypatch.setattr(onnx_runtime, "score_graph", wrong)
     scorer = Scorer.load(crops, "cpu")
     before = scorer.scoring
     with pytest.raises(
@@ -141,6 +154,8 @@ def test_it_pays_for_many_photos_on_a_cpu(crops, tmp_path, monkeypatch):
     path.parent.mkdir(parents=True)
     path.touch()
     assert [pays(default, photos) for photos in (1, FEW - 1, FEW)] == [False, False, True]
+    monkeypatch.setitem(sys.modules, "rankiqa.integrations.onnx_runtime", None)  # which takes a second to import
+    assert pays(default, FEW)
     assert not pays(Scorer.load(crops, "cpu"), 10 * MANY)
     assert not pays(rankiqa.load(device="cpu", precision="bf16"), 10 * MANY)
 
