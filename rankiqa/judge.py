@@ -20,12 +20,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from rankiqa.errors import InputError
 from rankiqa.extras import extra, need
 
 if TYPE_CHECKING:  # settings name judges without what computes them
+    import numpy as np
     import torch
 
 METRICS = ("mdsi", "haarpsi", "vsi")
@@ -107,6 +106,8 @@ class Judge:
         Raises:
             InputError: the two differ in size, or as `values` does.
         """
+        import numpy as np
+
         if np.array_equal(image, pristine):
             return np.full(len(self.metrics), PERFECT)
         if image.shape != pristine.shape:
@@ -135,6 +136,8 @@ class JudgeScale:
     @classmethod
     def measure(cls, judge: Judge, values: np.ndarray) -> JudgeScale:
         """From the (n, M) values of a sample of n ≥ 1 distorted images."""
+        import numpy as np
+
         places = np.linspace(0, 1, KNOTS - 1)
         columns = (np.append(np.quantile(column, places), PERFECT) for column in values.T)
         return cls({name: tuple(map(float, c)) for name, c in zip(judge.metrics, columns, strict=True)})
@@ -144,6 +147,8 @@ class JudgeScale:
 
         1 is the pristine image, .5 as good as half of the sample.
         """
+        import numpy as np
+
         ranks = np.linspace(0, 1, KNOTS)
         each = [np.interp(values[..., i], table, ranks) for i, table in enumerate(self.tables.values())]
         return np.mean(each, axis=0)

@@ -11,6 +11,8 @@ launch() {
     case " $* " in
     *" --help "* | *" -h "*) exec "${bin}python" "$script" --help ;;
     esac
+    # What can be known without PyTorch, which takes its time, is told before accelerate is asked.
+    RANKIQA_LOOK=1 "${bin}python" "$script" "$@" || exit
     # accelerate's launcher turns every failure into status 1 and a traceback of its own: the script leaves its status here.
     local status code
     status=$(mktemp)

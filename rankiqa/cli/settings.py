@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rankiqa.config import RankDataConfig
 
 SWITCHES = ("--resume", "--overwrite")
+LOOK = "RANKIQA_LOOK"  # of the environment: whether a command shall look at its settings alone, as train/launch.sh asks
 
 
 def _parser(config: type, program: str, description: str, examples: str = ""):
@@ -222,6 +223,8 @@ class TrainingCommand:
     def _train(self, argv: Sequence[str]) -> int:
         config = self.parse(argv)
         look_at(config)
+        if os.environ.get(LOOK):
+            return 0
         module, name = self.trainer.split(":")
         return train(getattr(importlib.import_module(module), name)(config))
 
@@ -229,13 +232,14 @@ class TrainingCommand:
 def look_at(config: Any) -> None:
     """Raise `InputError` for what is wrong with a run, as far as it is known without PyTorch: its stage says the same.
 
-    That is a setting that no run can have, an `out` that holds a run, and a set or a model that is not there.
+    That is a setting that no run can have, an `out` that holds a run, and a set, a model or weights that are not there.
     """
     from rankiqa.config import RankConfig
     from rankiqa.errors import InputError
 
     config.check()
-    if os.environ.get("RANK", "0") == "0":  # of several processes the first one makes the folder
+    # Of several processes the first one makes the folder, and of several machines another may have made it.
+    if os.environ.get("RANK", "0") == "0" and not os.environ.get(LOOK):
         config.check_out()
     sets = [config] if getattr(config, "dataset", None) is not None else getattr(config, "sets", [])
     if isinstance(config, RankConfig):
@@ -248,7 +252,11 @@ def look_at(config: Any) -> None:
         for one in sets:
             check_place(one.dataset, one.root, (PAIRS,) if isinstance(config, (FinetuneConfig, JointConfig)) else ())
     init = getattr(config, "init", None)
-    if init and not init.lower().endswith((".h5", ".hdf5")):  # of Keras's files the stage tells more
+    if not init:
+        from rankiqa.models.locate import check_weights
+
+        check_weights(config.model.weights)
+    elif not init.lower().endswith((".h5", ".hdf5")):  # of Keras's files the stage tells more
         from rankiqa.models.locate import find_model
 
         try:

@@ -14,6 +14,7 @@ from torch import nn
 from rankiqa.errors import InputError
 from rankiqa.extras import extra
 from rankiqa.models import efficientnet_lite
+from rankiqa.models.locate import check_weights
 from rankiqa.models.preprocessing import PREPROCESSING, Preprocessing
 from rankiqa.models.rank_model import RankModel
 from rankiqa.models.shallow import Shallow
@@ -209,11 +210,7 @@ def read_weights(path: str | Path) -> dict[str, torch.Tensor]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    path = Path(path)
-    if not path.is_file():
-        raise InputError("no such weights file", path=path)
-    if path.suffix != ".safetensors":
-        raise InputError("weights are read from .safetensors files only (a pickle can run code)", path=path)
+    check_weights(path)
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:

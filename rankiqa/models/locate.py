@@ -11,6 +11,7 @@ from rankiqa.extras import extra
 from rankiqa.models.bundled import BUNDLED, DEFAULT
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
+NO_FILES = ("imagenet", "none")  # what weights may be beside a file
 HUB_OPTIONS = ("revision", "cache_dir", "token", "force_download", "local_files_only")
 _HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")  # owner/name
 _PATIENCE = 10  # seconds
@@ -50,6 +51,20 @@ def find_model(folder: str | Path) -> Path:
     checkpoints = sorted((folder / "checkpoints").glob(f"step-*/{CONFIG}"))
     cure = f"the run is not finished: resume it, or give {checkpoints[-1].parent}" if checkpoints else ""
     raise InputError(f"no {CONFIG} in it, so it is not a model", path=folder, cure=cure)
+
+
+def check_weights(weights: str | Path) -> None:
+    """Raise `InputError` for the `weights` of `build_model` where they are a file that is not there, or no safetensors.
+
+    "imagenet" and "none" are no files.
+    """
+    if weights in NO_FILES:
+        return
+    path = Path(weights)
+    if not path.is_file():
+        raise InputError("no such weights file", path=path)
+    if path.suffix != ".safetensors":
+        raise InputError("weights are read from .safetensors files only (a pickle can run code)", path=path)
 
 
 def locate(model: str | Path | None = None, **hub: Any) -> Path:

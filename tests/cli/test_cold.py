@@ -101,6 +101,37 @@ def test_help_and_wrong_options_wait_for_no_library(folder):
         assert (out if status == 0 else err).startswith("usage: rankiqa "), line
 
 
+def test_the_help_of_trainings_waits_for_no_arrays(folder):
+    commands = [f"{command} --help" for command in COMMANDS if command.startswith(("train", "finetune"))]
+    assert len(commands) == 5
+    for status, out, _ in answers([*TORCH, *TABLES, *ARRAYS], commands, folder).values():
+        assert status == 0 and out.startswith("usage: rankiqa ")
+
+
+def test_the_scripts_of_train_refuse_before_they_launch(folder):
+    stubs = folder / "stubs"
+    stubs.mkdir()
+    (stubs / "torch.py").write_text("raise SystemExit('torch was imported')\n")
+    for name, does in (("python", f'exec {shlex.quote(sys.executable)} "$@"'), ("accelerate", "echo launched")):
+        (stubs / name).write_text(f"#!/bin/sh\n{does}\n")
+        (stubs / name).chmod(0o755)
+    places = {"PATH": f"{stubs}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": f"{stubs}{os.pathsep}{ROOT}"}
+    for line, said in {
+        "train_rank.sh --model.colour red": "error: unrecognized arguments: --model.colour red",
+        "finetune.sh --config gone.yaml": "error: gone.yaml: no such file",
+        "train_rank.sh --out new --data.ranks ranks": "launched",
+    }.items():
+        done = subprocess.run(
+            ["bash", *shlex.split(f"{ROOT}/train/{line}")],
+            cwd=folder,
+            env=os.environ | {"VIRTUAL_ENV": str(stubs)} | places,
+            capture_output=True,
+            text=True,
+        )
+        assert (done.stdout + done.stderr).startswith(said), line
+        assert done.returncode == (0 if said == "launched" else 2), line
+
+
 def test_choices_are_those_of_the_library():
     from rankiqa.compat import caffe_weights, keras_weights, rank_list
     from rankiqa.datasets import paired, registry
@@ -217,6 +248,9 @@ def test_so_do_trainings(folder):
         "train-joint --out new --data.ranks ranks --sets '[{dataset: live, root: gone}]'": "gone: no such folder",
         "train-nima --out new --dataset ava --root empty --init there": "there: no config.json in it",
         "train-siamese-nima --out new": "there is nothing to train on",
+        "train-rank --out new --data.ranks ranks --model.weights gone": "gone: no such weights file",
+        f"{tuned} --dataset live --root empty --model.weights photo.png": "photo.png: weights are read from .safetensors",
+        "train-nima --out new --dataset ava --root empty --model.weights gone": "gone: no such weights file",
     }
     refusals(TORCH, lines, folder)
 
