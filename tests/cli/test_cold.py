@@ -249,7 +249,7 @@ def test_so_do_trainings(folder):
         "train-nima --out new --dataset ava --root empty --init there": "there: no config.json in it",
         "train-siamese-nima --out new": "there is nothing to train on",
         "train-rank --out new --data.ranks ranks --model.weights gone": "gone: no such weights file",
-        f"{tuned} --dataset live --root empty --model.weights photo.png": "photo.png: weights are read from .safetensors",
+        f"{tuned} --dataset live --root empty --model.weights photo.png": "photo.png: weights are read from",
         "train-nima --out new --dataset ava --root empty --model.weights gone": "gone: no such weights file",
     }
     refusals(TORCH, lines, folder)
