@@ -76,17 +76,26 @@ class Chooser:
         prior: (photos,) scores that a model gave, higher is better, in any unit; they count until votes say otherwise.
         seed: of what is drawn: sides, repeats, and the first pairs.
         by: what a pair is worth: "ranks", the squared error of ranks that goes; or "information" about the two.
+        checks: whether some questions are repeats and catch trials, which measure raters.
 
     Raises:
         InputError: fewer than two photos, a prior of another length or one that is not finite.
     """
 
-    def __init__(self, photos: int, *, prior: Sequence[float] | None = None, seed: int = 0, by: By = "ranks") -> None:
+    def __init__(
+        self,
+        photos: int,
+        *,
+        prior: Sequence[float] | None = None,
+        seed: int = 0,
+        by: By = "ranks",
+        checks: bool = True,
+    ) -> None:
         if photos < 2:
             raise InputError(f"comparisons need two photos or more, not {photos}")
         self._photos, self._seed = photos, seed
         self._prior, self._deviation = _prior(photos, prior)
-        self._by = by
+        self._by, self._checks = by, checks
         self._told: list[_Told] = []
         self._posterior: Posterior | None = None
         self._fitted_to = 0  # votes that the posterior knows, without those that were skipped
@@ -167,10 +176,10 @@ class Chooser:
     ) -> tuple[tuple[int, int], Purpose]:
         had = {vote.pair for vote in own}
         place = len(own) + 1
-        if place % CATCH_EACH == 0 and (catch := self._obvious(had | waiting, draw)):
+        if self._checks and place % CATCH_EACH == 0 and (catch := self._obvious(had | waiting, draw)):
             return catch, "catch"
         repeatable = _repeatable(own)
-        if place % REPEAT_EACH == 0 and repeatable:
+        if self._checks and place % REPEAT_EACH == 0 and repeatable:
             return repeatable[int(draw.integers(len(repeatable)))], "repeat"
         if pair := self._telling(had, waiting, draw):
             return pair, "ask"

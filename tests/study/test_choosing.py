@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
 
 from rankiqa.errors import InputError
 from rankiqa.study.choosing import Chooser, Question
+from rankiqa.study.simulated_raters import SimulatedRater
 
 
-def answer_as(scores: np.ndarray, question: Question, draw: np.random.Generator):
-    """What somebody says of a pair who sees the scores with the noise of the model."""
-    p = 1 / (1 + np.exp(scores[question.right] - scores[question.left]))
-    return "left" if draw.random() < p else "right"
-
-
-def ask(chooser: Chooser, scores: np.ndarray, votes: int, rater: str = "Ada") -> list[Question]:
-    """Let a rater answer so many questions."""
-    draw = np.random.default_rng(1)
+def ask(chooser: Chooser, scores: np.ndarray, votes: int, raters: tuple[str, ...] = ("Ada",)) -> list[Question]:
+    """Let raters answer so many questions in turn."""
+    draw, rater = np.random.default_rng(1), SimulatedRater(1.5)
     asked = []
-    for _ in range(votes):
-        question = chooser.question(rater)
-        chooser.told(rater, question.left, question.right, answer_as(scores, question, draw), question.purpose)
+    for k in range(votes):
+        question = chooser.question(raters[k % len(raters)])
+        answer = rater.compare(scores[question.left], scores[question.right], draw)
+        chooser.told(raters[k % len(raters)], question.left, question.right, answer, question.purpose)
         asked.append(question)
     return asked
 
@@ -74,3 +71,72 @@ def test_one_photo_cannot_be_compared():
         Chooser(1)
     with pytest.raises(InputError, match="no pair of the 3 photos: 1 and 3"):
         Chooser(3).told("Ada", 1, 3, "left", "ask")
+
+
+def test_what_is_chosen_needs_fewer_votes_than_random_pairs():
+    scores = np.random.default_rng(0).normal(0, 2.5, 40)
+    chooser = Chooser(40, checks=False)
+    ask(chooser, scores, 110, ("Ada", "Bo"))
+    draw, other = np.random.default_rng(2), Chooser(40)
+    for _ in range(110):
+        left, right = (int(k) for k in draw.choice(40, 2, replace=False))
+        other.told("Ada", left, right, SimulatedRater(1.5).compare(scores[left], scores[right], draw))
+    found, random = (spearmanr(each._known().mean, scores).statistic for each in (chooser, other))
+    assert found > 0.9 and found > random + 0.04
+    assert chooser.progress().certainty > other.progress().certainty + 0.03
+
+
+def test_certainty_is_the_share_of_pairs_in_order():
+    scores = np.random.default_rng(3).normal(0, 2, 30)
+    left, right = np.triu_indices(30, 1)
+    chooser = Chooser(30)
+    for votes in (30, 60, 120):
+        ask(chooser, scores, votes)
+        mean = chooser._known().mean
+        right_order = np.mean(np.sign(mean[left] - mean[right]) == np.sign(scores[left] - scores[right]))
+        assert chooser.progress().certainty == pytest.approx(right_order, abs=0.08)
+    assert chooser.progress().given == 210 <= chooser.progress().wanted
+
+
+def test_repeats_and_catch_trials_measure_a_rater():
+    scores = np.linspace(-6, 6, 30)
+    asked = ask(Chooser(30), scores, 240)
+    repeats = [k for k, question in enumerate(asked) if question.purpose == "repeat"]
+    catches = [question for question in asked if question.purpose == "catch"]
+    assert len(repeats) == pytest.approx(240 / 12, abs=3) and len(catches) >= 8
+    for k in repeats:
+        before = [{q.left, q.right} for q in asked[: k - 5]]
+        assert {asked[k].left, asked[k].right} in before
+    assert all(abs(scores[q.left] - scores[q.right]) > 3 for q in catches)
+    sides = np.mean([q.left < q.right for q in asked])
+    assert 0.4 < sides < 0.6
+    assert {q.purpose for q in ask(Chooser(30, checks=False), scores, 60)} == {"ask"}
+
+
+def test_a_prior_is_asked_about_where_it_is_unsure():
+    model = np.arange(20.0)
+    chooser = Chooser(20, prior=model)
+    gap = [abs(q.left - q.right) for q in ask(chooser, np.linspace(-4, 4, 20), 20)]
+    assert np.mean(gap) < 6.5  # random pairs are 7 apart
+    assert chooser.progress().certainty > Chooser(20).progress().certainty
+    assert spearmanr(chooser._known().mean, model).statistic > 0.85
+
+
+def test_skipped_pairs_tell_nothing_and_are_not_asked_again():
+    chooser = Chooser(5)
+    first = chooser.question("Ada")
+    chooser.told("Ada", first.left, first.right, "skip")
+    assert chooser.progress().given == 0
+    asked = ask(chooser, np.zeros(5), 9)
+    assert {first.left, first.right} not in [{q.left, q.right} for q in asked]
+
+
+def test_hundreds_of_photos_are_asked_about_vote_by_vote():
+    """More than are refitted at every vote."""
+    scores = np.random.default_rng(4).normal(0, 3, 320)
+    chooser = Chooser(320)
+    asked = ask(chooser, scores, 200, ("Ada", "Bo", "Cy"))
+    assert len({frozenset((q.left, q.right)) for q in asked}) >= 180
+    whole = Chooser(320)
+    whole._told = chooser._told
+    assert chooser._known().mean == pytest.approx(whole._known().mean, abs=0.02)
