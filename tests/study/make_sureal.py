@@ -8,7 +8,6 @@ import sys
 from types import SimpleNamespace
 
 import numpy as np
-from sureal.subjective_model import SubjectiveModel, SubjectMLEModelProjectionSolver
 
 
 def ratings_of_the_model() -> np.ndarray:
@@ -43,13 +42,16 @@ def numbers(values: np.ndarray) -> list[float | None]:
     return [float(value) if np.isfinite(value) else None for value in values]
 
 
-if __name__ == "__main__":
+def record() -> dict:
+    """What sureal finds."""
+    from sureal.subjective_model import SubjectiveModel, SubjectMLEModelProjectionSolver
+
     rated, screened = ratings_of_the_model(), ratings_to_screen()
     model = SubjectMLEModelProjectionSolver._run_modeling(SimpleNamespace(opinion_score_3darray=rated))
     screening = SubjectiveModel._get_opinion_score_3darray_with_preprocessing(
         SimpleNamespace(opinion_score_3darray=screened), subject_rejection=True
     )
-    record = {
+    return {
         "what": "sureal 0.9.0 (Netflix) on simulated ratings; a row: photo, rater, rating",
         "command": "python tests/study/make_sureal.py tests/reference/sureal.json",
         "subject_model": {
@@ -66,5 +68,8 @@ if __name__ == "__main__":
             "rejected": screening["observer_rejected"],
         },
     }
+
+
+if __name__ == "__main__":
     with open(sys.argv[1], "w", encoding="utf-8") as file:
-        json.dump(record, file, separators=(",", ":"))
+        json.dump(record(), file, separators=(",", ":"))
