@@ -203,6 +203,7 @@ LACKS = {
     "eval --labels labels.csv --images . --out report --model a b": ("jinja2", "report"),
     "verify csiq --root .": ("openpyxl", "report"),
     "label . --out votes.sqlite": ("starlette", "label"),
+    "app a.png": ("starlette", "label"),
     "scale votes.sqlite --out scores.csv --html scale.html": ("jinja2", "report"),
     "export onnx --out onnx": ("onnx-ir", "onnx"),
     "import-weights keras a.png --model nima-mobilenet --out keras": ("h5py", "keras"),

@@ -24,6 +24,7 @@ GROUPS = {
     },
     "your own eyes": {
         "label": ("label", "let people say on a local page which photo is better"),
+        "app": ("app", "show photos and their scores on a local page"),
         "scale": ("scale", "make scores with intervals of people's votes"),
         "tune": ("tune", "lead the default model by people's votes"),
     },

@@ -57,15 +57,15 @@ def _parser() -> argparse.ArgumentParser:
     add("--prior", choices=PRIORS, default="none", help="with --mode compare, start from the scores of a bundled "
         "model: fewer votes are needed where it is right, it is outvoted where it is not; scoring takes time "
         "first")  # fmt: skip
-    serving_options(parser)
+    serving_options(parser, PORT)
     return parser
 
 
-def serving_options(parser: argparse.ArgumentParser) -> None:
+def serving_options(parser: argparse.ArgumentParser, port: int) -> None:
     """The options of a command that serves pages."""
     add = parser.add_argument_group("the page").add_argument
     add("--host", default="127.0.0.1", help="the address to listen at; 0.0.0.0: all of this machine, for others too")
-    add("--port", type=int, default=PORT, help="the port to listen at; 0: one that is free")
+    add("--port", type=int, default=port, help="the port to listen at; 0: one that is free")
     add("--no-browser", action="store_true", help="do not open the page in a browser here")
     add(DEBUG, action="store_true", help="show the traceback where otherwise an error is one line")
 

@@ -43,8 +43,8 @@ class Pictures:
 
     Args:
         folder: where the photos lie.
-        photos: their paths in it, sizes, and hashes where they are known.
-        hashed: called now and then with the SHA-256 of files, by path, where `photos` has none.
+        photos: their paths in it, sizes (0: not known), and hashes where they are known. More may be added.
+        hashed: called now and then with the SHA-256 of files, by path, where `photos` has none. None: none is made.
         broken: called with a number and the reason, once, when a photo turns out not to be readable, or another one
             than it was.
         workers: threads that make pictures.
@@ -55,7 +55,7 @@ class Pictures:
         folder: str | os.PathLike[str],
         photos: Sequence[Photo],
         *,
-        hashed: Callable[[Mapping[str, str]], None] = lambda hashes: None,
+        hashed: Callable[[Mapping[str, str]], None] | None = None,
         broken: Callable[[int, InputError], None] = lambda number, error: None,
         workers: int = 2,
     ) -> None:
@@ -85,12 +85,12 @@ class Pictures:
         return self._make((number, side), lambda: self._reduced(number, side))
 
     def tile(self, number: int, column: int, row: int) -> Future[Picture]:
-        """A part of the photo as it is, `TILE` pixels on a side, or what is left at the borders; as `screen`."""
+        """A part of the photo as it is, `TILE` pixels on a side, or what is left at the borders; as `screen`.
+
+        The future raises `LookupError` for a tile that there is not.
+        """
         if not 0 <= number < len(self.photos):
             raise LookupError(f"no photo {number}")
-        photo = self.photos[number]
-        if not (0 <= column * TILE < photo.width and 0 <= row * TILE < photo.height):
-            raise LookupError(f"no tile {column}, {row}")
         return self._make((number, column, row), lambda: self._cut(number, column, row))
 
     def fault(self, number: int) -> InputError | None:
@@ -151,12 +151,16 @@ class Pictures:
         except InputError as error:
             self._is_broken(key[0], error)
             raise
+        self._put(key, picture)
+        return picture
+
+    def _put(self, key: tuple[int, ...], picture: Picture) -> None:
         with self._lock:
+            before = self._kept.pop(key, None)
             self._kept[key] = picture
-            self._bytes += len(picture.data)
+            self._bytes += len(picture.data) - (len(before.data) if before else 0)
             while self._bytes > KEPT and len(self._kept) > 1:
                 self._bytes -= len(self._kept.popitem(last=False)[1].data)
-        return picture
 
     def _is_broken(self, number: int, error: InputError) -> None:
         with self._lock:
@@ -170,7 +174,7 @@ class Pictures:
 
     def _check(self, number: int) -> None:
         """See that a photo is the one that it was, once."""
-        if number in self._checked:
+        if number in self._checked or (self._hashed is None and not self.photos[number].sha256):
             return
         digest = sha256_of(self._path(number))
         known = self.photos[number].sha256
@@ -186,7 +190,8 @@ class Pictures:
             if len(self._fresh) < least:
                 return
             fresh, self._fresh = self._fresh, {}
-        self._hashed(fresh)
+        if self._hashed is not None:
+            self._hashed(fresh)
 
     def _pixels(self, number: int) -> np.ndarray:
         from rankiqa.images.reading import read_image
@@ -198,20 +203,18 @@ class Pictures:
         self._check(number)
         pixels = read_image(self._path(number), convert=True, frames="first")
         photo = self.photos[number]
-        if pixels.shape[:2] != (photo.height, photo.width):
+        if photo.width and pixels.shape[:2] != (photo.height, photo.width):
             raise InputError("has another size than when the study began", path=self._path(number))
         return pixels
 
-    def _reduced(self, number: int, side: int) -> Picture:
-        pixels = self._pixels(number)
-        height, width = pixels.shape[:2]
-        factor = side / max(height, width)
-        if factor >= 1:
-            return _png(pixels)
-        import cv2
+    def keep_small(self, number: int, pixels: np.ndarray) -> None:
+        """Make the smallest picture of a photo whose pixels are at hand, so that nobody waits for it."""
+        key = (number, SIDES[0])
+        if key not in self._kept:
+            self._put(key, _fitted(pixels, SIDES[0]))
 
-        size = max(1, round(width * factor)), max(1, round(height * factor))
-        return _jpeg(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA))
+    def _reduced(self, number: int, side: int) -> Picture:
+        return _fitted(self._pixels(number), side)
 
     def _cut(self, number: int, column: int, row: int) -> Picture:
         pixels = self._pixels(number)
@@ -220,7 +223,22 @@ class Pictures:
             while len(self._decoded) > 2 and sum(p.size // 3 for p in self._decoded.values()) > DECODED:
                 self._decoded.popitem(last=False)
         top, left = row * TILE, column * TILE
-        return _png(pixels[top : top + TILE, left : left + TILE])
+        part = pixels[top : top + TILE, left : left + TILE]
+        if column < 0 or row < 0 or not part.size:
+            raise LookupError(f"no tile {column}, {row}")
+        return _png(part)
+
+
+def _fitted(pixels: np.ndarray, side: int) -> Picture:
+    """A picture with a longer side of `side` pixels at most."""
+    height, width = pixels.shape[:2]
+    factor = side / max(height, width)
+    if factor >= 1:
+        return _png(pixels)
+    import cv2
+
+    size = max(1, round(width * factor)), max(1, round(height * factor))
+    return _jpeg(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA))
 
 
 def sha256_of(path: str | os.PathLike[str]) -> str:

@@ -219,6 +219,12 @@ def test_so_does_labelling(folder):
         "label . --out votes.sqlite": ".: holds 0 photos that can be read; this needs 2 or more",
         "label . --out votes.sqlite --mode rate": ".: holds 0 photos that can be read; this needs 1 or more",
     }
+    lines |= {
+        "app gone.jpg": "gone.jpg: no such file",
+        "app empty": "empty: holds no images",
+        "app --model nowhere": "nowhere: no such model folder",
+        "app --device abacus": "device must be",
+    }
     import sqlite3
 
     sqlite3.connect(folder / "photo").execute("CREATE TABLE x (y)").connection.close()

@@ -63,7 +63,7 @@ def options(command):
 def test_commands(complete):
     assert complete("") == list(COMMANDS)
     assert complete("make-r") == ["make-ranks", "make-rank-list"]
-    assert complete("--debug", "sc") == ["score"]
+    assert complete("--debug", "sco") == ["score"]
     assert complete("--") == ["--help", "--version", "--debug"]
 
 
@@ -158,7 +158,7 @@ def tab(request, scripts, folder):
 @pytest.mark.parametrize(
     "line, rest",
     [
-        ("rankiqa sc", "ore "),
+        ("rankiqa sco", "re "),
         ("rankiqa --debug eval-", "experiments "),
         ("rankiqa score --mode gr", "id "),
         ("rankiqa score photo.png --sm", "all "),

@@ -210,3 +210,59 @@ def test_buttons_have_names_and_what_changes_is_told(browser, label):
     assert browser.run("return document.getElementById('progress').getAttribute('aria-live')") == "polite"
     browser.keys("\ue004")  # tab: what has the focus is to be seen
     assert browser.run("return getComputedStyle(document.activeElement).outlineStyle") == "solid"
+
+
+def test_the_app_shows_scores_and_takes_what_is_chosen(browser, photo_folder, tmp_path):
+    pytest.importorskip("uvicorn")
+    more = tmp_path / NAME.replace("<b>", "")
+    (photo_folder / "x.png").rename(more.with_suffix(".png"))
+    served = Served("app", str(photo_folder), "--model", "ranks")
+    try:
+        browser.driver.get(served.address)
+        browser.until("return document.getElementById('progress').textContent === '2 of 2 scored'")
+        browser.driver.find_element("id", "files").send_keys(f"{more.with_suffix('.png')}\n{__file__}")
+        browser.until("return document.getElementById('progress').textContent === '3 of 3 scored'")
+        browser.until("return document.getElementById('trouble').textContent.includes('1 left out. test_browser.py')")
+        scores = "return [...document.querySelectorAll('.card b')].map(place => Number(place.textContent))"
+        shown = "return [...document.querySelectorAll('.card')].sort((a, b) => a.ariaPosInSet - b.ariaPosInSet)"
+        assert len(browser.run(scores)) == 3
+        best = browser.run(f"{shown}.map(card => Number(card.querySelector('b').textContent))")
+        assert best == sorted(best, reverse=True)
+        browser.run("document.querySelectorAll('.pick').forEach((pick, k) => k < 2 && pick.click())")
+        browser.run("document.getElementById('compare').click()")
+        browser.until("return document.querySelectorAll('#look-stage .whole').length === 2")
+        browser.keys("h")
+        browser.until("return document.querySelectorAll('.heat').length === 2")
+        lines = browser.driver.execute_async_script(
+            "const done = arguments[0]; fetch(document.getElementById('csv').href).then(a => a.text()).then(done)"
+        ).splitlines()
+        assert len(lines) == 4 and lines[0].startswith("file,score,")
+        assert browser.complaints() == []
+    finally:
+        served.kill()
+
+
+def test_the_app_takes_thousands(browser, photo_folder, tmp_path):
+    pytest.importorskip("uvicorn")
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for k in range(3000):
+        (folder / f"{k:04}.png").hardlink_to(photo_folder / "x.png")
+    served = Served("app", str(folder))
+    try:
+        browser.driver.get(served.address)
+        browser.until("return document.getElementById('progress').textContent.includes('of 3000')")
+        browser.run("document.getElementById('stop').click()")
+        browser.until("return document.getElementById('progress').textContent.includes('cancelled')")
+        browser.run(
+            "const order = document.getElementById('order'); order.value = 'name'; order.onchange({target: order})"
+        )
+        assert 0 < browser.run("return document.querySelectorAll('.card').length") < 100
+        browser.run("const grid = document.getElementById('grid'); grid.scrollTop = grid.scrollHeight")
+        browser.until(
+            "return [...document.querySelectorAll('.card .name')].some(name => name.textContent === '2999.png')"
+        )
+        browser.until("return [...document.querySelectorAll('.card img')].every(image => image.naturalWidth === 112)")
+        assert browser.run("return document.querySelectorAll('.card').length") < 100
+    finally:
+        served.kill()

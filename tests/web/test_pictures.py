@@ -48,7 +48,7 @@ def test_one_that_is_small_enough_and_tiles_are_exact(wide):
             assert (decoded(made.tile(0, column, row).result()) == part).all()
     for column, row in ((3, 0), (0, 2), (-1, 0)):
         with pytest.raises(LookupError):
-            made.tile(0, column, row)
+            made.tile(0, column, row).result()
 
 
 def test_pictures_are_made_once_and_forgotten_when_there_are_too_many(wide, monkeypatch):

@@ -98,6 +98,7 @@ export class Asking {
   async vote(answer, since = performance.now()) {
     if (this.busy || !this.current) return false;
     this.busy = true;
+    trouble("");
     const {uid, photos} = this.current, seconds = (performance.now() - this.current.since) / 1000;
     const vote = {rater: this.rater, uid, photos: photos.map(photo => photo.n), answer, seconds};
     remember(localStorage, this.path + "vote", JSON.stringify(vote));

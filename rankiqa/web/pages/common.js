@@ -31,13 +31,15 @@ export async function ask(what, body) {
 
 // As `ask`, again and again until there is an answer; what the server refuses for good (4xx) is thrown.
 export async function insist(what, body, kept = "It is tried again.") {
+  let said = false;
   for (let wait = 0.3; ; wait = Math.min(3, wait * 1.6)) {
     try {
       const found = await ask(what, body);
-      trouble("");
+      if (said) trouble("");
       return found;
     } catch (error) {
-      if (error.status >= 400 && error.status < 500) { trouble(""); throw error; }
+      if (error.status >= 400 && error.status < 500) throw error;
+      said = true;
       trouble(error.status ? `${error.message} ${kept}` : `The server does not answer: it was stopped, or the network is gone. ${kept}`);
       await pause(wait);
     }
