@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from rankiqa.cli import HelpFormatter, at_least, guarded
+from rankiqa.cli import HelpFormatter, as_flag, at_least, guarded
 from rankiqa.cli.images import ICC, ICC_HELP
 
 _EXAMPLES = """\
@@ -20,7 +20,8 @@ pairs.csv has the columns better, worse and weight, paths in photos/ with /; a t
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
-    return guarded(_run, argv, interrupted="interrupted; nothing was written, the votes are as they were")
+    said = "interrupted; nothing was written, the votes are as they were"
+    return guarded(_run, argv, said, lambda option: "" if option == "images" else as_flag(option))
 
 
 def _parser() -> argparse.ArgumentParser:

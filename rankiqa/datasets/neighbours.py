@@ -115,4 +115,4 @@ def _smooth_fields(size: int) -> np.ndarray:
 def _bar(items: Iterable[T], what: str, total: int | None = None, unit: str = "it") -> Iterable[T]:
     from tqdm import tqdm
 
-    return tqdm(items, what, total, leave=False, unit=unit, mininterval=1, delay=2)
+    return tqdm(items, what, total, leave=False, unit=unit, mininterval=1, delay=2, disable=None)

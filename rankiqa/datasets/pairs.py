@@ -138,7 +138,7 @@ def _photo(name: str, root: Path, path: Path, line: int) -> str:
             path=path,
             line=line,
             cure="give the folder of these photos",
-            options=("photos",),
+            options=("images",),
         )
     return pure.as_posix()
 

@@ -108,8 +108,16 @@ def _halved(name: str, tensor: torch.Tensor) -> torch.Tensor:
 
 
 def check_free(out: str | Path, overwrite: bool = False) -> None:
-    """Raise `InputError` where a model cannot be made in `out`: something is there, but for a model to `overwrite`."""
+    """Raise `InputError` where a model cannot be made in `out`.
+
+    Something is there, but for a model to `overwrite`; or the system would refuse.
+    """
     out = Path(out)
+    above = out.absolute().parent
+    while not above.exists():
+        above = above.parent
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise InputError(f"cannot be written: {above} is not a folder that you may write to", path=out)
     there = out.exists() and (not out.is_dir() or any(out.iterdir()))
     if there and not (overwrite and (out / CONFIG).is_file()):
         raise InputError(

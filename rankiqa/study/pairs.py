@@ -90,7 +90,7 @@ def _check_photos(photos: Sequence[Photo], root: Path, votes: str | os.PathLike[
             f"{missing[0]}",
             path=votes,
             cure="give the folder of these votes",
-            options=("photos",),
+            options=("images",),
         )
     with ThreadPoolExecutor(2) as pool:
         hashes = pool.map(lambda photo: _sha256(root / photo.path), photos)
@@ -101,7 +101,7 @@ def _check_photos(photos: Sequence[Photo], root: Path, votes: str | os.PathLike[
             f"{other[0]} (SHA-256 differs)",
             path=votes,
             cure="give the photos as they were voted on",
-            options=("photos",),
+            options=("images",),
         )
 
 

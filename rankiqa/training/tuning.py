@@ -120,13 +120,15 @@ class Tuned:
         new = out.with_name(f".{out.name}.new")
         shutil.rmtree(new, ignore_errors=True)
         numbers = f"```\n{self.report.text()}\n```"
-        self.scorer.save_pretrained(new, model_card_kwargs={"written": {"By held-out votes": numbers}})
         try:
+            self.scorer.save_pretrained(new, model_card_kwargs={"written": {"By held-out votes": numbers}})
             text = json.dumps(self.report.facts(), indent=1, ensure_ascii=False, allow_nan=False)
             (new / REPORT).write_text(text + "\n", encoding="utf-8")
             replace_folder(new, out)
         except OSError as error:
             raise explain_os_error(error, out) from error
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
 
 
 def tune(scorer: Scorer, root: str | os.PathLike[str], pairs: Pairs, options: TuneOptions | None = None) -> Tuned:

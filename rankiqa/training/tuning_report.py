@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ import numpy as np
 from rankiqa.datasets.pairs import Pairs
 from rankiqa.metrics.preferences import Agreement, Mean, mean_over_pairs
 from rankiqa.text_table import text_table
+
+WIDTH = 100  # columns of the text
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,9 @@ class TuningReport:
             f"Chosen in these trials: {times}.",
             self.agreement.text(),
         ]
-        return "\n".join(lines)
+        if self.slope == 0:
+            lines.append("The score that it began with has no part in it: by itself it runs against these votes.")
+        return "\n".join(line if "  " in line else fill(line, WIDTH) for line in lines)
 
 
 def _percent(mean: Mean) -> tuple[str, str]:
