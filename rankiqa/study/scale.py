@@ -64,7 +64,7 @@ class Study:
 
 @dataclass(frozen=True)
 class HeldOut:
-    """How well scales of four fifths of the comparisons tell the fifth.
+    """How well scales of four fifths of the compared pairs tell the votes on the others.
 
     Attributes:
         votes: that were told; ties are not among them.
@@ -249,11 +249,13 @@ def _alpha_of_ratings(ratings: Sequence[Rating], numbers: dict[str, int]) -> flo
 
 
 def _held_out(seen: Observations) -> HeldOut | None:
-    """Fits without each fifth of the comparisons, drawn at random, on which they are tried."""
+    """Fits without each fifth of the compared pairs, drawn at random, on whose votes they are tried."""
     number = len(seen.left)
     if number < _LEAST_HELD_OUT:
         return None
-    fold = generator(0, "held out").permutation(number) % _FOLDS
+    ends = np.sort([seen.left, seen.right], axis=0)
+    pairs, place = np.unique(ends[0] * seen.photos + ends[1], return_inverse=True)
+    fold = (generator(0, "held out").permutation(len(pairs)) % _FOLDS)[place.reshape(-1)]
     right, bits = [], []
     for k in range(_FOLDS):
         kept, out = fold != k, (fold == k) & (seen.better != 0)
