@@ -57,8 +57,8 @@ class Pairs:
 
     @property
     def votes(self) -> int:
-        """How many answers there are."""
-        return len(np.unique(self.vote))
+        """How many answers there are, by weight: one of weight 2 counts twice."""
+        return round(float(self.weight.sum()))
 
     @property
     def tied(self) -> np.ndarray:

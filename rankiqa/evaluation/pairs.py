@@ -71,7 +71,7 @@ def evaluate_pairs(
     agreement = Agreement.of(held.shares()[0])
     found = {
         "votes": held.votes,
-        "ties": held.votes - plain.votes,
+        "ties": held.select(held.tied).votes,
         "photos": int(scored.sum()),
         "left_out": {"learned_from": int((~keep).sum()), "not_scored": int((keep & ~scored).sum())},
         "models": rows,

@@ -13,6 +13,7 @@ from rankiqa.datasets.pairs import Pairs, read_pairs
 from rankiqa.errors import InputError
 from rankiqa.study.vote_file import Photo, Rating, VoteFile
 
+NEAR = 50  # ratings; a rater's idea of what is good drifts, and millions of pairs would tell no more
 _SQLITE = b"SQLite format 3\0"  # how such a file begins
 
 
@@ -41,7 +42,8 @@ def read_votes(path: str | os.PathLike[str], root: str | os.PathLike[str]) -> Pa
     |---------------------------------------|-----------------------------------------------------------|
     | the left one, the right one, neither  | a pair, or a tie                                          |
     | an order of n photos                  | its n(n − 1)/2 pairs at 2/n each: n − 1 answers' worth    |
-    | one rater's ratings of n photos       | their pairs likewise; a tie where the ratings are equal   |
+    | one rater's ratings of n photos       | their pairs likewise; a tie where the ratings are equal.  |
+    |                                       | Of many, each with the `NEAR` before it and behind it     |
 
     Skipped ones count nothing, nor do those whose answer is known (catch): they are of the rater, not of the photos.
 
@@ -76,10 +78,16 @@ def _answers(file: VoteFile) -> Iterator[tuple[str, str, float, bool]]:
         if rating.purpose != "catch":
             of_rater.setdefault(rating.rater, []).append(rating)
     for ratings in of_rater.values():
-        for one, other in combinations(ratings, 2):
+        pairs = _near(len(ratings))
+        for one, other in ((ratings[i], ratings[j]) for i, j in pairs):
             if one.photo != other.photo:
                 best, rest = (one, other) if one.score >= other.score else (other, one)
-                yield best.photo, rest.photo, 2 / len(ratings), one.score == other.score
+                yield best.photo, rest.photo, (len(ratings) - 1) / len(pairs), one.score == other.score
+
+
+def _near(count: int) -> list[tuple[int, int]]:
+    """The pairs of so many things in a row: all, or, of very many, those that are not far from each other."""
+    return [(i, j) for i in range(count) for j in range(i + 1, min(count, i + 1 + NEAR))]
 
 
 def _check_photos(photos: Sequence[Photo], root: Path, votes: str | os.PathLike[str]) -> None:

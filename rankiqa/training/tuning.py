@@ -178,9 +178,10 @@ def check_division(pairs: Pairs, group: Sequence[str], seed: int) -> None:
             f"votes on {len(group)} photos of {scenes} scenes cannot be divided: {FOLDS} scenes are needed",
             path=pairs.source,
         )
-    held = sum(_inside(pairs, divide_photos(group, FOLDS, seed, repeat)).sum() for repeat in range(REPEATS))
+    folds = [divide_photos(group, FOLDS, seed, repeat) for repeat in range(REPEATS)]
+    held = sum(float(pairs.weight[_inside(pairs, fold)].sum()) for fold in folds)
     if held < LEAST_HELD * REPEATS:
-        needed = int(np.ceil(pairs.votes * LEAST_HELD * REPEATS / max(int(held), 1)))
+        needed = int(np.ceil(pairs.votes * LEAST_HELD * REPEATS / max(held, 1.0)))
         raise InputError(
             f"of {pairs.votes} votes only {held / REPEATS:.1f} lie between photos that are held out together; about "
             f"{needed} votes on these {len(group)} photos are needed",
@@ -254,11 +255,10 @@ def _measure(
     with np.errstate(invalid="ignore"):
         after = after / times
     before = np.where(times > 0, right(photos.known, pairs.better, pairs.worse), np.nan)
-    ties = len(np.unique(pairs.vote[pairs.tied]))
     return TuningReport(
         scorer.source,
         pairs.votes,
-        ties,
+        pairs.select(pairs.tied).votes,
         len(pairs.photos),
         len(set(photos.group)),
         float(np.mean(dropped)),

@@ -99,14 +99,12 @@ def open_votes(root: str | os.PathLike[str], labels: str | os.PathLike[str] | No
 
 def check_part(dataset: VotedSet, rows: np.ndarray, part: str = "train") -> None:
     """Say how many votes lie inside a part, and raise `InputError` where none does."""
-    inside = dataset.of_part(rows).votes
-    if not inside:
+    inside = dataset.of_part(rows)
+    if not len(inside):
         raise InputError(
             f"none of the {dataset.pairs.votes} votes lies between photos of the part {part}",
             path=dataset.pairs.source,
             cure="more votes are needed, or a smaller part held out",
         )
-    line = (
-        f"note: {inside} of {dataset.pairs.votes} votes are between photos of the part {part}; the others, which cross"
-    )
-    print(f"{line} the split or lie outside, are not learned from", file=sys.stderr)
+    many = f"{inside.votes} of {dataset.pairs.votes} votes are between photos of the part {part}"
+    print(f"note: {many}; those that cross the split, or lie outside, are not learned from", file=sys.stderr)

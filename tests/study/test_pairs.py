@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rankiqa.errors import InputError
-from rankiqa.study.pairs import open_pairs
+from rankiqa.study.pairs import NEAR, open_pairs
 from rankiqa.study.vote_file import Comparison, Order, Photo, Rating, VoteFile
 
 
@@ -51,6 +51,19 @@ def test_each_kind_of_vote(study: Path, root: Path):
         *[("d", "c", third), ("d", "a", third), ("c", "a", third)],
         *[("b", "a", third), ("a", "c", pytest.approx(1 / 3)), ("c", "a", pytest.approx(1 / 3)), ("b", "c", third)],
     ]
+
+
+def test_of_many_ratings_the_near_ones_are_compared(study: Path, root: Path):
+    with VoteFile(study) as file:
+        for k in range(120):
+            file.add(Rating(f"{k}", "Bo", photo=f"{'abcd'[k % 4]}.jpg", score=1 + k % 4))
+    pairs = open_pairs(study, root)
+    near = [(i, j) for i in range(120) for j in range(i + 1, 120) if j - i <= NEAR and i % 4 != j % 4]
+    every = sum(1 for i in range(120) for j in range(i + 1, 120) if j - i <= NEAR)
+    assert len(pairs) == len(near) and pairs.weight.sum() == pytest.approx(119 * len(near) / every)
+    assert {(pairs.photos[b], pairs.photos[w]) for b, w in zip(pairs.better, pairs.worse, strict=True)} == {
+        (f"{a}.jpg", f"{b}.jpg") for a, b in ("ba", "ca", "da", "cb", "db", "dc")
+    }
 
 
 def test_photos_that_are_not_those_that_were_voted_on(study: Path, root: Path):

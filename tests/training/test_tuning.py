@@ -85,6 +85,9 @@ def test_the_report_says_what_held_out_votes_say(tuned: Path):
 def test_a_folder_that_holds_something_is_refused(folder: Path, tuned: Path, capsys):
     assert main(["tune", str(folder), str(folder.parent / "pairs.csv"), "--out", str(tuned)]) == 2
     assert "is there already" in capsys.readouterr().err
+    below_a_file = folder.parent / "pairs.csv" / "mine"
+    assert main(["tune", str(folder), str(folder.parent / "pairs.csv"), "--out", str(below_a_file)]) == 2
+    assert "is not a folder that you may write to" in capsys.readouterr().err
 
 
 def test_votes_that_nothing_can_be_learned_from():

@@ -108,7 +108,7 @@ def test_fine_tuning_learns_the_votes_of_its_part_and_goes_on_exactly(voted, tmp
     said = capsys.readouterr().err
     train = set(tuner.dataset.table["path"][tuner.split.mask("train")])
     batches = tuner.batches()
-    assert f"note: {batches.pairs.votes} of 151 votes" in said and set(batches.files) == {voted / p for p in train}
+    assert f"note: {batches.pairs.votes} of 152 votes" in said and set(batches.files) == {voted / p for p in train}
     groups = {part: set(np.array(tuner.split.groups)[tuner.split.mask(part)]) for part in ("train", "test")}
     assert not groups["train"] & groups["test"]
     # Each row of the votes once in an epoch, the better image first, at its weight.
@@ -136,7 +136,7 @@ def test_fine_tuning_learns_the_votes_of_its_part_and_goes_on_exactly(voted, tmp
 
 def test_votes_that_all_cross_the_split_are_refused(voted):
     dataset = open_votes(voted, voted / "votes.csv")
-    with pytest.raises(InputError, match="none of the 151 votes lies between photos of the part train"):
+    with pytest.raises(InputError, match="none of the 152 votes lies between photos of the part train"):
         check_part(dataset, np.array([0]))
 
 
