@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from rankiqa.datasets.pairs import Pairs
 from rankiqa.errors import InputError
 
 PAIRED_COLUMNS = ("first", "second", "reference", "group", "distortion", "share", "votes", "part")
@@ -73,3 +74,10 @@ class PairedSet:
                 yield second, first, float(share), False
             if share < 1:
                 yield first, second, 1.0 - float(share), False
+
+    def pairs(self) -> Pairs:
+        """The answers as `Pairs`, to learn from and to measure against; their photos' paths are relative to `root`.
+
+        The two answers of a share stand for one crowd, so that `Pairs.shares`, how far people agree, says nothing here.
+        """
+        return Pairs.of(list(self.answers()), self.name)

@@ -6,6 +6,7 @@ from PIL import Image
 
 from rankiqa.cli import main
 from rankiqa.datasets.paired import PAIRED_SETS, open_paired_set
+from rankiqa.datasets.pairs import pairs_text, read_pairs
 from rankiqa.datasets.registry import open_dataset
 from rankiqa.datasets.verify import verify_dataset
 from rankiqa.errors import InputError
@@ -66,6 +67,15 @@ def test_a_share_is_two_answers_with_its_weights(name, root):
             expected += [answer for answer in both if answer[2]]
     assert list(dataset.answers()) == expected
     assert sum(weight for *_, weight, _ in expected) == pytest.approx(len(dataset))
+    pairs = dataset.pairs()
+    assert pairs.weight.sum() == pytest.approx(len(dataset)) and pairs.votes == len(expected)
+    for row in dataset.table.itertuples():  # what they say of the two images is the share again
+        one, other = pairs.photos.index(row.first), pairs.photos.index(row.second)
+        better = pairs.weight[(pairs.better == other) & (pairs.worse == one)].sum()
+        assert better == pytest.approx(row.share)
+    (root / "pairs.csv").write_text(pairs_text(pairs))
+    again = read_pairs(root / "pairs.csv", root)
+    assert again.photos == pairs.photos and again.weight == pytest.approx(pairs.weight)
     some = dataset.part("train")
     assert set(some.table["part"]) == {"train"} and len(some) < len(dataset)
     with pytest.raises(InputError, match=f"no pair of {name} is left"):
