@@ -68,7 +68,7 @@ def test_a_share_is_two_answers_with_its_weights(name, root):
     assert list(dataset.answers()) == expected
     assert sum(weight for *_, weight, _ in expected) == pytest.approx(len(dataset))
     pairs = dataset.pairs()
-    assert pairs.weight.sum() == pytest.approx(len(dataset)) and pairs.votes == len(expected)
+    assert pairs.weight.sum() == pytest.approx(len(dataset)) and pairs.votes == len(dataset)
     for row in dataset.table.itertuples():  # what they say of the two images is the share again
         one, other = pairs.photos.index(row.first), pairs.photos.index(row.second)
         better = pairs.weight[(pairs.better == other) & (pairs.worse == one)].sum()
