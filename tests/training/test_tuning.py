@@ -17,7 +17,7 @@ from rankiqa.scoring.features import file_statistics
 from rankiqa.training.preference_choice import Candidate, Validation, divide_photos
 from rankiqa.training.tuning import FOLDS, check_division, check_votes
 
-PHOTOS, VOTES, SIDE = 60, 1500, 128
+PHOTOS, VOTES, SIDE = 48, 1000, 128
 
 
 @pytest.fixture(scope="module")

@@ -115,18 +115,18 @@ def test_fine_tuning_learns_the_votes_of_its_part_and_goes_on_exactly(voted, tmp
     rows = len(batches.pairs)
     seen = [(batch[k], batch[k + 1]) for step in range(rows) for batch in [batches.rows(step)] for k in (0, 2, 4, 6)]
     assert sorted(seen[:rows]) == sorted(zip(batches.pairs.better, batches.pairs.worse, strict=True))
-    value, scores, batch = tuner.train_step(batches[0])
-    span = tuner.dataset.span
-    assert value.item() == pytest.approx(voted_loss(scores, batch["weight"], span).item(), rel=1e-5)
-    FineTuner(settings(voted, tmp_path / "again")).run()
+    tuner.run()
     FineTuner(settings(voted, tmp_path / "parts", steps=2)).run()
     FineTuner(settings(voted, tmp_path / "parts", resume=True)).run()
-    again, parts = (load_file(tmp_path / name / "model" / "model.safetensors") for name in ("again", "parts"))
-    assert all(torch.equal(again[key], parts[key]) for key in again)
-    logs = [[r["loss"] for r in csv.DictReader((tmp_path / n / "log.csv").open())] for n in ("again", "parts")]
+    whole, parts = (load_file(tmp_path / name / "model" / "model.safetensors") for name in ("whole", "parts"))
+    assert all(torch.equal(whole[key], parts[key]) for key in whole)
+    logs = [[r["loss"] for r in csv.DictReader((tmp_path / n / "log.csv").open())] for n in ("whole", "parts")]
     assert logs[0] == logs[1]
     _, config = load_model(tmp_path / "parts")
     assert config["finetuned_on"]["dataset"] == "pairs" and set(config["finetuned_on"]["paths"]) >= train
+    value, scores, batch = tuner.train_step(batches[0])
+    span = tuner.dataset.span
+    assert value.item() == pytest.approx(voted_loss(scores, batch["weight"], span).item(), rel=1e-5)
     changed = settings(voted, tmp_path / "parts", resume=True)
     changed.data.labels = str(voted / "changed.csv")
     (voted / "changed.csv").write_text((voted / "votes.csv").read_text().replace(",1\n", ",3\n", 1))
