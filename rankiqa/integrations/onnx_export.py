@@ -24,7 +24,7 @@ from torch.onnx import ONNXProgram
 from rankiqa.errors import InputError
 from rankiqa.extras import extra
 from rankiqa.images.crops import LEAST_SIDE, MOST_SIDE
-from rankiqa.integrations.onnx_graphs import CropGraph, DenseGraph
+from rankiqa.integrations.onnx_graphs import TOLERANCE, CropGraph, DenseGraph
 from rankiqa.models.build import ARCHITECTURES
 from rankiqa.models.parts import parts_of, statistics_of, window_of
 from rankiqa.models.rank_model import RankModel
@@ -41,8 +41,6 @@ with extra("onnx"):
 
 KINDS = ("crop", "whole", "dense")
 OPSET = 18
-# Most that a file may differ from PyTorch: of the largest score, or of 1 where that is smaller.
-TOLERANCE = 1e-4
 MOST_BYTES = 2_000_000_000  # that one ONNX file can hold
 
 # From uint8 images to what a file should give for them.

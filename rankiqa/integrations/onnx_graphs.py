@@ -17,6 +17,8 @@ from rankiqa.scoring.dense import window_scores
 from rankiqa.scoring.patches import evaluating
 from rankiqa.scoring.windows import Windows, statistic_scores
 
+# Most that a graph may differ from PyTorch: of the largest score, or of 1 where that is smaller.
+TOLERANCE = 1e-4
 Module = TypeVar("Module", bound=nn.Module)
 
 # The linear layers of a top that sees its window as one vector, with what lies between them.

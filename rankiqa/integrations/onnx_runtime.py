@@ -18,8 +18,7 @@ from rankiqa.extras import extra
 from rankiqa.files import write_atomically
 from rankiqa.images.crops import LEAST_SIDE
 from rankiqa.integrations.graph_cache import key_of, path_of
-from rankiqa.integrations.onnx_export import TOLERANCE
-from rankiqa.integrations.onnx_graphs import exportable
+from rankiqa.integrations.onnx_graphs import TOLERANCE, exportable
 from rankiqa.integrations.score_graph import INPUTS, score_graph
 from rankiqa.models.parts import statistics_of
 from rankiqa.models.rank_model import RankModel
@@ -27,8 +26,8 @@ from rankiqa.precision import FP32
 from rankiqa.scoring.patches import evaluating
 from rankiqa.scoring.windows import COARSE, Windows, whole_scores
 
-with extra("onnx", "scoring by ONNX runtime"):
-    import onnx
+_PURPOSE = "scoring by ONNX runtime"
+with extra("onnx", _PURPOSE):
     import onnxruntime
 
 _KEY = "rankiqa_key"  # of a graph's metadata
@@ -87,6 +86,8 @@ def _session(path: Path, key: str, make: Callable[[], bytes]) -> Run:
     except Exception:  # not there, or no graph: onnxruntime raises its own kinds
         fits = False
     if not fits:
+        with extra("onnx", _PURPOSE):
+            import onnx
         model = onnx.load_from_string(make())
         onnx.helper.set_model_props(model, {_KEY: key})
         data = model.SerializeToString()

@@ -15,7 +15,6 @@ from torch.nn import functional as F
 
 from rankiqa.errors import InputError
 from rankiqa.images.crops import LEAST_SIDE
-from rankiqa.integrations.onnx_export import OPSET, quiet
 from rankiqa.integrations.onnx_graphs import exportable, replace_modules
 from rankiqa.models.efficientnet_lite import SameConv2d
 from rankiqa.models.parts import statistics_of
@@ -31,7 +30,10 @@ def score_graph(network: RankModel) -> bytes:
 
     Raises:
         InputError: the exporter does not take it.
+        MissingExtra: it is not installed.
     """
+    from rankiqa.integrations.onnx_export import OPSET, quiet  # which takes a second to import
+
     traced = exportable(network)
     replace_modules(traced, SameConv2d, lambda own: own if own.bias is None else _SameConvolution(own))
     if statistics_of(network) is None:
