@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rankiqa.cli import DEBUG, HelpFormatter, at_least, guarded
@@ -75,15 +76,12 @@ def _run(argv: Sequence[str]) -> int:
     from rankiqa.cli.images import check_output
     from rankiqa.extras import need
     from rankiqa.web.modes import make_mode
-    from rankiqa.web.opening import open_study
     from rankiqa.web.serving import listen, secret_of
 
     need("label", "starlette", "uvicorn")
     check_output(options.out, ())
-    study = open_study(options.photos, options.out, least=1 if options.mode == "rate" else 2, said=_say)
-    with study.votes, listen(options.host, options.port) as taken:
-        for problem in study.problems:
-            _say(f"left out: {problem}")
+    least = 1 if options.mode == "rate" else 2
+    with listen(options.host, options.port) as taken, _opened(options, least) as study:
         prior = None
         if options.prior != "none" and options.mode == "compare":
             prior = _scores(options, study)
@@ -91,6 +89,18 @@ def _run(argv: Sequence[str]) -> int:
         mode = make_mode(options.mode, study.votes, study.usable, prior, options.limit)
         _serve(options, study, mode, secret, taken)
     return 0
+
+
+@contextmanager
+def _opened(options: argparse.Namespace, least: int) -> Iterator[Study]:
+    """The study, whose file is closed in the end; what is left out of it is told."""
+    from rankiqa.web.opening import open_study
+
+    study = open_study(options.photos, options.out, least, _say)
+    with study.votes:
+        for problem in study.problems:
+            _say(f"left out: {problem}")
+        yield study
 
 
 def _serve(options: argparse.Namespace, study: Study, mode: Mode, secret: bytes, taken: socket.socket) -> None:
@@ -126,7 +136,8 @@ def _serve(options: argparse.Namespace, study: Study, mode: Mode, secret: bytes,
 def _count(study: Study) -> str:
     votes = study.votes
     count = len(votes.comparisons()) + len(votes.ratings()) + len(votes.orders())
-    return f"{count} vote{'s' * (count != 1)} of {len(votes.raters())} raters"
+    raters = len(votes.raters())
+    return f"{count} vote{'s' * (count != 1)} of {raters} rater{'s' * (raters != 1)}"
 
 
 def _say(text: str) -> None:

@@ -15,6 +15,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -70,7 +71,7 @@ class Pictures:
         self._checked: set[int] = set()
         self._fresh: dict[str, str] = {}
         self._faults: dict[int, InputError] = {}
-        self._side = 0  # that was asked for last
+        self._sides: dict[int, None] = {}  # that pages have asked for, in this order
         self._closed = threading.Event()
 
     def screen(self, number: int, side: int) -> Future[Picture]:
@@ -81,8 +82,8 @@ class Pictures:
         """
         if not 0 <= number < len(self.photos) or side not in SIDES:
             raise LookupError(f"no picture {number}, {side}")
-        self._side = side
-        return self._make((number, side), lambda: self._reduced(number, side))
+        self._sides.setdefault(side)
+        return self._make_screen(number, side)
 
     def tile(self, number: int, column: int, row: int) -> Future[Picture]:
         """A part of the photo as it is, `TILE` pixels on a side, or what is left at the borders; as `screen`.
@@ -98,7 +99,7 @@ class Pictures:
         return self._faults.get(number)
 
     def look_ahead(self) -> threading.Thread:
-        """Hash all photos, and make their pictures while there is room, in a thread that steps back for others."""
+        """Make pictures and hashes before they are asked for, in a thread that steps back for others, until `close`."""
         thread = threading.Thread(target=self._look_ahead, name="look ahead", daemon=True)
         thread.start()
         return thread
@@ -110,24 +111,40 @@ class Pictures:
         self._tell_hashes()
 
     def _look_ahead(self) -> None:
-        for number in range(len(self.photos)):
-            while self._making and not self._closed.is_set():
+        """Pictures of each size that a page has asked for, while there is room, and then hashes."""
+        made: dict[int, int] = {}  # how many photos have a picture of this size
+        hashed, count = 0, len(self.photos)
+        while not self._closed.is_set():
+            if self._making:
                 self._closed.wait(0.02)
-            if self._closed.is_set():
-                return
-            if number in self._faults:
                 continue
-            try:
-                if self._side and self._bytes < 0.8 * KEPT:
-                    self.screen(number, self._side).result()
-                else:
-                    self._check(number)
-            except InputError as error:
-                self._is_broken(number, error)
-            except (RuntimeError, CancelledError):  # the pool was closed
-                return
-            self._tell_hashes(HASHES)
-        self._tell_hashes()
+            side = next((side for side in list(self._sides) if made.get(side, 0) < count), None)
+            if side is not None and self._bytes < 0.8 * KEPT:
+                number = made.get(side, 0)
+                made[side] = number + 1
+                self._try(number, partial(self._wait_for, number, side))
+            elif hashed < count:
+                self._try(hashed, partial(self._check, hashed))
+                hashed += 1
+                self._tell_hashes(1 if hashed == count else HASHES)
+            else:
+                self._closed.wait(0.2)
+
+    def _try(self, number: int, do: Callable[[], object]) -> None:
+        if number in self._faults:
+            return
+        try:
+            do()
+        except InputError as error:
+            self._is_broken(number, error)
+        except (RuntimeError, CancelledError):  # the pool was closed
+            pass
+
+    def _wait_for(self, number: int, side: int) -> None:
+        self._make_screen(number, side).result()
+
+    def _make_screen(self, number: int, side: int) -> Future[Picture]:
+        return self._make((number, side), lambda: self._reduced(number, side))
 
     def _make(self, key: tuple[int, ...], make: Callable[[], Picture]) -> Future[Picture]:
         """What is kept, what is being made already, or a new picture."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import time
 
 import pytest
 from PIL import Image
@@ -23,7 +24,11 @@ def opened(folder, out, least=2):
 def hash_all(study, folder):
     with VoteFile(study.votes.path) as votes:
         pictures = Pictures(folder, votes.photos, hashed=votes.set_hashes)
-        pictures.look_ahead().join()
+        pictures.look_ahead()
+        end = time.monotonic() + 60
+        while not all(photo.sha256 for photo in votes.photos):
+            assert time.monotonic() < end
+            time.sleep(0.005)
         pictures.close()
 
 

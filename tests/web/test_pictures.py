@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 
 import numpy as np
 import pytest
@@ -58,3 +59,21 @@ def test_pictures_are_made_once_and_forgotten_when_there_are_too_many(wide, monk
     monkeypatch.setattr(module, "KEPT", len(first.data) + 1)
     made.screen(0, 320).result()
     assert made.screen(0, 640).result() is not first
+
+
+def test_what_a_page_has_asked_for_once_is_made_ahead(tmp_path):
+    for k in range(3):
+        Image.new("RGB", (40, 30), (k, k, k)).save(tmp_path / f"{k}.png")
+    (tmp_path / "1.png").write_bytes(b"nothing")
+    told = []
+    made = Pictures(
+        tmp_path, [Photo(f"{k}.png", "", 40, 30) for k in range(3)], broken=lambda number, error: told.append(number)
+    )
+    made.look_ahead()
+    made.screen(0, 640).result()
+    end = time.monotonic() + 60
+    while (2, 640) not in made._kept or not told:
+        assert time.monotonic() < end
+        time.sleep(0.005)
+    made.close()
+    assert told == [1]

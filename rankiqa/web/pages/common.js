@@ -19,7 +19,7 @@ export async function ask(what, body) {
   try {
     answer = await fetch("api/" + what, {
       method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify(body),
-      signal: AbortSignal.timeout(15000), keepalive: true,
+      signal: AbortSignal.timeout(15000),
     });
   } catch (error) {
     throw Object.assign(new Error("no answer"), {status: 0});
