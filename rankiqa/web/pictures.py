@@ -73,6 +73,7 @@ class Pictures:
         self._faults: dict[int, InputError] = {}
         self._sides: dict[int, None] = {}  # that pages have asked for, in this order
         self._closed = threading.Event()
+        self._ahead: threading.Thread | None = None
 
     def screen(self, number: int, side: int) -> Future[Picture]:
         """The whole photo with a longer side of `side` pixels, one of `SIDES`, or its own if that is smaller.
@@ -98,16 +99,17 @@ class Pictures:
         """Why a photo cannot be shown, if that is known."""
         return self._faults.get(number)
 
-    def look_ahead(self) -> threading.Thread:
+    def look_ahead(self) -> None:
         """Make pictures and hashes before they are asked for, in a thread that steps back for others, until `close`."""
-        thread = threading.Thread(target=self._look_ahead, name="look ahead", daemon=True)
-        thread.start()
-        return thread
+        self._ahead = threading.Thread(target=self._look_ahead, name="look ahead", daemon=True)
+        self._ahead.start()
 
     def close(self) -> None:
         """Let the threads end; what is being made is thrown away."""
         self._closed.set()
         self._pool.shutdown(wait=True, cancel_futures=True)
+        if self._ahead is not None:
+            self._ahead.join(10)
         self._tell_hashes()
 
     def _look_ahead(self) -> None:
@@ -207,8 +209,13 @@ class Pictures:
             if len(self._fresh) < least:
                 return
             fresh, self._fresh = self._fresh, {}
-        if self._hashed is not None:
+        if self._hashed is None:
+            return
+        try:
             self._hashed(fresh)
+        except InputError:  # a full disk: the next time
+            with self._lock:
+                self._fresh = fresh | self._fresh
 
     def _pixels(self, number: int) -> np.ndarray:
         from rankiqa.images.reading import read_image
