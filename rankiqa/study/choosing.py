@@ -222,13 +222,18 @@ class Chooser:
         if self._by == "information":
             return information(mean, variance, known.ties)
         curvature = expected_curvature(mean, variance, known.ties)
-        slope = self._ranks_per_score()
-        near = curvature * variance / (1 + curvature * variance) * (slope[left] ** 2 + slope[right] ** 2)
-        finalists = np.argsort(near)[-_FINALISTS:] if len(near) > _FINALISTS else np.arange(len(near))
-        across = known.covariance[:, left[finalists]] - known.covariance[:, right[finalists]]
-        taken = curvature[finalists] * np.sum((slope[:, None] * across) ** 2, axis=0)
+        # An answer takes the variances of all scores down by curvature · (Σ x)² / (1 + curvature · variance), with the
+        # covariance Σ and x, which is 1 at the left photo and −1 at the right; ranks follow scores by their slopes.
+        covariance, slope = known.covariance, self._ranks_per_score()
+        share = curvature / (1 + curvature * variance)
+        if self._photos <= _ALL_PAIRS:
+            squares = (covariance * slope**2) @ covariance
+            return share * (squares[left, left] + squares[right, right] - 2 * squares[left, right])
+        own = (slope * covariance.diagonal()) ** 2  # as if no photos were joined, to find those that are worth a look
+        finalists = np.argsort(share * (own[left] + own[right]))[-_FINALISTS:]
+        across = covariance[:, left[finalists]] - covariance[:, right[finalists]]
         worth = np.zeros(len(left))
-        worth[finalists] = taken / (1 + (curvature * variance)[finalists])
+        worth[finalists] = share[finalists] * np.sum((slope[:, None] * across) ** 2, axis=0)
         return worth
 
     def _ranks_per_score(self) -> np.ndarray:
