@@ -81,6 +81,10 @@ class Guard:
     """
 
     def __init__(self, app: ASGIApp, token: str, limit: int | Callable[[str], int] = LIMIT) -> None:
+        with extra("label"):
+            from starlette.responses import PlainTextResponse, RedirectResponse
+
+        self._redirect, self._text = RedirectResponse, PlainTextResponse
         self.app, self.token = app, token
         self.limit = limit if callable(limit) else lambda _: limit
 
@@ -94,9 +98,7 @@ class Guard:
             await self._answer(403, refusal, scope, receive, send)
             return
         if not slash:
-            from starlette.responses import RedirectResponse
-
-            await RedirectResponse(f"/{self.token}/")(scope, receive, _with_headers(send))
+            await self._redirect(f"/{self.token}/")(scope, receive, _with_headers(send))
             return
         limit = self.limit(f"/{rest}")
         told = dict(scope["headers"]).get(b"content-length", b"0")
@@ -107,9 +109,7 @@ class Guard:
         await self.app(inside, _limited(receive, limit), _with_headers(send))
 
     async def _answer(self, status: int, text: str, scope: Scope, receive: Receive, send: Send) -> None:
-        from starlette.responses import PlainTextResponse
-
-        response = PlainTextResponse(text + "\n", status, {"connection": "close"})
+        response = self._text(text + "\n", status, {"connection": "close"})
         await response(scope, receive, _with_headers(send))
 
 

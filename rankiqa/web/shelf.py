@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import tempfile
 import threading
@@ -66,8 +67,6 @@ class Shelf:
         Raises:
             InputError: no photo that can be read, or too many of them.
         """
-        from starlette.concurrency import run_in_threadpool
-
         from rankiqa.images.reading import read_size
 
         with self._lock:
@@ -83,7 +82,7 @@ class Shelf:
                     if self._bytes + size > MOST_TOGETHER:
                         raise InputError(f"all dropped photos together have at most {MOST_TOGETHER // 10**9} GB")
                     file.write(part)
-            await run_in_threadpool(read_size, path)
+            await asyncio.to_thread(read_size, path)
         except BaseException as error:
             path.unlink(missing_ok=True)
             if isinstance(error, OSError):
