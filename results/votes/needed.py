@@ -100,8 +100,8 @@ def scores(votes: list[Vote]) -> np.ndarray:
     return fit(Votes(left.astype(int), right.astype(int), better), np.zeros(PHOTOS), SPREAD).mean
 
 
-def curve(method: str, noise: float, number: int) -> list[float]:
-    """SROCC after each ten votes, until it stays at the goal. The scores of a draw are the same for all methods."""
+def needed(method: str, noise: float, number: int) -> int:
+    """Votes at the first of the looks that reach the goal to stay. A draw has the same scores for all methods."""
     truth = generator(0, "scores", number).standard_normal(PHOTOS)
     draw = generator(0, method, noise, number)
     rater = SimulatedRater(noise)
@@ -116,25 +116,24 @@ def curve(method: str, noise: float, number: int) -> list[float]:
         if len(votes) % EACH == 0:
             found.append(srocc(scores(votes), truth))
             if (min(found[-STAYS:]) >= GOAL and len(found) >= STAYS) or len(votes) >= MOST:
-                return found
-    raise AssertionError("a method ends")
-
-
-def needed(found: list[float]) -> int:
-    """Votes at the first of the looks that reach the goal to stay."""
+                break
     return EACH * (len(found) - STAYS + 1)
 
 
 def main(out: Path) -> None:
-    """Compute, and write curves.csv, needed.csv, needed.md and needed.png."""
+    """Compute, and write needed.csv, needed.md and needed.png."""
     jobs = [(method, noise, number) for noise in NOISES for method in METHODS for number in range(DRAWS)]
-    curves = {job: curve(*job) for job in tqdm(jobs, disable=None)}
+    write([(*job, needed(*job)) for job in tqdm(jobs, disable=None)], out)
+
+
+def write(rows: list[tuple[str, float, int, int]], out: Path) -> None:
+    """The rows (method, noise, draw, comparisons), their table and their figure."""
     with open(out / "needed.csv", "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("method", "noise", "draw", "comparisons"))
-        writer.writerows((*job, needed(found)) for job, found in curves.items())
-    mean = {
-        (method, noise): np.mean([needed(curves[method, noise, k]) for k in range(DRAWS)])
+        writer.writerows(rows)
+    each = {
+        (method, noise): np.array([row[3] for row in rows if row[:2] == (method, noise)])
         for method in METHODS
         for noise in NOISES
     }
@@ -142,34 +141,31 @@ def main(out: Path) -> None:
     for method in METHODS:
         cells = []
         for noise in NOISES:
-            error = np.std([needed(curves[method, noise, k]) for k in range(DRAWS)], ddof=1) / np.sqrt(DRAWS)
-            share = mean[method, noise] / mean["random", noise]
-            cells.append(f"{mean[method, noise]:.0f} ± {error:.0f} ({share:.0%})")
+            found = each[method, noise]
+            share = found.mean() / each["random", noise].mean()
+            cells.append(f"{found.mean():.0f} ± {found.std(ddof=1) / np.sqrt(len(found)):.0f} ({share:.0%})")
         lines.append(f"| {method} | " + " | ".join(cells) + " |")
     (out / "needed.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    draw_figure(curves, out / "needed.png")
+    draw_figure(each, out / "needed.png")
     print("\n".join(lines))
 
 
-def draw_figure(curves: dict[tuple[str, float, int], list[float]], path: Path) -> None:
-    """SROCC against comparisons, a panel for each noise; a line is the mean of the draws, while all go on."""
+def draw_figure(each: dict[tuple[str, float], np.ndarray], path: Path) -> None:
+    """A panel for each noise: a bar is the mean, a dot a draw."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11, 3.8), layout="constrained")
+    figure = Figure(figsize=(11, 3.2), layout="constrained")
     FigureCanvasAgg(figure)
-    colours = dict(zip(METHODS, ("#0072b2", "#56b4e9", "#009e73", "#cc79a7", "#e69f00", "#555555"), strict=True))
+    names = list(METHODS)[::-1]
     for axes, noise in zip(figure.subplots(1, len(NOISES), sharey=True), NOISES, strict=True):
-        for method in METHODS:
-            found = [curves[method, noise, k] for k in range(DRAWS)]
-            short = min(map(len, found))
-            mean = np.mean([one[:short] for one in found], axis=0)
-            axes.plot(EACH * np.arange(1, short + 1), mean, color=colours[method], label=method, linewidth=1.6)
-        axes.axhline(GOAL, color="#999999", linewidth=0.8)
-        axes.set(title=f"noise {noise:g}", xlabel="comparisons", xscale="log", ylim=(0.4, 1))
-        axes.grid(alpha=0.25)
-    figure.axes[0].set_ylabel("SROCC with the true scores")
-    figure.axes[-1].legend(fontsize=8, loc="lower right")
+        for place, method in enumerate(names):
+            found = each[method, noise]
+            axes.barh(place, found.mean(), color="#0072b2" if method.startswith("chosen") else "#b9c2cc", height=0.6)
+            axes.plot(found, np.full(len(found), place), "o", color="#1d232b", markersize=3, alpha=0.6)
+        axes.set(title=f"noise {noise:g}", xlabel="comparisons until SROCC stays at .95", yticks=range(len(names)))
+        axes.set_yticklabels(names)
+        axes.grid(axis="x", alpha=0.25)
     figure.savefig(path, dpi=130)
 
 
