@@ -1,5 +1,6 @@
 """Does dense mode rank as the mean over 30 random crops does, and how much faster is it?
 
+For networks that learned from crops: one that ends in statistics of its stages, as the bundled ones, sees whole photos.
 Photos are distorted with every type of a set at each level; each image is scored both ways by the same network.
 """
 
@@ -20,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parse = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter, allow_abbrev=False
     )
-    parse.add_argument("--model", nargs="+", default=[""], help="folders, runs or hub ids; none: the bundled model")
+    parse.add_argument("--model", nargs="+", required=True, help="folders, runs or hub ids")
     parse.add_argument("--pristine", type=Path, help="folder of photos; none: those of scikit-image")
     parse.add_argument("--photos", type=int, default=8, help="how many photos, from the first in the order of names")
     parse.add_argument("--distortions", default="live", help="set or names of types")
@@ -47,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     items = list(dict.fromkeys(i if i[2] else (i[0], PRISTINE, 0) for i in validation_items(ranks)))
     rows = []
     for name in args.model:
-        scorer = rankiqa.load(name or None, args.device)
+        scorer = rankiqa.load(name, args.device)
         ways = {"random": View(), "again": View(seed=1), "dense": View(mode="dense")}
         seconds, scores = dict.fromkeys(ways, 0.0), {way: [] for way in ways}
         for item in items:
