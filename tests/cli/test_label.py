@@ -68,3 +68,28 @@ def test_it_serves_until_it_is_stopped_and_goes_on(photo_folder, tmp_path):
     with VoteFile(out) as votes:
         assert len(votes.comparisons()) == 2
         assert all(photo.sha256 for photo in votes.photos)
+
+
+def test_a_prior_has_a_number_for_each_photo(photo_folder, tmp_path, monkeypatch):
+    import argparse
+    from types import SimpleNamespace
+
+    import rankiqa
+    from rankiqa.cli.label import _scores
+    from rankiqa.errors import InputError
+    from rankiqa.web.opening import open_study
+
+    study = open_study(photo_folder, tmp_path / "votes.sqlite", said=lambda text: None)
+    study.votes.close()
+    study.usable.remove(0)  # it is gone by now
+    asked = []
+
+    class Scorer:
+        def score_files(self, paths):
+            asked.extend(path.relative_to(photo_folder).as_posix() for path in paths)
+            yield SimpleNamespace(value=3.0)
+            yield InputError("is too small")
+
+    monkeypatch.setattr(rankiqa, "load", lambda name: Scorer())
+    assert _scores(argparse.Namespace(photos=photo_folder, prior="ranks"), study) == [3.0, 3.0, 3.0]
+    assert asked == ["b/x.png", "x.png"]
