@@ -33,13 +33,18 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     """Write `data` so that `path` holds all of it or what it held before; makes the folders above.
 
+    A device or a pipe, such as /dev/stdout, is written to as it is: to replace it would break it for others.
+
     Raises:
-    ------
-    InputError
-        The system refused (no space, no permission, …); nothing is left behind.
+        InputError: the system refused (no space, no permission, …); nothing is left behind.
     """
+    path = Path(path)
     try:
-        with replacing(path) as temporary, open(temporary, "xb") as file:
-            file.write(data)
+        if path.exists() and not path.is_file() and not path.is_dir():
+            with open(path, "wb") as file:
+                file.write(data)
+        else:
+            with replacing(path) as temporary, open(temporary, "xb") as file:
+                file.write(data)
     except OSError as error:
         raise explain_os_error(error, path) from error
