@@ -35,5 +35,5 @@ def test_an_excel_file_of_a_million_empty_rows_is_refused(tmp_path):
     with zipfile.ZipFile(file, "w") as parts:
         for name, data in content.items():
             parts.writestr(name, data)
-    with pytest.raises(InputError, match=r"xlsx: not a readable Excel file \(more than 10000 rows"):
+    with pytest.raises(InputError, match=r"xlsx: not a readable Excel file \(more than 20000 rows"):
         open_dataset("csiq", tmp_path)
