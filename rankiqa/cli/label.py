@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import socket
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rankiqa.cli import DEBUG, HelpFormatter, at_least, guarded
 
@@ -130,7 +131,20 @@ def _serve(options: argparse.Namespace, study: Study, mode: Mode, secret: bytes,
             serve(label_app(session, pictures, options.mode, secret), taken, None if options.no_browser else found[0])
     finally:
         pictures.close()
-    print(f"\n{_count(study)} in {printable(options.out)}; the same command goes on")
+    print(f"\n{_ended(study, session.progress(), options.out)}")
+
+
+def _ended(study: Study, progress: dict[str, Any], out: str) -> str:
+    """How far the study is, and what can be done next."""
+    from rankiqa.printable import printable
+
+    said, file = f"{_count(study)} in {printable(out)}", shlex.quote(printable(out))
+    if not study.votes.raters():
+        return f"{said}; the same command goes on"
+    if (sure := progress["sure"]) is not None:
+        wanted = "enough" if progress["given"] >= progress["wanted"] else f"of about {progress['wanted']}"
+        said += f", {wanted}; the order is {int(100 * sure)} % sure"
+    return f"{said}\nThe same command goes on; rankiqa scale {file} --out scores.csv makes scores of the votes"
 
 
 def _count(study: Study) -> str:

@@ -133,7 +133,8 @@ def _said(scale: Scale, options: argparse.Namespace) -> list[str]:
         lines.append(f"without a vote, and without a score: {_count(len(scale.unseen), 'photo')} ({some})")
     for path, what in ((options.out, "scores"), (options.html, "page")):
         if path and path != "-":
-            lines.append(f"{what}: {printable(path)}")
+            bare = " (without pictures; --photos DIR brings them)" if what == "page" and not options.photos else ""
+            lines.append(f"{what}: {printable(path)}{bare}")
     return lines
 
 

@@ -128,7 +128,8 @@ class VoteFile:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         if not self.path.is_file():
-            raise InputError("no such file", path=path)
+            why = "is a folder, not a file of votes" if self.path.is_dir() else "no such file"
+            raise InputError(why, path=path, cure="rankiqa label makes such a file")
         self._lock = threading.RLock()
         with self._explained():
             self._file = sqlite3.connect(self.path, timeout=_BUSY, isolation_level=None, check_same_thread=False)
@@ -305,7 +306,9 @@ class VoteFile:
             try:
                 yield
             except sqlite3.DatabaseError as error:
-                raise InputError(f"cannot be used: {error}", path=self.path) from error
+                other = "not a database" in str(error)
+                why = "is not a file of votes, as rankiqa label makes it" if other else f"cannot be used: {error}"
+                raise InputError(why, path=self.path) from error
 
 
 def _row_of(vote: Comparison | Rating | Order) -> tuple[str, tuple[str, ...], str]:

@@ -154,7 +154,7 @@ def tune(scorer: Scorer, root: str | os.PathLike[str], pairs: Pairs, options: Tu
     chosen, fit = learn(pairs, photos, candidates, options.seed)
     report = _measure(scorer, pairs, photos, candidates, chosen, fit, options.seed)
     network, scores = apply(scorer.network, photos, chosen, fit)
-    what = options.what or f"the photos of {Path(root).resolve().name} that were voted on"
+    what = options.what or f"the photos in {Path(root).resolve().name}/ that were voted on"
     settings = _settings(scorer, pairs, group, scores, what, report, options.command)
     return Tuned(Scorer(network, settings, scorer.source), report)
 

@@ -88,14 +88,15 @@ class TuningReport:
 
     def text(self) -> str:
         """For people, as plain lines that are Markdown too."""
-        held, ties = self.held_out, f", {self.ties} of them ties" if self.ties else ""
+        held, ties = self.held_out, f", {self.ties} of them ties," if self.ties else ""
         rows = [
             ("", "votes it has right", "95 %"),
             (self.model, *_percent(held.before)),
             ("tuned", *_percent(held.after)),
         ]
         gain = f"The difference is {_signed(held.gain.value)} points ({_signed(held.gain.interval[0])} to "
-        gain += f"{_signed(held.gain.interval[1])})."
+        chance = held.gain.interval[0] < 0 < held.gain.interval[1]
+        gain += f"{_signed(held.gain.interval[1])}){', which may be chance: more votes tell more' if chance else ''}."
         times = ", ".join(f"{what} ({count}×)" for what, count in Counter(self.choices).most_common())
         lines = [
             f"{self.votes} votes{ties} on {self.photos} photos of {self.scenes} scenes.",

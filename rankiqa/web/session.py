@@ -117,6 +117,12 @@ class Session:
             self._hold(rater, page, held)
             return self.questions(rater, page)
 
+    def progress(self) -> dict[str, Any]:
+        """How far the study is: what the mode says, of no rater in particular."""
+        with self._lock:
+            self._take_in()
+            return self._mode.progress("")
+
     def leave_out(self, number: int, reason: InputError) -> None:
         """Ask for a photo no more, as it cannot be shown."""
         with self._lock:

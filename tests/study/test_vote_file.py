@@ -100,6 +100,8 @@ def test_a_vote_that_cannot_be_is_refused(path: Path, vote: Comparison | Rating 
 def test_files_that_are_not_of_votes(tmp_path: Path, path: Path):
     with pytest.raises(InputError, match="no such file"):
         VoteFile(tmp_path / "gone.sqlite")
+    with pytest.raises(InputError, match="is a folder, not a file of votes; rankiqa label makes such a file"):
+        VoteFile(tmp_path)
     with pytest.raises(InputError, match="is there already"):
         VoteFile.create(path, PHOTOS)
     with pytest.raises(InputError, match="two photos have one path"):
@@ -110,7 +112,7 @@ def test_files_that_are_not_of_votes(tmp_path: Path, path: Path):
     with pytest.raises(InputError, match="another program made it"):
         VoteFile(tmp_path / "other.sqlite")
     (tmp_path / "text.sqlite").write_text("no database, but long enough to look at " * 30)
-    with pytest.raises(InputError, match=r"text\.sqlite: cannot be used"):
+    with pytest.raises(InputError, match=r"text\.sqlite: is not a file of votes"):
         VoteFile(tmp_path / "text.sqlite")
     later = sqlite3.connect(path)
     later.execute("PRAGMA user_version = 9")

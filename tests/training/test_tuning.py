@@ -13,9 +13,11 @@ import rankiqa
 from rankiqa.cli import main
 from rankiqa.datasets.pairs import Pairs, pairs_text
 from rankiqa.errors import InputError
+from rankiqa.metrics.preferences import Agreement, Mean
 from rankiqa.scoring.features import file_statistics
 from rankiqa.training.preference_choice import Candidate, Validation, divide_photos
 from rankiqa.training.tuning import FOLDS, check_division, check_votes
+from rankiqa.training.tuning_report import HeldOut, TuningReport
 
 PHOTOS, VOTES, SIDE = 48, 1000, 128
 
@@ -80,6 +82,17 @@ def test_the_report_says_what_held_out_votes_say(tuned: Path):
     config = json.loads((tuned / "config.json").read_text())
     assert config["provenance"]["stage"] == "tune" and len(config["finetuned_on"]["paths"]) == PHOTOS
     assert config["finetuned_on"]["earlier"][0]["dataset"] == "biq2021"
+
+
+@pytest.mark.parametrize(("error", "chance"), [(0.02, True), (0.005, False)])
+def test_the_report_says_what_may_be_chance(error: float, chance: bool):
+    gain = Mean(0.02, error, 90)
+    held = HeldOut(Mean(0.7, 0.05, 90), Mean(0.72, 0.05, 90), gain, 90)
+    none = Agreement.of(np.zeros(0))
+    report = TuningReport("default", 150, 9, 100, 98, 0.33, FOLDS, "a map", ("a map",), held, none, 1.0)
+    said = " ".join(report.text().split())
+    assert "150 votes, 9 of them ties, on 100 photos of 98 scenes." in said
+    assert ("), which may be chance: more votes tell more. It is" in said) == chance
 
 
 def test_a_folder_that_holds_something_is_refused(folder: Path, tuned: Path, capsys):
