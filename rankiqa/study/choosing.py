@@ -7,6 +7,7 @@ the difference of the two alone (Hybrid-MST, ASAP) is there too: `by="informatio
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -16,6 +17,7 @@ import numpy as np
 from rankiqa.errors import InputError
 from rankiqa.seeding import generator
 from rankiqa.study.posterior import JOD, Posterior, Votes, expected_curvature, fit, information, with_vote
+from rankiqa.study.sparse_posterior import SparsePosterior, fit_sparse
 from rankiqa.study.vote_file import ANSWERS, PURPOSES, Answer, Purpose
 
 SPREAD = 2 * JOD  # standard deviation of the scores before any vote
@@ -26,6 +28,7 @@ OBVIOUS = 0.95  # share of answers that would be the better one, of a pair that 
 CERTAIN = 0.9  # the certainty at which there are votes enough: of normal scores, SROCC is about .95 there
 _ALL_PAIRS = 200  # photos of which every pair is looked at; of more, pairs that may well be neighbours
 _EXACT = 300  # photos up to which every vote refits all
+DENSE = 2000  # photos up to which all covariances are known, 32 MB; of more, the variances alone
 _USUAL, _FALL = 1.1, 1.75  # of 30 and 100 photos and simulated raters
 _NEIGHBOURS, _FINALISTS, _SAMPLE, _FEW = 6, 400, 200, 30
 By = Literal["ranks", "information"]
@@ -98,7 +101,7 @@ class Chooser:
         self._prior, self._deviation = _prior(photos, prior)
         self._by, self._checks = by, checks
         self._told: list[_Told] = []
-        self._posterior: Posterior | None = None
+        self._posterior: Posterior | SparsePosterior | None = None
         self._fitted_to = 0  # votes that the posterior knows, without those that were skipped
 
     def told(self, rater: str, left: int, right: int, answer: Answer, purpose: Purpose = "ask") -> None:
@@ -153,8 +156,11 @@ class Chooser:
         left = draw.integers(0, self._photos, 20_000)
         return left, (left + draw.integers(1, self._photos, len(left))) % self._photos
 
-    def _known(self) -> Posterior:
-        """The posterior of all votes; of more than `_EXACT` photos, the covariance is that of the votes' own times."""
+    def _known(self) -> Posterior | SparsePosterior:
+        """The posterior of all votes; of more than `_EXACT` photos, the covariance is that of the votes' own times.
+
+        Of more than `DENSE` it has no covariances, whose memory and time would grow with the square and the cube.
+        """
         counted = [vote for vote in self._told if vote.answer != "skip"]
         new = len(counted) - self._fitted_to
         if self._posterior is not None and not new:
@@ -164,13 +170,18 @@ class Chooser:
             np.array([vote.right for vote in counted], dtype=int),
             np.array([_BETTER[vote.answer] for vote in counted], dtype=float),
         )
-        if self._posterior is None or self._photos <= _EXACT or new > _FEW:
-            self._posterior = fit(votes, self._prior, self._deviation, _ties(votes))
-        else:
+        known = self._posterior
+        if self._photos > DENSE:
+            start = None if known is None else known.mean
+            known = fit_sparse(votes, self._prior, self._deviation, _ties(votes), start)
+        elif isinstance(known, Posterior) and self._photos > _EXACT and new <= _FEW:
             for k in range(len(counted) - new + 1, len(counted) + 1):
-                self._posterior = with_vote(self._posterior, votes.first(k), self._prior, self._deviation)
+                known = with_vote(known, votes.first(k), self._prior, self._deviation)
+        else:
+            known = fit(votes, self._prior, self._deviation, _ties(votes))
+        self._posterior = known
         self._fitted_to = len(counted)
-        return self._posterior
+        return known
 
     def _pair(
         self, own: list[_Told], waiting: set[tuple[int, int]], draw: np.random.Generator
@@ -208,7 +219,7 @@ class Chooser:
         if n <= _ALL_PAIRS:
             return np.triu_indices(n, 1)
         known = self._known()
-        order = np.argsort(known.mean + np.sqrt(known.covariance.diagonal()) * draw.standard_normal(n))
+        order = np.argsort(known.mean + np.sqrt(known.variance) * draw.standard_normal(n))
         near = [(order[:-k], order[k:]) for k in range(1, _NEIGHBOURS + 1)]
         far = draw.integers(0, n, n)
         near.append((far, (far + draw.integers(1, n, n)) % n))
@@ -224,12 +235,14 @@ class Chooser:
         curvature = expected_curvature(mean, variance, known.ties)
         # An answer takes the variances of all scores down by curvature · (Σ x)² / (1 + curvature · variance), with the
         # covariance Σ and x, which is 1 at the left photo and −1 at the right; ranks follow scores by their slopes.
-        covariance, slope = known.covariance, self._ranks_per_score()
-        share = curvature / (1 + curvature * variance)
+        slope, share = self._ranks_per_score(), curvature / (1 + curvature * variance)
+        own = (slope * known.variance) ** 2  # as if no photos were joined, to find those that are worth a look
+        if isinstance(known, SparsePosterior):
+            return share * (own[left] + own[right])
+        covariance = known.covariance
         if self._photos <= _ALL_PAIRS:
             squares = (covariance * slope**2) @ covariance
             return share * (squares[left, left] + squares[right, right] - 2 * squares[left, right])
-        own = (slope * covariance.diagonal()) ** 2  # as if no photos were joined, to find those that are worth a look
         finalists = np.argsort(share * (own[left] + own[right]))[-_FINALISTS:]
         across = covariance[:, left[finalists]] - covariance[:, right[finalists]]
         worth = np.zeros(len(left))
@@ -240,9 +253,9 @@ class Chooser:
         """(photos,) how many ranks a photo is expected to rise with its score, in some unit: the density around it."""
         known, n = self._known(), self._photos
         others = np.arange(0, n, -(-n // _SAMPLE))
-        own = known.covariance.diagonal()
-        variance = np.maximum(own[:, None] + own[others] - 2 * known.covariance[:, others], 1e-9)
-        slope = np.exp(-((known.mean[:, None] - known.mean[others]) ** 2) / (2 * variance)) / np.sqrt(variance)
+        mean, variance = known.difference(np.arange(n)[:, None], others)
+        variance = np.maximum(variance, 1e-9)
+        slope = np.exp(-(mean**2) / (2 * variance)) / np.sqrt(variance)
         slope[others, np.arange(len(others))] = 0
         return slope.sum(1)
 
@@ -281,6 +294,6 @@ def _ties(votes: Votes) -> float:
 
 def _repeatable(own: list[_Told]) -> list[tuple[int, int]]:
     """Pairs that this rater answered a while ago, and once."""
-    answered = [vote.pair for vote in own if vote.answer != "skip"]
+    answered = Counter(vote.pair for vote in own if vote.answer != "skip")
     old = [vote.pair for vote in own[: max(0, len(own) - REPEAT_AFTER)] if vote.answer != "skip"]
-    return [pair for pair in dict.fromkeys(old) if answered.count(pair) == 1]
+    return [pair for pair in dict.fromkeys(old) if answered[pair] == 1]

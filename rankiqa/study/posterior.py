@@ -57,16 +57,25 @@ class Posterior:
     covariance: np.ndarray
     ties: float = 0.0
 
+    @property
+    def variance(self) -> np.ndarray:
+        """(n,) of each score."""
+        return self.covariance.diagonal()
+
     def difference(self, left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and variance of score[left] − score[right]."""
-        own = self.covariance.diagonal()
+        own = self.variance
         variance = own[left] + own[right] - 2 * self.covariance[left, right]
         return self.mean[left] - self.mean[right], np.maximum(variance, 1e-12)
 
     def in_order(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
         """The probability, in [.5, 1], that the photo of the higher mean is the better one of each pair."""
-        mean, variance = self.difference(left, right)
-        return ndtr(np.abs(mean) / np.sqrt(variance))
+        return chance_in_order(*self.difference(left, right))
+
+
+def chance_in_order(mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
+    """(m,) the probability, in [.5, 1], that differences with this mean and variance have the sign of their mean."""
+    return ndtr(np.abs(mean) / np.sqrt(variance))
 
 
 def expectation(difference: np.ndarray, ties: float) -> tuple[np.ndarray, np.ndarray]:
@@ -138,10 +147,15 @@ def gradient(votes: Votes, scores: np.ndarray, ties: float) -> np.ndarray:
     return np.bincount(votes.left, pull, len(scores)) - np.bincount(votes.right, pull, len(scores))
 
 
+def difference_curvature(votes: Votes, scores: np.ndarray, ties: float) -> np.ndarray:
+    """(m,) what each row adds to the precision of its difference: the negative second derivative in it."""
+    _, variance = expectation(scores[votes.left] - scores[votes.right], ties)
+    return variance / 4 * (1.0 if votes.weight is None else votes.weight)
+
+
 def _curvature(votes: Votes, scores: np.ndarray, precision: float, ties: float) -> np.ndarray:
     """(n, n) negative second derivative: a weighted Laplacian of the graph of votes, and the prior's precision."""
-    n, (_, variance) = len(scores), expectation(scores[votes.left] - scores[votes.right], ties)
-    each = variance / 4 * (1.0 if votes.weight is None else votes.weight)
+    n, each = len(scores), difference_curvature(votes, scores, ties)
     graph = np.bincount(votes.left * n + votes.right, each, n * n).reshape(n, n)
     graph = graph + graph.T
     return np.diag(graph.sum(1) + precision) - graph

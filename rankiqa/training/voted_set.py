@@ -16,9 +16,10 @@ from rankiqa.datasets.neighbours import content_groups
 from rankiqa.datasets.pairs import Pairs
 from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.errors import InputError
-from rankiqa.study.choosing import SPREAD
+from rankiqa.study.choosing import DENSE, SPREAD
 from rankiqa.study.pairs import open_pairs
 from rankiqa.study.posterior import Votes, fit
+from rankiqa.study.sparse_posterior import fit_sparse
 
 _NONE = Pairs.of([])
 
@@ -81,7 +82,8 @@ def open_votes(root: str | os.PathLike[str], labels: str | os.PathLike[str] | No
     if pairs.tied.all():
         raise InputError(f"all {pairs.votes} votes are ties: nothing says which photo is better", path=labels)
     votes = Votes(pairs.better, pairs.worse, np.ones(len(pairs)), pairs.weight)
-    scores = fit(votes, np.zeros(len(pairs.photos)), SPREAD).mean
+    fitted = fit_sparse if len(pairs.photos) > DENSE else fit
+    scores = fitted(votes, np.zeros(len(pairs.photos)), SPREAD).mean
     files = [root / photo for photo in pairs.photos]
     table = pd.DataFrame(
         {

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from rankiqa.errors import InputError
-from rankiqa.study.choosing import Chooser, Question
+from rankiqa.study.choosing import Chooser, Question, _repeatable
 from rankiqa.study.simulated_raters import SimulatedRater
 
 
@@ -140,3 +140,23 @@ def test_hundreds_of_photos_are_asked_about_vote_by_vote():
     whole = Chooser(320)
     whole._told = chooser._told
     assert chooser._known().mean == pytest.approx(whole._known().mean, abs=0.02)
+
+
+def test_repeats_of_a_rater_of_many_votes_are_found_in_one_pass():
+    class Counted(tuple):
+        compared = 0
+
+        def __eq__(self, other: object) -> bool:
+            Counted.compared += 1
+            return super().__eq__(other)
+
+        __hash__ = tuple.__hash__
+
+    class Vote:
+        answer = "left"
+
+        def __init__(self, number: int) -> None:
+            self.pair = Counted((number, number + 1))
+
+    found = _repeatable([Vote(k) for k in range(300)])  # type: ignore[arg-type]
+    assert len(found) == 294 and Counted.compared < 3000
