@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rankiqa.errors import explain_os_error
+from rankiqa.errors import InputError, explain_os_error
 
 TEMPORARY = (".rankiqa-", ".tmp")  # prefix and suffix of files being written: hidden, so never listed
 
@@ -48,3 +49,17 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
                 file.write(data)
     except OSError as error:
         raise explain_os_error(error, path) from error
+
+
+def sha256_of(path: str | os.PathLike[str]) -> str:
+    """SHA-256 of a file, in hex; `InputError` where it cannot be read."""
+    digest = hashlib.sha256()
+    try:
+        with open(path, "rb") as file:
+            while part := file.read(1 << 20):
+                digest.update(part)
+    except FileNotFoundError:
+        raise InputError("no such file", path=path) from None
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror or error}", path=path) from error
+    return digest.hexdigest()

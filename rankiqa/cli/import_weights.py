@@ -94,13 +94,14 @@ def _run(argv: Sequence[str]) -> int:
     import torch
 
     from rankiqa.compat.importing import import_table
+    from rankiqa.files import sha256_of
     from rankiqa.models.checkpoint import save_model
     from rankiqa.version import __version__
 
     provenance = {
         "command": " ".join([Path(sys.argv[0]).name, "import-weights", *argv]),
         "source": Path(options.file).name,
-        "source_sha256": _sha256(options.file),
+        "source_sha256": sha256_of(options.file),
         "versions": {"rankiqa": __version__, "torch": str(torch.__version__)},
         "notes": list(imported.notes),
     }
@@ -198,13 +199,3 @@ def _mean(given: Sequence[str] | None) -> list[float] | str | None:
     if len(numbers) != 3:
         raise InputError(f"--mean takes three numbers (B G R) or a .binaryproto file, got {' '.join(given)}")
     return numbers
-
-
-def _sha256(path: str) -> str:
-    import hashlib
-
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

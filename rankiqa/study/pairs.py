@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from rankiqa.datasets.pairs import Pairs, read_pairs
 from rankiqa.errors import InputError
+from rankiqa.files import sha256_of
 from rankiqa.study.vote_file import Photo, Rating, VoteFile
 
 NEAR = 50  # ratings; a rater's idea of what is good drifts, and millions of pairs would tell no more
@@ -101,8 +101,9 @@ def _check_photos(photos: Sequence[Photo], root: Path, votes: str | os.PathLike[
             options=("images",),
         )
     with ThreadPoolExecutor(2) as pool:
-        hashes = pool.map(lambda photo: _sha256(root / photo.path), photos)
-        other = [photo.path for photo, found in zip(photos, hashes, strict=True) if found != photo.sha256]
+        known = [photo for photo in photos if photo.sha256]  # of the others a kill came before the hash was written
+        hashes = pool.map(lambda photo: sha256_of(root / photo.path), known)
+        other = [photo.path for photo, found in zip(known, hashes, strict=True) if found != photo.sha256]
     if other:
         raise InputError(
             f"{len(other)} of the {len(photos)} photos that were voted on are other files in {root}, the first is "
@@ -111,7 +112,3 @@ def _check_photos(photos: Sequence[Photo], root: Path, votes: str | os.PathLike[
             cure="give the photos as they were voted on",
             options=("images",),
         )
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

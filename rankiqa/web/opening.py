@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rankiqa.errors import InputError
+from rankiqa.files import sha256_of
 from rankiqa.images.listing import list_images
 from rankiqa.study.vote_file import Photo, VoteFile
-from rankiqa.web.pictures import sha256_of
 
 _LOOK = 1.0  # seconds for hashes before the first page
 

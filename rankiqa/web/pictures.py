@@ -7,7 +7,6 @@ in none.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import threading
@@ -21,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from rankiqa.errors import InputError
+from rankiqa.files import sha256_of
 from rankiqa.study.vote_file import Photo
 
 SIDES = (320, 640, 960, 1280, 1600, 2048, 2560, 3200)  # longer side of a picture; a page takes what its screen needs
@@ -263,20 +263,6 @@ def _fitted(pixels: np.ndarray, side: int) -> Picture:
 
     size = max(1, round(width * factor)), max(1, round(height * factor))
     return _jpeg(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA))
-
-
-def sha256_of(path: str | os.PathLike[str]) -> str:
-    """SHA-256 of a file, in hex; `InputError` where it cannot be read."""
-    digest = hashlib.sha256()
-    try:
-        with open(path, "rb") as file:
-            while part := file.read(1 << 20):
-                digest.update(part)
-    except FileNotFoundError:
-        raise InputError("no such file", path=path) from None
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror or error}", path=path) from error
-    return digest.hexdigest()
 
 
 def _png(pixels: np.ndarray) -> Picture:

@@ -81,6 +81,14 @@ def test_photos_that_are_not_those_that_were_voted_on(study: Path, root: Path):
         open_pairs(study, root)
 
 
+def test_photos_whose_hash_was_never_written_are_taken(root: Path):
+    """A study that was killed before it had read them all."""
+    path = root.parent / "killed.sqlite"
+    with VoteFile.create(path, [Photo(f"{name}.jpg", "", 64, 64) for name in "ab"]) as file:
+        file.add(Comparison("1", "Bo", left="a.jpg", right="b.jpg", answer="left"))
+    assert rows(path, root) == [("a", "b", 1)]
+
+
 def test_files_and_folders_that_are_not_there(root: Path):
     with pytest.raises(InputError, match="no such file"):
         open_pairs(root.parent / "gone.csv", root)

@@ -10,9 +10,10 @@ import pytest
 from PIL import Image
 
 from rankiqa.errors import InputError
+from rankiqa.files import sha256_of
 from rankiqa.study.vote_file import VoteFile
 from rankiqa.web.opening import open_study
-from rankiqa.web.pictures import Pictures, sha256_of
+from rankiqa.web.pictures import Pictures
 
 
 def opened(folder, out, least=2):

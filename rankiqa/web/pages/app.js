@@ -10,9 +10,9 @@ let about, model, state = null, order = "best", drawn = "", asked = 0, wake = ()
 // ---- scores as they come
 async function follow() {
   for (;;) {
-    const wanted = model;
-    const found = await insist("state", {model, since: scores.length, named: names.length}, "It is asked again.");
-    if (wanted !== model) continue;
+    const wanted = model, since = scores.length;
+    const found = await insist("state", {model, since, named: names.length}, "It is asked again.");
+    if (wanted !== model || since !== scores.length) continue;  // another model was chosen, and maybe this one again
     names.push(...found.names);
     scores.push(...found.results);
     state = found;
