@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Literal, TypeVar, get_args
 
@@ -140,6 +140,11 @@ class VoteFile:
                 self._file.execute("PRAGMA synchronous = FULL")
                 rows = self._file.execute("SELECT path, sha256, width, height FROM photo ORDER BY id")
                 self.photos = tuple(Photo(*row) for row in rows)
+                for photo in self.photos:
+                    if not _is_inside(photo.path):
+                        raise InputError(
+                            f"names a photo outside the folder of its study, {photo.path!r:.200}", path=path
+                        )
             except BaseException:
                 self._file.close()
                 raise
@@ -271,13 +276,21 @@ class VoteFile:
             values,
         )
         for uid, rater, purpose, seconds, at, kind, photos, answer in rows:
-            paths = [self.photos[number].path for number in json.loads(photos)]
-            if kind == "comparison":
-                yield Comparison(uid, rater, purpose, seconds, at, paths[0], paths[1], answer)
-            elif kind == "rating":
-                yield Rating(uid, rater, purpose, seconds, at, paths[0], int(answer))
-            else:
-                yield Order(uid, rater, purpose, seconds, at, tuple(paths))
+            try:
+                paths = tuple(self.photos[number].path for number in json.loads(photos))
+                vote: Comparison | Rating | Order
+                if kind == "comparison":
+                    left, right = paths
+                    vote = Comparison(uid, rater, purpose, seconds, at, left, right, answer)
+                elif kind == "rating":
+                    (photo,) = paths
+                    vote = Rating(uid, rater, purpose, seconds, at, photo, int(answer))
+                else:
+                    vote = Order(uid, rater, purpose, seconds, at, paths)
+                _row_of(vote)
+            except (ValueError, TypeError, LookupError) as error:
+                raise InputError(f"is damaged: the vote {uid!r:.80} is none", path=self.path) from error
+            yield vote
 
     def _check(self) -> None:
         (application,) = self._file.execute("PRAGMA application_id").fetchone()
@@ -308,7 +321,15 @@ class VoteFile:
             except sqlite3.DatabaseError as error:
                 other = "not a database" in str(error)
                 why = "is not a file of votes, as rankiqa label makes it" if other else f"cannot be used: {error}"
-                raise InputError(why, path=self.path) from error
+                # SQLite writes beside a file even to read it.
+                shut = "readonly" in str(error) or "unable to open" in str(error)
+                cure = f"copy it, and {self.path.name}-wal if it is there, to a folder that you may write to"
+                raise InputError(why, path=self.path, cure=cure if shut else "") from error
+
+
+def _is_inside(name: object) -> bool:
+    """Whether a path stays in the folder that it starts from."""
+    return isinstance(name, str) and not PurePosixPath(name).is_absolute() and ".." not in PurePosixPath(name).parts
 
 
 def _row_of(vote: Comparison | Rating | Order) -> tuple[str, tuple[str, ...], str]:

@@ -64,8 +64,10 @@ class Validation:
     losses: np.ndarray
 
     def choose(self, pairs: Pairs, group: Sequence[str]) -> int:
-        """The simplest candidate whose loss is within one standard error of the best one's."""
+        """The simplest candidate whose loss is within one standard error of the best one's; untried, the first."""
         tried = np.isfinite(self.losses[0])
+        if not tried.any():
+            return 0
         held = pairs.select(tried)
         found = [mean_over_pairs(losses[tried], held.better, held.worse, held.weight, group) for losses in self.losses]
         best = min(found, key=lambda mean: mean.value)

@@ -122,6 +122,44 @@ def test_files_that_are_not_of_votes(tmp_path: Path, path: Path):
     assert sorted(p.name for p in tmp_path.glob("*.new")) == []
 
 
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ("UPDATE vote SET photos = '[0, 9]'", "damaged: the vote '1' is none"),
+        ("UPDATE vote SET photos = '[0]'", "damaged: the vote '1' is none"),
+        ("UPDATE vote SET photos = '{'", "damaged: the vote '1' is none"),
+        ("UPDATE vote SET answer = 'both'", "damaged: the vote '1' is none"),
+        ("UPDATE photo SET path = '../../secret.png' WHERE id = 3", "outside the folder of its study, '../../secret"),
+        ("UPDATE photo SET path = '/secret.png' WHERE id = 3", "outside the folder of its study, '/secret.png'"),
+    ],
+)
+def test_rows_that_this_library_never_wrote_are_refused(path: Path, change: str, says: str):
+    with VoteFile(path) as votes:
+        votes.add(Comparison("1", "Bo", left=A, right=B, answer="left"))
+    other = sqlite3.connect(path)
+    other.execute(change)
+    other.commit()
+    other.close()
+    with pytest.raises(InputError, match=says), VoteFile(path) as votes:
+        votes.comparisons()
+
+
+def test_a_file_in_a_folder_that_cannot_be_written_to_says_what_to_do(path: Path, monkeypatch: pytest.MonkeyPatch):
+    class Shut:
+        """What SQLite says there, whoever runs the tests."""
+
+        def execute(self, command: str) -> None:
+            raise sqlite3.OperationalError("attempt to write a readonly database")
+
+        def close(self) -> None: ...
+
+    monkeypatch.setattr(sqlite3, "connect", lambda *args, **options: Shut())
+    with pytest.raises(
+        InputError, match=r"readonly database; copy it, and votes.sqlite-wal if it is there, to a folder"
+    ):
+        VoteFile(path)
+
+
 def _vote(path: Path, first: int, ready: multiprocessing.SimpleQueue) -> None:
     with VoteFile(path) as votes:
         for k in range(first, first + 10_000):

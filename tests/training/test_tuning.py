@@ -134,6 +134,7 @@ def test_the_simplest_within_a_standard_error_is_chosen():
     assert chosen(0.609, 0.62, 0.6) == 0
     assert chosen(0.615, 0.609, 0.6) == 1
     assert chosen(0.615, 0.62, 0.6) == 2
+    assert Validation(np.full((3, 100), np.nan)).choose(pairs, pairs.photos) == 0  # no division held one out
     assert Candidate("nothing").fit(pairs, np.zeros(200)).slope == 2.0  # a score that tells nothing
 
 
