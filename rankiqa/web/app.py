@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from rankiqa.errors import InputError
 from rankiqa.extras import extra
+from rankiqa.printable import printable
 from rankiqa.web.asked import Refused
 from rankiqa.web.judging import Judging
-from rankiqa.web.labelling import answer_json, answer_picture
+from rankiqa.web.labelling import answer_json, picture_routes
 from rankiqa.web.pictures import SIDES, TILE, Pictures
 from rankiqa.web.serving import LIMIT, Guard, page_routes
 from rankiqa.web.shelf import MOST_BYTES, Shelf
@@ -47,7 +48,7 @@ def photo_app(shelf: Shelf, judging: Judging, pictures: Pictures, models: Sequen
 
     def state(body: dict[str, Any]) -> dict[str, Any]:
         named, since = _count(body, "named"), _count(body, "since")
-        names = [item.name for item in shelf.items[named : named + 5000]]
+        names = [printable(item.name) for item in shelf.items[named : named + 5000]]
         return judging.state(model_of(body.get("model")), since) | {"names": names}
 
     def score(body: dict[str, Any]) -> dict[str, Any]:
@@ -78,14 +79,6 @@ def photo_app(shelf: Shelf, judging: Judging, pictures: Pictures, models: Sequen
         judging.wake()
         return JSONResponse({"n": number})
 
-    async def screen(request: Request) -> Response:
-        numbers = request.path_params
-        return await answer_picture(lambda: pictures.screen(numbers["number"], numbers["side"]))
-
-    async def tile(request: Request) -> Response:
-        numbers = request.path_params
-        return await answer_picture(lambda: pictures.tile(numbers["number"], numbers["column"], numbers["row"]))
-
     def heat(request: Request) -> Response:
         number, model = request.path_params["number"], request.query_params.get("model")
         if number >= len(shelf.items) or model not in models:
@@ -112,8 +105,7 @@ def photo_app(shelf: Shelf, judging: Judging, pictures: Pictures, models: Sequen
         *page_routes("app.html"),
         *(Route(f"/api/{name}", answer_json(call), methods=["POST"]) for name, call in calls.items()),
         Route(_UPLOAD, upload, methods=["POST"]),
-        Route("/photo/{number:int}/{side:int}", screen),
-        Route("/photo/{number:int}/tile/{column:int}/{row:int}", tile),
+        *picture_routes(pictures),
         Route("/photo/{number:int}/heat", heat),
         Route("/scores.csv", csv),
     ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from typing import TYPE_CHECKING, Any
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
 _KEEP = "private, max-age=86400"  # a number stands for the same photo as long as the address stays the same
+MOST_SECONDS = 1e9  # of an answer; whole numbers of JSON may be larger than any float
 
 
 def label_app(session: Session, pictures: Pictures, mode: str, secret: bytes) -> ASGIApp:
@@ -59,22 +59,13 @@ def label_app(session: Session, pictures: Pictures, mode: str, secret: bytes) ->
     def undo(body: dict[str, Any]) -> dict[str, Any]:
         return session.undo(_text(body, "rater"), _text(body, "page"), _text(body, "uid"))
 
-    async def screen(request: Request) -> Response:
-        numbers = request.path_params
-        return await answer_picture(lambda: pictures.screen(numbers["number"], numbers["side"]))
-
-    async def tile(request: Request) -> Response:
-        numbers = request.path_params
-        return await answer_picture(lambda: pictures.tile(numbers["number"], numbers["column"], numbers["row"]))
-
     routes = [
         *page_routes("label.html"),
         *(
             Route(f"/api/{name}", answer_json(call), methods=["POST"])
             for name, call in {"about": say, "next": more, "vote": vote, "undo": undo}.items()
         ),
-        Route("/photo/{number:int}/{side:int}", screen),
-        Route("/photo/{number:int}/tile/{column:int}/{row:int}", tile),
+        *picture_routes(pictures),
     ]
     return Guard(Starlette(routes=routes), token_of(secret))
 
@@ -91,6 +82,9 @@ def answer_json(call: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
 
         try:
             body = json.loads(await request.body())
+        except (ValueError, RecursionError):
+            return JSONResponse({"error": "no JSON"}, 400)
+        try:
             if not isinstance(body, dict):
                 raise Refused("a JSON object is expected")
             return JSONResponse(await run_in_threadpool(call, body))
@@ -98,10 +92,26 @@ def answer_json(call: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
             return JSONResponse({"error": str(error)}, 400)
         except InputError as error:
             return JSONResponse({"error": str(error)}, 503)
-        except (ValueError, RecursionError):
-            return JSONResponse({"error": "no JSON"}, 400)
 
     return answer
+
+
+def picture_routes(pictures: Pictures) -> list[Any]:
+    """The routes of whole photos and of their tiles, by number."""
+    from starlette.routing import Route
+
+    async def screen(request: Request) -> Response:
+        numbers = request.path_params
+        return await answer_picture(lambda: pictures.screen(numbers["number"], numbers["side"]))
+
+    async def tile(request: Request) -> Response:
+        numbers = request.path_params
+        return await answer_picture(lambda: pictures.tile(numbers["number"], numbers["column"], numbers["row"]))
+
+    return [
+        Route("/photo/{number:int}/{side:int}", screen),
+        Route("/photo/{number:int}/tile/{column:int}/{row:int}", tile),
+    ]
 
 
 async def answer_picture(make: Callable[[], Future[Picture]]) -> Response:
@@ -121,7 +131,7 @@ async def answer_picture(make: Callable[[], Future[Picture]]) -> Response:
 
 def _text(body: dict[str, Any], key: str) -> str:
     value = body.get(key)
-    if not isinstance(value, str) or len(value) > 200:
+    if not isinstance(value, str) or len(value) > 200 or any(0xD800 <= ord(c) < 0xE000 for c in value):
         raise Refused(f"{key} is a text")
     return value
 
@@ -130,6 +140,6 @@ def _seconds(body: dict[str, Any]) -> float | None:
     value = body.get("seconds")
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= MOST_SECONDS:
         raise Refused("seconds is a number that is not negative")
     return round(float(value), 3)

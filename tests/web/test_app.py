@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import threading
 import time
 from pathlib import Path
@@ -90,6 +91,15 @@ def pages(photo_folder: Path):
     yield make
     for one in made:
         one.close()
+
+
+def test_names_that_are_no_text_are_shown(pages, photo_folder):
+    source = (photo_folder / "x.png").read_bytes()
+    odd = photo_folder / os.fsdecode(b"\xff\n.png")
+    odd.write_bytes(source)
+    shown = pages(paths=[odd])
+    shown.post("score", model="default")
+    assert shown.until(lambda state: state["done"] == 1)["names"][0].endswith("/\\udcff\\n.png")
 
 
 def test_scores_come_and_can_be_exported(pages, photo_folder):

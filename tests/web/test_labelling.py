@@ -90,6 +90,8 @@ def test_undo_asks_the_same_pair_again_and_is_done_once(pages):
         ({"rater": None}, "rater is a text"),
         ({"rater": "a\0b"}, "a name has"),
         ({"seconds": -1}, "seconds"),
+        ({"seconds": 10**400}, "seconds"),
+        ({"uid": "\ud800-a"}, "uid"),
         ({"seconds": "1"}, "seconds"),
         ({"seconds": float("nan")}, "seconds"),
     ],
@@ -182,6 +184,20 @@ def test_a_large_body_is_not_read(pages):
     answer = study.client.post("api/vote", content=b" " * 100_000)
     assert answer.status_code == 413 and answer.headers["connection"] == "close"
     assert study.client.post("api/vote", content=much()).status_code == 413  # of a length that is not told
+
+
+def test_who_has_had_each_pair_is_done(pages):
+    study = pages()
+    for _ in range(20):
+        questions = study.ask()["questions"]
+        if not questions:
+            break
+        last = study.vote(questions[0], "left").json()["last"]
+    told = study.votes.comparisons()
+    assert len({frozenset((vote.left, vote.right)) for vote in told}) == 3 and len(told) <= 4
+    assert study.ask("Bo")["questions"]
+    state = study.post("undo", rater="Ada", page="p", uid=last).json()
+    assert len(state["questions"]) == 1
 
 
 def test_ratings(pages):
