@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import shlex
 import socket
 import sys
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 MODES = ("compare", "rate", "sort")  # those of rankiqa.web.modes
 PRIORS = ("default", "ranks", "none")
 PORT = 8765
+_JOINED = 1.15  # votes for each photo after which votes join all photos; of 20 to 200 it was 1.05 to 1.15
 _EPILOG = """\
 Give the address, which has a token in it, to whoever shall vote; each rater is asked for a name, and several may vote
 at once. Each vote is on the disk before the next photos are shown, so the command may be stopped or killed at any time,
@@ -144,6 +146,8 @@ def _ended(study: Study, progress: dict[str, Any], out: str) -> str:
     if (sure := progress["sure"]) is not None:
         wanted = "enough" if progress["given"] >= progress["wanted"] else f"of about {progress['wanted']}"
         said += f", {wanted}; the order is {int(100 * sure)} % sure"
+        if progress["given"] < (joined := math.ceil(_JOINED * len(study.usable))):
+            return f"{said}\nThe same command goes on; a scale of all photos needs some {joined} votes"
     return f"{said}\nThe same command goes on; rankiqa scale {file} --out scores.csv makes scores of the votes"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -135,6 +136,9 @@ def _said(scale: Scale, options: argparse.Namespace) -> list[str]:
         if path and path != "-":
             bare = " (without pictures; --photos DIR brings them)" if what == "page" and not options.photos else ""
             lines.append(f"{what}: {printable(path)}{bare}")
+    if "-" not in (options.out, options.html):
+        folder, file = options.photos or "PHOTOS", shlex.quote(options.votes)
+        lines.append(f"To teach a model: {printable(f'rankiqa tune {shlex.quote(folder)} {file} --out models/mine')}")
     return lines
 
 

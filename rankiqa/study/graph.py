@@ -32,5 +32,5 @@ def check_connected(names: Sequence[str], pairs: Iterable[tuple[int, int]]) -> N
     more = f", and {len(others) - _NAMED} pairs more" if len(others) > _NAMED else ""
     raise InputError(
         f"the votes leave {len(others) + 1} groups of photos ({sizes}) that nothing compares with each other",
-        cure=f"ask for {ask}{more}",
+        cure=f"ask for {ask}{more}, as rankiqa label does by itself when it goes on",
     )

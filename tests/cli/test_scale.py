@@ -49,6 +49,7 @@ def test_scores_and_page_are_written(votes: Path, capsys: pytest.CaptureFixture[
     html = page.read_text(encoding="utf-8")
     assert html.count("<img") >= 3 and "a&lt;b&gt;.jpg" in html and "&lt;Bo&gt;" in html and "a<b>" not in html
     assert "http:" not in html and "https:" not in html
+    assert f"rankiqa tune {votes.with_name('photos')} {votes} --out models/mine" in said
     assert "without pictures" not in said
     assert main(given[:-2]) == 0 and "scale.html (without pictures; --photos DIR" in capsys.readouterr().out
 

@@ -103,6 +103,7 @@ def test_a_newcomer_walks_from_photos_to_a_model(quality):
 
     said = run(scale)
     assert f"100 photos, {VOTES} votes of 1 rater; scores in JOD around 0" in said
+    assert tune.text in said
     with open("scores.csv", newline="") as file:
         scores = {row["name"]: float(row["mos"]) for row in csv.DictReader(file)}
     names = sorted(scores)
