@@ -30,6 +30,12 @@ def learned_from(finetuned_on: Mapping[str, Any] | None, dataset: ScoredSet) -> 
     return [entry for entry in own if not paths.isdisjoint(entry.get("paths") or ())]
 
 
+def own_paths(finetuned_on: Mapping[str, Any] | None) -> set[str]:
+    """The paths of photos of one's own that a model's finetuned_on (config.json) names, that of earlier stages too."""
+    entries = [finetuned_on, *(finetuned_on.get("earlier") or ())] if finetuned_on else []
+    return {path for entry in entries if entry.get("dataset") in OWN for path in entry.get("paths") or ()}
+
+
 def learned_paths(entry: Mapping[str, Any], dataset: ScoredSet) -> set[str]:
     """The paths of a data set that an entry of finetuned_on names: its paths, and all but the test part of its split.
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from rankiqa.datasets.leakage import OWN
+from rankiqa.datasets.leakage import own_paths
 from rankiqa.datasets.neighbours import content_groups
 from rankiqa.datasets.pairs import Pairs
 from rankiqa.errors import InputError
@@ -46,7 +46,7 @@ def evaluate_pairs(
     scorers = {name: Scorer.load(folder, options.device) for name, folder in models.items()}
     keep = np.ones(len(pairs.photos), bool)
     if not options.all_references:
-        learned = {path for scorer in scorers.values() for path in _learned(scorer)}
+        learned = {path for scorer in scorers.values() for path in own_paths(scorer.settings.get("finetuned_on"))}
         keep = np.array([photo not in learned for photo in pairs.photos])
     scores = {name: _scores(scorer, pairs, Path(root), keep, options) for name, scorer in scorers.items()}
     scored = np.all([np.isfinite(found) for found in scores.values()], axis=0)
@@ -81,12 +81,6 @@ def evaluate_pairs(
     text = json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False)
     write_atomically(Path(out) / SUMMARY, (text + "\n").encode())
     return found
-
-
-def _learned(scorer: Scorer) -> list[str]:
-    tuned = scorer.settings.get("finetuned_on") or {}
-    entries = [tuned, *(tuned.get("earlier") or ())]
-    return [path for entry in entries if entry.get("dataset") in OWN for path in entry.get("paths") or ()]
 
 
 def _scores(scorer: Scorer, pairs: Pairs, root: Path, keep: np.ndarray, options: EvaluationOptions) -> np.ndarray:

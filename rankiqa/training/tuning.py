@@ -16,6 +16,7 @@ import torch
 from tqdm import tqdm
 
 from rankiqa.config.scores import PAIRS
+from rankiqa.datasets.leakage import own_paths
 from rankiqa.datasets.neighbours import content_groups
 from rankiqa.datasets.pairs import Pairs
 from rankiqa.errors import InputError, explain_os_error
@@ -268,6 +269,7 @@ def _measure(
         HeldOut.of(pairs, before, after, photos.group),
         Agreement.of(pairs.shares()[0]),
         fit.slope / photos.spread,
+        len(own_paths(scorer.settings.get("finetuned_on")) & set(pairs.photos)),
     )
 
 

@@ -62,6 +62,7 @@ class TuningReport:
         held_out: the measure.
         agreement: of the voters.
         slope: of the preference: a difference of scores d means σ(slope · d).
+        known: photos that the model which it began with has learned from, so that no vote on them is quite held out.
     """
 
     model: str
@@ -76,6 +77,7 @@ class TuningReport:
     held_out: HeldOut
     agreement: Agreement
     slope: float
+    known: int = 0
 
     def facts(self) -> dict[str, Any]:
         """Everything, for JSON."""
@@ -110,6 +112,11 @@ class TuningReport:
             f"Chosen in these trials: {times}.",
             self.agreement.text(),
         ]
+        if self.known:
+            lines.append(
+                f"The model that it began with has learned from {self.known} of the {self.photos} photos: all shares "
+                "above are too good. Begin with the model of before, and all votes."
+            )
         if self.slope == 0:
             lines.append("The score that it began with has no part in it: by itself it runs against these votes.")
         return "\n".join(line if "  " in line else fill(line, WIDTH) for line in lines)

@@ -93,6 +93,18 @@ def test_the_report_says_what_may_be_chance(error: float, chance: bool):
     said = " ".join(report.text().split())
     assert "150 votes, 9 of them ties, on 100 photos of 98 scenes." in said
     assert ("), which may be chance: more votes tell more. It is" in said) == chance
+    assert "too good" not in said
+
+
+def test_votes_on_photos_that_the_model_knows_are_no_measure_and_it_says_so(
+    folder: Path, tuned: Path, tmp_path: Path, capsys
+):
+    (tmp_path / "pairs.csv").write_text(pairs_text(votes_for_grey(folder, 150)))
+    more = ["--model", str(tuned), "--out", str(tmp_path / "again")]
+    assert main(["tune", str(folder), str(tmp_path / "pairs.csv"), *more]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "began with has learned from 48 of the 48 photos: all shares above are too good" in said
+    assert json.loads((tmp_path / "again" / "tuning.json").read_text())["known"] == 48
 
 
 def test_a_folder_that_holds_something_is_refused(folder: Path, tuned: Path, capsys):
