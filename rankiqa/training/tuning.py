@@ -164,7 +164,8 @@ def check_votes(pairs: Pairs) -> None:
     """Raise `InputError` for votes that nothing can be learned from."""
     if pairs.votes < LEAST_VOTES:
         raise InputError(
-            f"holds {pairs.votes} vote{'s' * (pairs.votes != 1)}, and {LEAST_VOTES} are needed to learn from some and be measured by others",
+            f"holds {pairs.votes} vote{'s' * (pairs.votes != 1)}, and {LEAST_VOTES} are needed to learn from some and "
+            "be measured by others",
             path=pairs.source,
         )
     if pairs.tied.all():

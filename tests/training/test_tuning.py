@@ -116,6 +116,8 @@ def test_a_folder_that_holds_something_is_refused(folder: Path, tuned: Path, cap
 
 
 def test_votes_that_nothing_can_be_learned_from():
+    with pytest.raises(InputError, match="holds 1 vote, and 30 are needed"):
+        check_votes(Pairs.of([("a", "b", 1, False)]))
     with pytest.raises(InputError, match="holds 2 votes, and 30 are needed"):
         check_votes(Pairs.of([("a", "b", 1, False)] * 2))
     with pytest.raises(InputError, match="all 40 votes are ties"):
