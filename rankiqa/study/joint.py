@@ -133,17 +133,19 @@ class Joint:
 
     def on_a_scale(self, vector: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(photos,) scores and their standard errors: as ratings where there are any, else in JOD around 0."""
-        now, n = self.unknowns(vector), self._seen.photos
-        offset, gain = self._parts[3], self._parts[4]
-        change = np.zeros((n, len(vector)))  # of the scores on the scale with each unknown
+        now, n, covariance = self.unknowns(vector), self._seen.photos, self.covariance(vector)
+        own = covariance.diagonal()
         if len(self._seen.rated):
-            scores = now.offset + now.gain * now.scores
-            change[:, :n] = now.gain * np.eye(n)
-            change[:, offset], change[:, gain] = 1, now.gain * now.scores
-        else:
-            scores = (now.scores - now.scores.mean()) / JOD
-            change[:, :n] = (np.eye(n) - 1 / n) / JOD
-        return scores, np.sqrt(np.einsum("ij,jk,ik->i", change, self.covariance(vector), change, optimize=True))
+            offset, gain = self._parts[3], self._parts[4]
+            score = now.offset + now.gain * now.scores
+            steep = now.gain * now.scores  # of the score with the log gain; with the offset it is 1, with s the gain
+            variance = now.gain**2 * own[:n] + own[offset] + steep**2 * own[gain]
+            variance += 2 * now.gain * (covariance[:n, offset] + steep * covariance[:n, gain])
+            variance += 2 * steep * covariance[offset, gain]
+            return score, np.sqrt(variance)
+        middle = covariance[:n, :n].mean(1)  # with the mean of all, which is 0 on the scale
+        variance = own[:n] - 2 * middle + middle.mean()
+        return (now.scores - now.scores.mean()) / JOD, np.sqrt(variance) / JOD
 
     def _comparisons(self, now: Unknowns) -> tuple[float, np.ndarray]:
         seen, change = self._seen, np.zeros(len(self._mean))

@@ -109,3 +109,8 @@ def test_scores_slopes_and_pulls_that_were_simulated_are_found():
     assert spearmanr(score, scores).statistic > 0.97
     away = (score - 3 - 0.4 * scores) / error
     assert np.sqrt(np.mean(away**2)) == pytest.approx(1, abs=0.35)
+    # The delta method, written out.
+    change = np.zeros((40, len(vector)))
+    change[:, :40] = found.gain * np.eye(40)
+    change[:, -2], change[:, -1] = 1, found.gain * found.scores
+    assert error == pytest.approx(np.sqrt((change @ joint.covariance(vector) @ change.T).diagonal()))
