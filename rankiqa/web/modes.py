@@ -88,8 +88,8 @@ class Compare:
             self.told(vote)
 
     def next(self, rater: str, waiting: Collection[tuple[int, ...]]) -> tuple[tuple[int, ...], Purpose] | None:
-        """What the chooser says, until this rater has had each pair: more of the same would count like new ones."""
-        if self._chooser is None or self._has_had_all(rater):
+        """What the chooser says."""
+        if self._chooser is None:
             return None
         places = [self._places(pair) for pair in waiting]
         question = self._chooser.question(rater, [pair for pair in places if pair is not None])
@@ -133,13 +133,6 @@ class Compare:
             return {"given": len(self._told), "wanted": len(self._told), "sure": None, "own": self._own[rater]}
         found = self._chooser.progress()
         return {"given": found.given, "wanted": found.wanted, "sure": found.certainty, "own": self._own[rater]}
-
-    def _has_had_all(self, rater: str) -> bool:
-        pairs = len(self._usable) * (len(self._usable) - 1) // 2
-        if self._own[rater] < pairs:
-            return False
-        had = {frozenset((self._number[v.left], self._number[v.right])) for v in self._told if v.rater == rater}
-        return sum(pair <= self._place.keys() for pair in had) == pairs
 
     def _places(self, photos: tuple[int, ...]) -> tuple[int, int] | None:
         left, right = photos

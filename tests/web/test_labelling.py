@@ -186,20 +186,6 @@ def test_a_large_body_is_not_read(pages):
     assert study.client.post("api/vote", content=much()).status_code == 413  # of a length that is not told
 
 
-def test_who_has_had_each_pair_is_done(pages):
-    study = pages()
-    for _ in range(20):
-        questions = study.ask()["questions"]
-        if not questions:
-            break
-        last = study.vote(questions[0], "left").json()["last"]
-    told = study.votes.comparisons()
-    assert len({frozenset((vote.left, vote.right)) for vote in told}) == 3 and len(told) <= 4
-    assert study.ask("Bo")["questions"]
-    state = study.post("undo", rater="Ada", page="p", uid=last).json()
-    assert len(state["questions"]) == 1
-
-
 def test_ratings(pages):
     study = pages(mode="rate")
     state = study.ask()
