@@ -29,7 +29,7 @@ RUN_BY = {
     "bucket_pairs": ("train_siamese_nima",),
     "scored": ON_SCORES,
     "scored_data": ON_SCORES,
-    "voted_set": ON_SCORES,
+    "voted_set": ("finetune",),
     "scores": ON_SCORES,
 }
 # Not in every command that runs the file: a batch of pairs has no number of images, and NIMA takes images of any size.
