@@ -16,7 +16,7 @@ _NAMED = 3  # pairs that an error asks for
 def groups(photos: int, pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
     """Photos that the pairs join, directly or through others: the largest group first."""
     ends = np.array(list(pairs), dtype=int).reshape(-1, 2)
-    # SciPy 1.11 finds no components of a sparse array.
+    # A matrix: older SciPy finds no components of a sparse array.
     graph = coo_matrix((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), shape=(photos, photos))
     number, group = connected_components(graph, directed=False)
     return sorted((np.flatnonzero(group == k).tolist() for k in range(number)), key=len, reverse=True)
