@@ -49,7 +49,7 @@ test-keras: install .venv-keras/installed
 OLDEST_PYTHON ?= python3.10
 TESTS ?=
 test-oldest: .venv-oldest/installed
-	.venv-oldest/bin/python -m pytest -n 2 -m "not slow and not keras and not fuzz" $(TESTS)
+	.venv-oldest/bin/python -m pytest -n 2 -m "not slow and not keras and not fuzz" --ignore tests/fuzz $(TESTS)
 
 .venv-oldest/installed: setup.cfg .ci/oldest.py
 	$(OLDEST_PYTHON) -m venv .venv-oldest
