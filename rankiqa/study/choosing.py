@@ -195,7 +195,11 @@ class Chooser:
             return repeatable[int(draw.integers(len(repeatable)))], "repeat"
         if pair := self._telling(had, waiting, draw):
             return pair, "ask"
-        return own[0].pair if own else (0, 1), "repeat" if own else "ask"
+        if not own:
+            return (0, 1), "ask"
+        # He has had them all: the one that he had least often, and of these the one that was longest ago.
+        times, last = Counter(vote.pair for vote in own), {vote.pair: k for k, vote in enumerate(own)}
+        return min(times, key=lambda pair: (times[pair], last[pair])), "repeat"
 
     def _telling(
         self, had: set[tuple[int, int]], waiting: set[tuple[int, int]], draw: np.random.Generator

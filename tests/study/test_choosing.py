@@ -160,3 +160,13 @@ def test_repeats_of_a_rater_of_many_votes_are_found_in_one_pass():
 
     found = _repeatable([Vote(k) for k in range(300)])  # type: ignore[arg-type]
     assert len(found) == 294 and Counted.compared < 3000
+
+
+def test_who_has_had_all_pairs_has_them_again_in_turn():
+    chooser, asked = Chooser(3, checks=False), []
+    for _ in range(9):
+        question = chooser.question("Ada")
+        asked.append((min(question.left, question.right), max(question.left, question.right)))
+        chooser.told("Ada", question.left, question.right, "left", question.purpose)
+    assert [len(set(asked[k : k + 3])) for k in (0, 3, 6)] == [3, 3, 3]
+    assert chooser.question("Ada").purpose == "repeat"
