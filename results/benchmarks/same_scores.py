@@ -1,7 +1,7 @@
 """Are the scores of another checkout these? The largest differences, by model, runtime and mode, of a few photos.
 
-git worktree add /tmp/before COMMIT
-python results/benchmarks/same_scores.py /tmp/before
+git worktree add ../before COMMIT
+python results/benchmarks/same_scores.py ../before
 """
 
 from __future__ import annotations

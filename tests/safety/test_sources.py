@@ -71,10 +71,16 @@ def test_the_sources_call_nothing_that_runs_what_it_reads():
 def test_the_search_finds_what_it_looks_for():
     for line in (
         *("import pickle", "from pickle import load", "import dill as json", "eval(x)", "exec('x')", "torch.load(x)"),
-        *("torch.load(x, weights_only=False)", "np.load(x, allow_pickle=True)", "yaml.load(x, yaml.Loader)"),
+        *(
+            "torch.load(x, weights_only=False)",
+            "np.load(x)",
+            "np.load(x, allow_pickle=True)",
+            "yaml.load(x, yaml.Loader)",
+        ),
         *("subprocess.run(x, shell=True)", "os.system(x)", "joblib.load(x)", "f(x, trust_remote_code=True)"),
     ):
         assert faults(line, "x.py"), line
+    assert not faults("np.load(x, allow_pickle=False)", "x.py")
     assert not faults("torch.load(x, weights_only=True); model.eval(); re.compile(x); yaml.safe_load(x)", "x.py")
 
 
