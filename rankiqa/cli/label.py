@@ -130,7 +130,8 @@ def _serve(options: argparse.Namespace, study: Study, mode: Mode, secret: bytes,
     try:
         pictures.look_ahead()
         with stoppable():
-            serve(label_app(session, pictures, options.mode, secret), taken, None if options.no_browser else found[0])
+            app = label_app(session, pictures, options.mode, secret, _then(options.out))
+            serve(app, taken, None if options.no_browser else found[0])
     finally:
         pictures.close()
     print(f"\n{_ended(study, session.progress(), options.out)}")
@@ -140,15 +141,22 @@ def _ended(study: Study, progress: dict[str, Any], out: str) -> str:
     """How far the study is, and what can be done next."""
     from rankiqa.printable import printable
 
-    said, file = f"{_count(study)} in {printable(out)}", shlex.quote(printable(out))
+    said, photos = f"{_count(study)} in {printable(out)}", len(study.usable)
     if not study.votes.raters():
         return f"{said}; the same command goes on"
     if (sure := progress["sure"]) is not None:
         wanted = "enough" if progress["given"] >= progress["wanted"] else f"of about {progress['wanted']}"
         said += f", {wanted}; the order is {int(100 * sure)} % sure"
-        if progress["given"] < (joined := math.ceil(_JOINED * len(study.usable))):
+        if progress["given"] < (joined := min(math.ceil(_JOINED * photos), photos * (photos - 1) // 2)):
             return f"{said}\nThe same command goes on; a scale of all photos needs some {joined} votes"
-    return f"{said}\nThe same command goes on; rankiqa scale {file} --out scores.csv makes scores of the votes"
+    return f"{said}\nThe same command goes on; {_then(out)} makes scores of the votes"
+
+
+def _then(out: str) -> str:
+    """The command that goes on with the votes."""
+    from rankiqa.printable import printable
+
+    return f"rankiqa scale {shlex.quote(printable(out))} --out scores.csv"
 
 
 def _count(study: Study) -> str:

@@ -126,16 +126,19 @@ class Chooser:
                 return True
         return False
 
-    def question(self, rater: str, waiting: Collection[tuple[int, int]] = ()) -> Question:
-        """What to ask this rater next.
+    def question(self, rater: str, waiting: Collection[tuple[int, int]] = ()) -> Question | None:
+        """What to ask this rater next; None: he has had all pairs, those that he skipped too.
 
         Args:
             rater: who asks for it.
-            waiting: pairs that are on other raters' screens, in any order.
+            waiting: pairs that are on screens, in any order; they are asked for where there is nothing else.
         """
         own = [vote for vote in self._told if vote.rater == rater]
         draw = generator(self._seed, "question", rater, len(own), len(self._told))
-        pair, purpose = self._pair(own, {(min(p), max(p)) for p in waiting}, draw)
+        found = self._pair(own, {(min(p), max(p)) for p in waiting}, draw)
+        if found is None:
+            return None
+        pair, purpose = found
         left, right = pair if draw.random() < 0.5 else pair[::-1]
         return Question(left, right, purpose)
 
@@ -185,21 +188,18 @@ class Chooser:
 
     def _pair(
         self, own: list[_Told], waiting: set[tuple[int, int]], draw: np.random.Generator
-    ) -> tuple[tuple[int, int], Purpose]:
+    ) -> tuple[tuple[int, int], Purpose] | None:
         had = {vote.pair for vote in own}
+        if len(had) == self._photos * (self._photos - 1) // 2:
+            return None
         place = len(own) + 1
         if self._checks and place % CATCH_EACH == 0 and (catch := self._obvious(had | waiting, draw)):
             return catch, "catch"
         repeatable = _repeatable(own)
         if self._checks and place % REPEAT_EACH == 0 and repeatable:
             return repeatable[int(draw.integers(len(repeatable)))], "repeat"
-        if pair := self._telling(had, waiting, draw):
-            return pair, "ask"
-        if not own:
-            return (0, 1), "ask"
-        # He has had them all: the one that he had least often, and of these the one that was longest ago.
-        times, last = Counter(vote.pair for vote in own), {vote.pair: k for k, vote in enumerate(own)}
-        return min(times, key=lambda pair: (times[pair], last[pair])), "repeat"
+        pair = self._telling(had, waiting, draw) or self._telling(had, set(), draw)
+        return (pair, "ask") if pair else None
 
     def _telling(
         self, had: set[tuple[int, int]], waiting: set[tuple[int, int]], draw: np.random.Generator

@@ -13,7 +13,7 @@ from rankiqa.extras import extra
 from rankiqa.study.vote_file import WORDS
 from rankiqa.web.asked import Refused
 from rankiqa.web.pictures import SIDES, TILE, Picture, Pictures
-from rankiqa.web.serving import Guard, page_routes, token_of
+from rankiqa.web.serving import Guard, is_of_this_machine, page_routes, token_of
 from rankiqa.web.session import Session
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _KEEP = "private, max-age=86400"  # a number stands for the same photo as long a
 MOST_SECONDS = 1e9  # of an answer; whole numbers of JSON may be larger than any float
 
 
-def label_app(session: Session, pictures: Pictures, mode: str, secret: bytes) -> ASGIApp:
+def label_app(session: Session, pictures: Pictures, mode: str, secret: bytes, then: str = "") -> ASGIApp:
     """The application.
 
     Args:
@@ -33,15 +33,17 @@ def label_app(session: Session, pictures: Pictures, mode: str, secret: bytes) ->
         pictures: of the study's photos.
         mode: one of `rankiqa.web.modes.MODES`.
         secret: see `rankiqa.web.serving.secret_of`; its token is the first part of each path.
+        then: the command that goes on with the votes; it is told to pages on this machine alone, as it names a file.
     """
     with extra("label"):
         from starlette.applications import Starlette
+        from starlette.responses import JSONResponse
         from starlette.routing import Route
 
     about = {"mode": mode, "photos": len(pictures.photos), "sides": SIDES, "tile": TILE, "words": WORDS}
 
-    def say(body: dict[str, Any]) -> dict[str, Any]:
-        return about
+    async def say(request: Request) -> Response:
+        return JSONResponse(about | {"then": then if is_of_this_machine(request.scope) else ""})
 
     def more(body: dict[str, Any]) -> dict[str, Any]:
         drop = body.get("drop", [])
@@ -61,9 +63,10 @@ def label_app(session: Session, pictures: Pictures, mode: str, secret: bytes) ->
 
     routes = [
         *page_routes("label.html"),
+        Route("/api/about", say, methods=["POST"]),
         *(
             Route(f"/api/{name}", answer_json(call), methods=["POST"])
-            for name, call in {"about": say, "next": more, "vote": vote, "undo": undo}.items()
+            for name, call in {"next": more, "vote": vote, "undo": undo}.items()
         ),
         *picture_routes(pictures),
     ]

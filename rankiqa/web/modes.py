@@ -93,6 +93,8 @@ class Compare:
             return None
         places = [self._places(pair) for pair in waiting]
         question = self._chooser.question(rater, [pair for pair in places if pair is not None])
+        if question is None:
+            return None
         return (self._usable[question.left], self._usable[question.right]), question.purpose
 
     def vote(self, rater: str, asked: Asked, answer: Any, seconds: float | None) -> Comparison:

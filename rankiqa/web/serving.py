@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import hmac
+import ipaddress
 import os
 import secrets
 import socket
@@ -139,6 +140,15 @@ def _with_headers(send: Send) -> Send:
         await send(message)
 
     return put
+
+
+def is_of_this_machine(scope: Scope) -> bool:
+    """Whether who asks sits at this machine, under whatever address of it."""
+    (host, *_), (own, *_) = scope.get("client") or ("",), scope.get("server") or ("",)
+    try:
+        return host == own or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def page(name: str) -> Callable[[Request], Response]:

@@ -34,7 +34,8 @@ class Pages:
         self.pictures = Pictures(
             folder, study.votes.photos, hashed=study.votes.set_hashes, broken=self.session.leave_out, workers=1
         )
-        self.client = TestClient(label_app(self.session, self.pictures, mode, SECRET), f"http://test/{TOKEN}/")
+        self.app = label_app(self.session, self.pictures, mode, SECRET, "rankiqa scale")
+        self.client = TestClient(self.app, f"http://test/{TOKEN}/")
 
     def get(self, path: str) -> Any:
         return self.client.get(path)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Iterator
+from itertools import combinations
 from pathlib import Path
 
 import pytest
 
-from rankiqa.study.vote_file import VoteFile
+from rankiqa.study.vote_file import Comparison, VoteFile
 from tests.web.browser import Browser, Served, browsing
 
 pytestmark = pytest.mark.slow
@@ -53,7 +55,8 @@ def votes(tmp_path: Path) -> Callable[[], list]:
     return read
 
 
-def test_vote_tie_skip_and_undo(browser, label, votes):
+def test_vote_tie_skip_and_undo(browser, label, votes, photo_folder):
+    shutil.copy(photo_folder / "x.png", photo_folder / "y.png")
     browser.open(label().address, NAME)
     assert browser.text("#who") == NAME and browser.text("#ask") == "Which photo is better?"
     for key in (LEFT, RIGHT, DOWN, "s"):
@@ -71,6 +74,47 @@ def test_vote_tie_skip_and_undo(browser, label, votes):
     browser.run("document.querySelector('[data-answer=right]').click()")
     browser.until("return document.getElementById('progress').textContent.startsWith('5 of about')")
     assert browser.complaints() == []
+
+
+def test_the_end_says_what_follows_and_undo_goes_back(browser, label, votes, tmp_path):
+    browser.open(label().address, "Ada")
+    for key in (LEFT, "s", RIGHT):
+        browser.press(key)
+    said = browser.text(".wait")
+    assert "all pairs" in said and f"rankiqa scale {tmp_path / 'votes.sqlite'} --out scores.csv" in said
+    browser.keys(LEFT)
+    browser.keys("z")
+    browser.until("return document.querySelector('.pane .whole') !== null")
+    browser.press(DOWN)
+    assert [vote.answer for vote in votes()] == ["left", "skip", "tie"]
+    browser.run("document.querySelector('.wait button').click()")  # another rater
+    browser.until("return document.querySelector('#name-dialog[open]') !== null")
+    browser.run("document.getElementById('name').value = 'Bo'")
+    browser.keys(ENTER)
+    browser.until("return document.querySelector('.pane .whole') !== null && document.readyState === 'complete'")
+    browser.press(LEFT)
+    assert votes()[-1].rater == "Bo" and browser.complaints() == []
+
+
+def test_enough_is_told_with_what_follows_until_it_was_read(browser, label, tmp_path):
+    served = label()
+    browser.open(served.address, "Ada")
+    enough = "return !document.getElementById('enough').hidden"
+    browser.press(LEFT)
+    assert not browser.run(enough)
+    served.kill()
+    with VoteFile(tmp_path / "votes.sqlite") as file:
+        names = [photo.path for photo in file.photos]
+        for k in range(30):
+            for left, right in combinations(names, 2):
+                file.add(Comparison(f"{k} {left} {right}", f"rater {k}", left=left, right=right, answer="left"))
+    served.again()
+    browser.open(served.address)
+    browser.until(enough)
+    assert f"rankiqa scale {tmp_path / 'votes.sqlite'} --out scores.csv" in browser.text("#enough")
+    browser.run("document.getElementById('enough-close').click()")
+    browser.press(LEFT)
+    assert not browser.run(enough) and "enough" in browser.text("#progress")
 
 
 def test_two_raters(browser, label, votes):
@@ -122,14 +166,15 @@ def test_a_server_that_is_gone_for_a_while(browser, label, votes):
 
 
 def test_a_photo_that_is_deleted_meanwhile(browser, label, photo_folder, votes):
+    shutil.copy(photo_folder / "x.png", photo_folder / "y.png")
     served = label()
     (photo_folder / "x.png").unlink()  # before it was shown; the pictures of the others may be made already
     browser.open(served.address, "Ada")
-    for _ in range(4):
+    for _ in range(3):
         browser.press(LEFT)
     gone = browser.run("return performance.getEntriesByType('resource').some(e => e.name.includes('/photo/2/'))")
     told = browser.text("#progress")
-    assert len(votes()) == 4
+    assert len(votes()) == 3
     assert not gone or "1 photo could not be read and is left out" in told
     assert all("x.png" not in (vote.left, vote.right) for vote in votes())
 
@@ -168,7 +213,8 @@ def test_ratings(browser, label, votes):
     for key in "53":
         browser.press(key)
     browser.keys("z")
-    browser.until("return document.getElementById('progress').textContent.startsWith('1 of 3')")
+    browser.until("return document.getElementById('toast').textContent === 'Taken back.'")
+    assert browser.text("#progress").startswith("1 of 3")
     browser.press("4")
     browser.keys("1")  # the last one: nothing comes next
     browser.until("return document.querySelector('.wait') !== null")

@@ -202,6 +202,36 @@ def test_ratings(pages):
     assert len(study.ask()["questions"]) == 1
 
 
+def test_who_has_had_all_pairs_is_asked_no_more_and_may_go_back(pages):
+    study = pages()
+    for answer in ("left", "skip", "tie"):
+        question, *_ = study.ask()["questions"]
+        assert study.vote(question, answer).json()["counted"]
+    state = study.ask()
+    assert state["questions"] == [] and (state["progress"]["own"], state["progress"]["given"]) == (3, 2)
+    assert len(study.ask("Bo")["questions"]) == 3
+    state = study.post("undo", rater="Ada", page="p", uid=state["last"]).json()
+    assert [asked["photos"] for asked in state["questions"]] == [question["photos"]]
+
+
+def test_what_a_page_holds_is_not_asked_a_second_time(pages):
+    study = pages()
+    first, *rest = study.ask()["questions"]
+    study.vote(first, "left")
+    assert study.ask()["questions"] == rest
+
+
+def test_the_command_that_goes_on_is_told_at_this_machine_alone(pages):
+    from starlette.testclient import TestClient
+
+    app = pages().app
+    told = {
+        host: TestClient(app, f"http://test/{TOKEN}/", client=(host, 50000)).post("api/about").json()["then"]
+        for host in ("127.0.0.1", "192.0.2.7")
+    }
+    assert told == {"127.0.0.1": "rankiqa scale", "192.0.2.7": ""}
+
+
 def test_orders(pages):
     study = pages(mode="sort", limit=2)
     first, second = study.ask()["questions"]  # the third photo beside one of the others

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from rankiqa.errors import InputError
-from rankiqa.web.serving import addresses, listen, secret_of, token_of
+from rankiqa.web.serving import addresses, is_of_this_machine, listen, secret_of, token_of
 
 
 def test_a_secret_stays_and_is_its_owners(tmp_path):
@@ -34,3 +34,21 @@ def test_a_port_in_use_is_told():
             listen(host, port)
     with listen("0.0.0.0", 0) as taken:
         assert addresses(taken, "t")[0].startswith("http://127.0.0.1:")
+
+
+@pytest.mark.parametrize(
+    ("client", "own", "here"),
+    [
+        ("127.0.0.1", "127.0.0.1", True),
+        ("::1", "::1", True),
+        ("192.0.2.7", "192.0.2.7", True),  # its own address in the network
+        ("192.0.2.8", "192.0.2.7", False),
+        ("127.0.0.1.example", "127.0.0.1", False),
+    ],
+)
+def test_who_sits_at_this_machine(client, own, here):
+    assert is_of_this_machine({"client": (client, 50000), "server": (own, 8765)}) is here
+
+
+def test_nobody_known_sits_elsewhere():
+    assert not is_of_this_machine({"client": None, "server": ("127.0.0.1", 8765)})

@@ -6,7 +6,7 @@ import {Viewer} from "./viewer.js";
 
 const stage = byId("stage"), upright = matchMedia("(orientation: portrait)");
 const PAN = 120;  // CSS pixels of a key
-let asking, viewer, mode, about, actions = {}, ended = false;
+let asking, viewer, mode, about, actions = {}, ended = false, progress = {};
 
 const TEXTS = {
   compare: ["Which photo is better?", "You will see two photos. Say which one looks better to you – sharper, cleaner, truer. There is no wrong answer: what counts is what you see."],
@@ -115,22 +115,47 @@ function shows(question, images) {
   });
 }
 
+// What this rater has answered, when there is nothing left.
+function allOf({own, wanted}) {
+  if (mode === "compare") return own ? "You have had all pairs that there are" : "There are no two photos to compare";
+  return `You have ${mode === "rate" ? "rated" : "sorted"} all ${wanted} photos`;
+}
+
 function ends() {
   ended = true;
   stage.replaceChildren();
   if (viewer.panes) viewer.panes = [];
-  stage.append(element("div", {class: "wait"}, element("h2", {}, "Done, thank you!"), "There is nothing left to ask you. Every vote is on the disk."));
+  byId("enough").hidden = true;
+  const text = [element("p", {}, `${allOf(progress)}, and every vote is on the disk.`)];
+  if (about.then && progress.given) text.push(element("p", {}, "This makes scores of the votes, in a terminal:"), element("p", {}, command()));
+  text.push(element("p", {}, about.then ? "Another rater makes them surer." : "You may close this page, or let somebody else look."));
+  stage.append(element("div", {class: "wait"}, element("h2", {}, "That is all, thank you!"), ...text,
+    element("button", {type: "button", onclick: rename}, "Another rater")));
   for (const button of byId("answers").querySelectorAll("button")) button.disabled = button.dataset.answer !== "undo";
 }
 
+const command = () => element("code", {class: "command"}, about.then);
+
+// There are votes enough: said until it was read, to who runs the study with what follows.
+let read = false;
+function tellsEnough(enough) {
+  const place = byId("enough"), shown = enough && !read && !ended;
+  if (shown && place.hidden) {
+    byId("enough-text").replaceChildren("Thank you, this is enough! You may stop here, or go on: more votes make the order surer.",
+      ...(about.then ? [" What follows, in a terminal: ", command()] : []));
+  }
+  place.hidden = !shown;
+}
+
 let before = null;
-function tells({progress, left_out: out}) {
-  const {given, wanted, sure, own, raters} = progress;
+function tells(state) {
+  progress = state.progress;
+  const {given, wanted, sure, own, raters} = progress, out = state.left_out;
   const share = wanted ? given / wanted : 1, left = Math.max(0, wanted - given), pace = asking.pace();
   const minutes = pace && left ? Math.ceil(left * pace / 60 / Math.max(1, mode === "compare" ? raters : 1)) : 0;
   const words = [];
   if (mode === "compare") {
-    words.push(left ? `${given} of about ${wanted} votes` : `${given} votes: enough, and more make it surer`);
+    words.push(left ? `${given} of about ${wanted} votes` : `${given} votes: enough`);
     if (sure !== null && given) words.push(`order ${Math.floor(100 * sure)} % sure`);
     if (raters > 1) words.push(`${own} of them yours, ${raters} people`);
   } else {
@@ -139,6 +164,7 @@ function tells({progress, left_out: out}) {
   }
   if (minutes) words.push(minutes > 90 ? `about ${Math.round(minutes / 60)} h left` : `about ${minutes} min left`);
   if (out) words.push(`${out} photo${out > 1 ? "s" : ""} could not be read and ${out > 1 ? "are" : "is"} left out`);
+  if (mode === "compare") tellsEnough(!left);
   byId("bar").value = Math.min(1, share);
   byId("progress").textContent = words.join(" · ");
   if (before !== null && own > before && own % 50 === 0) toast(`${own} votes from you – thank you!`);
@@ -189,7 +215,9 @@ async function begin() {
 }
 
 byId("how").onclick = () => mode && help();
-byId("who").onclick = async () => {
+async function rename() {
   if (await name(true) !== asking.rater) location.reload();
-};
+}
+byId("who").onclick = rename;
+byId("enough-close").onclick = () => { read = true; tellsEnough(true); };
 begin().catch(error => toast(error.message));
