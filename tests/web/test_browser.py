@@ -165,6 +165,32 @@ def test_a_server_that_is_gone_for_a_while(browser, label, votes):
     assert [vote.answer for vote in votes()] == ["left", "right", "tie"]
 
 
+def test_two_tabs_of_one_rater_keep_a_vote_each(browser, label, votes, photo_folder):
+    shutil.copy(photo_folder / "x.png", photo_folder / "y.png")
+    served = label()
+    tabs = [browser.driver.current_window_handle]
+    browser.open(served.address, "Ada")
+    browser.driver.switch_to.new_window("tab")
+    tabs.append(browser.driver.current_window_handle)
+    browser.open(served.address)
+    served.kill()
+    for tab, key in zip(tabs, (LEFT, RIGHT), strict=True):
+        browser.driver.switch_to.window(tab)
+        browser.keys(key)
+        browser.until("return !document.getElementById('trouble').hidden")
+    browser.driver.close()
+    browser.driver.switch_to.window(tabs[0])
+    browser.driver.get("about:blank")
+    served.again()
+    browser.open(served.address)
+    assert sorted(vote.answer for vote in votes()) == ["left", "right"]
+    browser.press(DOWN)
+    browser.driver.refresh()
+    browser.until("return document.querySelector('.pane .whole') !== null")
+    assert sorted(vote.answer for vote in votes()) == ["left", "right", "tie"]
+    assert browser.run("return Object.keys(localStorage).filter(key => key.includes('vote'))") == []
+
+
 def test_a_photo_that_is_deleted_meanwhile(browser, label, photo_folder, votes):
     shutil.copy(photo_folder / "x.png", photo_folder / "y.png")
     served = label()

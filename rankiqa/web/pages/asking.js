@@ -1,5 +1,5 @@
 // Questions and votes: what is next is loaded ahead, and a vote is on the server's disk before the next one is shown.
-import {insist, pause, remember, remembered, trouble} from "./common.js";
+import {allRemembered, insist, pause, remember, remembered, trouble} from "./common.js";
 import {load} from "./viewer.js";
 
 const KEPT = "It keeps your vote, at most this one could be lost, and sends it again.";
@@ -18,11 +18,13 @@ export class Asking {
     remember(sessionStorage, "page", this.page);
   }
 
+  // What a vote is kept under until the server has answered: each under its own, as several pages may keep one.
+  kept(uid) { return `${this.path}vote ${uid}`; }
+
   who() { return {rater: this.rater, page: this.page}; }
 
   async begin() {
-    const kept = JSON.parse(remembered(localStorage, this.path + "vote") || "null");
-    if (kept) await this.send(kept);  // of a page that was closed before the server had answered
+    for (const vote of allRemembered(localStorage, this.kept(""))) await this.send(JSON.parse(vote));  // of pages that were closed
     const state = await insist("next", this.who());
     this.last = state.last;
     this.take(state);
@@ -101,7 +103,7 @@ export class Asking {
     trouble("");
     const {uid, photos} = this.current, seconds = (performance.now() - this.current.since) / 1000;
     const vote = {rater: this.rater, uid, photos: photos.map(photo => photo.n), answer, seconds};
-    remember(localStorage, this.path + "vote", JSON.stringify(vote));
+    remember(localStorage, this.kept(uid), JSON.stringify(vote));
     const counted = await this.send(vote);
     this.answered.add(uid);
     if (counted) this.times = [...this.times.slice(-30), seconds];
@@ -124,7 +126,7 @@ export class Asking {
       trouble(`A vote was refused: ${error.message}.`);
       return false;
     } finally {
-      remember(localStorage, this.path + "vote", null);
+      remember(localStorage, this.kept(vote.uid), null);
     }
   }
 

@@ -63,6 +63,9 @@ export function toast(text) {
 
 // Storage that a browser may refuse.
 export const remembered = (store, key) => { try { return store.getItem(key); } catch { return null; } };
+export const allRemembered = (store, prefix) => {
+  try { return Object.keys(store).filter(key => key.startsWith(prefix)).map(key => store.getItem(key)).filter(Boolean); } catch { return []; }
+};
 export const remember = (store, key, value) => {
   try { value === null ? store.removeItem(key) : store.setItem(key, value); } catch { /* then it is not remembered */ }
 };
