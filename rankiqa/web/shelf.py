@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import tempfile
 import threading
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from rankiqa.errors import InputError, explain_os_error
 from rankiqa.study.vote_file import Photo
+from rankiqa.web.dropped import DroppedFolder
 
 MOST_BYTES = 200_000_000  # of a dropped file
 MOST_TOGETHER = 8_000_000_000  # of all that are kept at once
@@ -43,7 +43,7 @@ class Shelf:
     def __init__(self, paths: Sequence[str | os.PathLike[str]] = ()) -> None:
         self.items: list[Item] = []
         self.photos: list[Photo] = []
-        self._folder = tempfile.TemporaryDirectory(prefix="rankiqa-app-")
+        self._folder = DroppedFolder()
         self._lock = threading.Lock()
         self._bytes = self._files = 0
         for path in paths:
@@ -53,7 +53,7 @@ class Shelf:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._folder.cleanup()
+        self._folder.remove()
 
     def _put(self, item: Item) -> int:
         with self._lock:
@@ -71,7 +71,7 @@ class Shelf:
 
         with self._lock:
             self._files += 1
-            path = Path(self._folder.name, f"{self._files:06}")
+            path = self._folder.path / f"{self._files:06}"
         size = 0
         try:
             if len(self.items) >= MOST_PHOTOS:

@@ -147,7 +147,7 @@ def test_photos_are_dropped(pages, photo_folder):
         assert answer.status_code == 200
     state = shown.until(lambda state: state["done"] == 3)
     assert state["names"] == [*names[:2], "photo"]
-    folder = Path(shown.shelf._folder.name)
+    folder = shown.shelf._folder.path
     assert {item.path.parent for item in shown.shelf.items} == {folder}
     answer = shown.client.post("api/upload", params={"name": "x.png"}, content=b"nothing")
     assert answer.status_code == 400 and "not an image" in answer.json()["error"]
@@ -160,7 +160,7 @@ def test_photos_are_dropped(pages, photo_folder):
 def test_what_is_too_large_is_refused(pages, photo_folder, monkeypatch):
     monkeypatch.setattr(module, "MOST_BYTES", 70_000)
     shown = pages(paths=[])
-    folder = Path(shown.shelf._folder.name)
+    folder = shown.shelf._folder.path
     assert shown.client.post("api/upload", content=b" " * 70_001).status_code == 413
     parts = (b" " * 10_000 for _ in range(20))
     assert shown.client.post("api/upload", content=parts).status_code == 413
