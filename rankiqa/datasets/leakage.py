@@ -14,6 +14,8 @@ from rankiqa.images.icc import CHOICES
 from rankiqa.images.photos import PRISTINE, Photo, read_photos
 
 OWN = ("csv", "pairs")  # sets of one's own, scores and votes
+# Sets whose references are the same, under the same names: TID2013 took over the 25 of TID2008 (tid2013.py's paper).
+SAME_REFERENCES = (frozenset({"tid2008", "tid2013"}),)
 
 
 def learned_from(finetuned_on: Mapping[str, Any] | None, dataset: ScoredSet) -> list[Mapping[str, Any]]:
@@ -28,6 +30,21 @@ def learned_from(finetuned_on: Mapping[str, Any] | None, dataset: ScoredSet) -> 
     paths = set(dataset.table["path"])
     own = [entry for entry in entries if entry.get("dataset") in OWN]
     return [entry for entry in own if not paths.isdisjoint(entry.get("paths") or ())]
+
+
+def references_elsewhere(finetuned_on: Mapping[str, Any] | None, dataset: ScoredSet) -> set[str]:
+    """The references of a data set that a model learned from in another one, which has the same under the same names.
+
+    Of an entry of finetuned_on count its groups, and the references of those of its paths that both sets have.
+    """
+    entries = [finetuned_on, *(finetuned_on.get("earlier") or ())] if finetuned_on else []
+    kin = {name for names in SAME_REFERENCES if dataset.name in names for name in names - {dataset.name}}
+    known = dict(zip(dataset.table["path"], dataset.table["reference"], strict=True))
+    found: set[str] = set()
+    for entry in entries:
+        if entry.get("dataset") in kin:
+            found |= set(entry.get("groups") or ()) | {known.get(path, "") for path in entry.get("paths") or ()}
+    return found & set(known.values()) - {""}
 
 
 def own_paths(finetuned_on: Mapping[str, Any] | None) -> set[str]:
@@ -54,6 +71,8 @@ def seen_in_test(
 ) -> list[str]:
     """The paths of the test images whose human scores a model learned from, in the order of the table.
 
+    Those whose reference it learned from in another data set count too, as the distorted versions there are the like.
+
     Args:
         finetuned_on: of the model's config.json; None: it learned from none.
         dataset: the images.
@@ -63,8 +82,13 @@ def seen_in_test(
     learned = learned_from(finetuned_on, dataset)
     paths = {path for entry in learned for path in learned_paths(entry, dataset)}
     names = {group for entry in learned for group in entry.get("groups") or ()} if groups else set()
-    rows = zip(dataset.table["path"], split.groups, split.parts, strict=True)
-    return [path for path, group, part in rows if part == "test" and (path in paths or group in names)]
+    elsewhere = references_elsewhere(finetuned_on, dataset)
+    rows = zip(dataset.table["path"], dataset.table["reference"], split.groups, split.parts, strict=True)
+    return [
+        path
+        for path, reference, group, part in rows
+        if part == "test" and (path in paths or group in names or reference in elsewhere)
+    ]
 
 
 def check_leakage(

@@ -205,10 +205,12 @@ def _refuse_leak(folder: str, config: Mapping[str, Any], dataset: ScoredSet, spl
     own = own_split(folder)
     groups = spec not in dataset.splits and not (own and Path(spec) == own)
     if leaking := seen_in_test(config.get("finetuned_on"), dataset, split, groups=groups):
+        other = not was_tuned_on(config, dataset)  # but on another set of the same references
+        cure = "a split that tests on other references" if other else "the split.csv of its run"
         raise InputError(
             f"split {spec} leaks: {folder} was fine-tuned on {len(leaking)} of the {split.count('test')} test images "
             f"of {dataset.name} or on their groups, the first is {leaking[0]}",
-            cure="give the split.csv of its run, or score them all the same",
+            cure=f"give {cure}, or score them all the same",
             options=("split", "all_references=True"),
         )
 

@@ -13,7 +13,7 @@ import torch
 
 from rankiqa.config import ScoredRunConfig
 from rankiqa.config.scores import ScoresConfig
-from rankiqa.datasets.leakage import check_leakage, seen_in_test
+from rankiqa.datasets.leakage import check_leakage, learned_from, seen_in_test
 from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.datasets.splits import Split, write_split
 from rankiqa.errors import InputError
@@ -123,11 +123,12 @@ class ScoredTrainer(Trainer):
         """Raise `InputError` for a split that tests on human scores which the network has learned already."""
         if found := seen_in_test(self.origin.get("finetuned_on"), self.dataset, self.split):
             init, test = self.config.init, self.split.count("test")
+            same = bool(learned_from(self.origin.get("finetuned_on"), self.dataset))
             raise InputError(
                 f"split {self.config.split} leaks: {init} learned from {len(found)} of the {test} test images, the "
                 f"first is {found[0]}",
-                cure="give the split of that run",
-                options=(f"split={init}/split.csv",),
+                cure="give the split of that run" if same else "give a split that tests on other references",
+                options=(f"split={init}/split.csv",) if same else ("split",),
             )
 
     @abstractmethod

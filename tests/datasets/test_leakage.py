@@ -216,3 +216,17 @@ def test_of_a_part_of_a_database_no_photo_is_known_to_be_new(tmp_path):
     dataset = open_dataset("biq2021", tmp_path)
     found = seen_in_test({"dataset": "biq2021", "split": "official"}, dataset, make_split(dataset, "official"))
     assert found == ["images/2.png", "images/3.png"]
+
+
+@pytest.mark.parametrize(("learned", "tested"), [("tid2008", "tid2013"), ("tid2013", "tid2008")])
+def test_what_learned_from_references_of_tid2008_is_not_tested_on_them_in_tid2013(tmp_path, learned, tested):
+    dataset = replace(scored(["I01", "I01", "I02", "I03"], ["I01", "I01", "I02", "I03"]), name=tested)
+    split = split_of("test test test train", ["I01", "I01", "I02", "I03"])
+    entry = {"dataset": learned, "paths": ["2.png"], "groups": ["I01"]}
+    for groups in (False, True):
+        assert seen_in_test(entry, dataset, split, groups=groups) == ["0.png", "1.png", "2.png"]
+        assert seen_in_test(entry | {"paths": [], "groups": ["I03"]}, dataset, split, groups=groups) == []
+        assert seen_in_test({"dataset": "live", "earlier": [entry]}, dataset, split, groups=groups)[0] == "0.png"
+    # No other set is kin, whatever its references are called.
+    assert seen_in_test(entry | {"dataset": "kadid10k"}, dataset, split, groups=True) == []
+    assert seen_in_test(entry, replace(dataset, name="kadid10k"), split, groups=True) == []

@@ -243,6 +243,12 @@ def test_a_leaking_split_is_refused_and_the_run_s_own_is_taken(roots, models, tm
     assert "split all leaks: up was fine-tuned on 12 of the 24 test images" in capsys.readouterr().err
     assert run(*args, "--all-references") == 0
     assert run("--model", "up", "--dataset", "kadid10k", "--root", roots[1], "--out", tmp_path / "other") == 0
+    models["up"]["finetuned_on"]["dataset"] = "tid2008"  # of the same references
+    assert run(*args) == 2
+    said = capsys.readouterr().err
+    assert (
+        "fine-tuned on 12 of the 24 test images" in said and "give a split that tests on other references, or" in said
+    )
 
 
 def test_groups_too_small_and_constant_scores_are_nan_with_a_reason(roots, models, tmp_path, capsys):
