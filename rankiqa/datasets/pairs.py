@@ -30,6 +30,7 @@ class Pairs:
         weight: (P,) > 0; an answer has 1 in all, if nothing else was said.
         vote: (P,) integers from 0, rising: the answer that a row is of; the two rows of a tie are of one.
         source: what they were read from, for messages.
+        checks: answers that were left out, as what is known of their pair is the right answer (catch trials).
     """
 
     photos: tuple[str, ...]
@@ -38,6 +39,7 @@ class Pairs:
     weight: np.ndarray
     vote: np.ndarray
     source: str = "pairs"
+    checks: int = 0
 
     @classmethod
     def of(cls, answers: Sequence[tuple[str, str, float, bool]], source: str = "pairs") -> Pairs:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,7 @@ def model_card(
     reference: Reference | None = None,
     *,
     repo_id: str | None = None,
+    folder: str | None = None,
     license: str | None = None,
     license_name: str | None = None,
     license_link: str | None = None,
@@ -41,6 +44,7 @@ def model_card(
         settings: the content of the model's config.json. What it does not tell is left out.
         reference: the scores of known images that are kept with the model.
         repo_id: OWNER/NAME on the Hugging Face hub, for the lines that show how to use it.
+        folder: of this machine, for these lines where there is no `repo_id`.
         license: as the hub takes it, such as "mit"; None: none is named.
         license_name: of a license that the hub does not know, whose `license` is "other".
         license_link: where its text stands.
@@ -70,7 +74,7 @@ def model_card(
     front = _yaml({key: value for key, value in metadata.items() if value})
     sections = {
         f"{'NIMA' if votes else 'RankIQA'}: {_code(network)}": _what(settings, votes),
-        "Use": _use(repo_id or "OWNER/NAME"),
+        "Use": _use(repo_id or folder or "OWNER/NAME", local=not repo_id and folder is not None),
         "Training": _training(settings),
         "What a score means": _meaning(settings, reference, votes),
         "What it cannot judge": _limits(settings, votes),
@@ -173,12 +177,15 @@ def _what(settings: Mapping[str, Any], votes: bool) -> str:
     )
 
 
-def _use(name: str) -> str:
-    # A name of the hub has no character that could leave the quotes; another text is not taken over.
-    name = name if all(c.isalnum() or c in "-_./" for c in name) else "OWNER/NAME"
+def _use(name: str, local: bool) -> str:
+    # A name of the hub has no character that could leave the quotes, and a folder's is quoted, but none may end the
+    # block of code; another text is not taken over.
+    allowed = name.isprintable() and "`" not in name if local else all(c.isalnum() or c in "-_./" for c in name)
+    name = name if allowed else "OWNER/NAME"
+    quoted = json.dumps(name, ensure_ascii=False)
     return (
-        f'```python\nimport rankiqa\n\nmodel = rankiqa.load("{name}")\nprint(model.score("photo.jpg"))\n```\n\n'
-        f"```bash\nrankiqa score photo.jpg --model {name}\n```"
+        f'```python\nimport rankiqa\n\nmodel = rankiqa.load({quoted})\nprint(model.score("photo.jpg"))\n```\n\n'
+        f"```bash\nrankiqa score photo.jpg --model {shlex.quote(name)}\n```"
     )
 
 

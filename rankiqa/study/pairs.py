@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -57,10 +58,11 @@ def read_votes(path: str | os.PathLike[str], root: str | os.PathLike[str]) -> Pa
     """
     with VoteFile(path) as file:
         answers = [*_answers(file)]
+        checks = sum(vote.purpose == "catch" and vote.answer != "skip" for vote in file.comparisons())
         photos = {photo.path: photo for photo in file.photos}
     if not answers:
         raise InputError("holds no vote that says anything of two photos", path=path)
-    pairs = Pairs.of(answers, str(path))
+    pairs = replace(Pairs.of(answers, str(path)), checks=checks)
     _check_photos([photos[name] for name in pairs.photos], Path(root), path)
     return pairs
 

@@ -122,7 +122,8 @@ class Tuned:
         shutil.rmtree(new, ignore_errors=True)
         numbers = f"```\n{self.report.text()}\n```"
         try:
-            self.scorer.save_pretrained(new, model_card_kwargs={"written": {"By held-out votes": numbers}})
+            card = {"folder": str(out), "written": {"By held-out votes": numbers}}
+            self.scorer.save_pretrained(new, model_card_kwargs=card)
             text = json.dumps(self.report.facts(), indent=1, ensure_ascii=False, allow_nan=False)
             (new / REPORT).write_text(text + "\n", encoding="utf-8")
             replace_folder(new, out)
@@ -271,6 +272,8 @@ def _measure(
         Agreement.of(pairs.shares()[0]),
         fit.slope / photos.spread,
         len(own_paths(scorer.settings.get("finetuned_on")) & set(pairs.photos)),
+        pairs.checks,
+        chosen.features is not None,
     )
 
 

@@ -63,6 +63,8 @@ class TuningReport:
         agreement: of the voters.
         slope: of the preference: a difference of scores d means σ(slope · d).
         known: photos that the model which it began with has learned from, so that no vote on them is quite held out.
+        checks: answers to catch trials, which are not among the votes.
+        learns: whether anything but the slope was learned.
     """
 
     model: str
@@ -78,6 +80,13 @@ class TuningReport:
     agreement: Agreement
     slope: float
     known: int = 0
+    checks: int = 0
+    learns: bool = True
+
+    @property
+    def gained(self) -> bool:
+        """Whether the tuned model has more of the held-out votes right, be it by chance."""
+        return self.held_out.gain.value > 0
 
     def facts(self) -> dict[str, Any]:
         """Everything, for JSON."""
@@ -101,7 +110,7 @@ class TuningReport:
         gain += f"{_signed(held.gain.interval[1])}){', which may be chance: more votes tell more' if chance else ''}."
         times = ", ".join(f"{what} ({count}×)" for what, count in Counter(self.choices).most_common())
         lines = [
-            f"{self.votes} votes{ties} on {self.photos} photos of {self.scenes} scenes.",
+            f"{self.votes} votes{ties} on {self.photos} photos of {self.scenes} scenes.{self._left_out()}",
             f"Learned: {self.chosen}.",
             "",
             text_table(rows, "<><"),
@@ -112,6 +121,8 @@ class TuningReport:
             f"Chosen in these trials: {times}.",
             self.agreement.text(),
         ]
+        if not self.gained:
+            lines.append(self._advice())
         if self.known:
             lines.append(
                 f"The model that it began with has learned from {self.known} of the {self.photos} photos: all shares "
@@ -120,6 +131,21 @@ class TuningReport:
         if self.slope == 0:
             lines.append("The score that it began with has no part in it: by itself it runs against these votes.")
         return "\n".join(line if "  " in line else fill(line, WIDTH) for line in lines)
+
+    def _left_out(self) -> str:
+        if not self.checks:
+            return ""
+        one = self.checks == 1
+        return (
+            f" {self.checks} more {'is the answer to a catch trial' if one else 'are answers to catch trials'}, whose "
+            "right answer is known: left out."
+        )
+
+    def _advice(self) -> str:
+        keep = f"keep {self.model}, and tune again when there are more votes"
+        if not self.learns:
+            return f"Nothing was learned, so nothing is gained: {keep}."
+        return f"What was learned has gained nothing on votes that were held out: {keep}."
 
 
 def _percent(mean: Mean) -> tuple[str, str]:

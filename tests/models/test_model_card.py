@@ -1,6 +1,8 @@
 """The README.md of a model: valid metadata, true facts, and nothing that a name could slip in."""
 
+import ast
 import re
+import shlex
 
 import pytest
 import yaml
@@ -98,6 +100,16 @@ def test_what_is_not_told_is_not_there():
     _, body = parts(model_card({"architecture": {"name": "shallow"}, "preprocessing": {"crop": 224}}))
     assert "does not tell how it was trained" in body and "Score.percentile" not in body and "SHA-256" not in body
     assert '"OWNER/NAME"' in body
+
+
+def test_a_folder_is_shown_so_that_python_and_a_shell_read_it():
+    _, body = parts(model_card(SETTINGS, folder='my "best" $models/Möwe'))
+    (call,) = re.findall(r"rankiqa\.load\((.*)\)", body)
+    (command,) = re.findall(r"^rankiqa score .*$", body, re.MULTILINE)
+    assert ast.literal_eval(call) == shlex.split(command)[-1] == 'my "best" $models/Möwe'
+    for hostile in HOSTILE[1:4]:
+        assert '"OWNER/NAME"' in parts(model_card(SETTINGS, folder=hostile))[1]
+    assert '"a/b"' in parts(model_card(SETTINGS, folder="c", repo_id="a/b"))[1]
 
 
 HOSTILE = [

@@ -45,7 +45,9 @@ def test_each_kind_of_vote(study: Path, root: Path):
         for photo, score in (("a.jpg", 2), ("b.jpg", 5), ("c.jpg", 2)):
             file.add(Rating(photo, "Bo", photo=photo, score=score))
         file.add(Rating("other", "Cy", photo="d.jpg", score=1))  # his ratings do not compare with Bo's
+        file.add(Comparison("passed", "Bo", "catch", left="a.jpg", right="b.jpg", answer="skip"))
     third = pytest.approx(2 / 3)
+    assert open_pairs(study, root).checks == 1
     assert rows(study, root) == [
         *[("a", "b", 1), ("b", "a", 1), ("a", "b", 0.5), ("b", "a", 0.5), ("a", "b", 1)],
         *[("d", "c", third), ("d", "a", third), ("c", "a", third)],

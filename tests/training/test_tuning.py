@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +80,7 @@ def test_the_report_says_what_held_out_votes_say(tuned: Path):
     assert report["agreement"]["share"] == 1.0
     card = (tuned / "README.md").read_text()
     assert "By held-out votes" in card and f"Votes: {VOTES}, on pairs of {PHOTOS} images." in card
+    assert f"model = rankiqa.load({json.dumps(str(tuned))})" in card and f"--model {tuned}" in card
     config = json.loads((tuned / "config.json").read_text())
     assert config["provenance"]["stage"] == "tune" and len(config["finetuned_on"]["paths"]) == PHOTOS
     assert config["finetuned_on"]["earlier"][0]["dataset"] == "biq2021"
@@ -94,6 +96,29 @@ def test_the_report_says_what_may_be_chance(error: float, chance: bool):
     assert "150 votes, 9 of them ties, on 100 photos of 98 scenes." in said
     assert ("), which may be chance: more votes tell more. It is" in said) == chance
     assert "too good" not in said
+
+
+def report_of(gain: float, **more: object) -> str:
+    held = HeldOut(Mean(0.7, 0.05, 90), Mean(0.7 + gain, 0.05, 90), Mean(gain, 0.01, 90), 90)
+    none = Agreement.of(np.zeros(0))
+    report = TuningReport("default", 312, 0, 100, 98, 0.33, FOLDS, "a map", ("a map",), held, none, 1.0)
+    return " ".join(replace(report, **more).text().split())
+
+
+def test_the_report_says_which_answers_are_no_votes():
+    assert "scenes. 8 more are answers to catch trials, whose right answer is known: left out." in report_of(
+        0, checks=8
+    )
+    assert "scenes. 1 more is the answer to a catch trial, whose right answer is known" in report_of(0, checks=1)
+    assert "catch" not in report_of(0)
+
+
+def test_the_report_advises_against_a_model_that_has_gained_nothing():
+    keep = ": keep default, and tune again when there are more votes."
+    for gain in (0.0, -0.01, float("nan")):
+        assert f"What was learned has gained nothing on votes that were held out{keep}" in report_of(gain)
+    assert f"Nothing was learned, so nothing is gained{keep}" in report_of(0.0, learns=False)
+    assert keep not in report_of(0.001)
 
 
 def test_votes_on_photos_that_the_model_knows_are_no_measure_and_it_says_so(
