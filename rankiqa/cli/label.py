@@ -134,22 +134,25 @@ def _serve(options: argparse.Namespace, study: Study, mode: Mode, secret: bytes,
             serve(app, taken, None if options.no_browser else found[0])
     finally:
         pictures.close()
-    print(f"\n{_ended(study, session.progress(), options.out)}")
+    print(f"\n{_ended(study, session.progress(), options)}")
 
 
-def _ended(study: Study, progress: dict[str, Any], out: str) -> str:
+def _ended(study: Study, progress: dict[str, Any], options: argparse.Namespace) -> str:
     """How far the study is, and what can be done next."""
     from rankiqa.printable import printable
 
-    said, photos = f"{_count(study)} in {printable(out)}", len(study.usable)
+    said, photos = f"{_count(study)} in {printable(options.out)}", len(study.usable)
     if not study.votes.raters():
         return f"{said}; the same command goes on"
-    if (sure := progress["sure"]) is not None:
+    if options.mode == "compare":
         wanted = "enough" if progress["given"] >= progress["wanted"] else f"of about {progress['wanted']}"
-        said += f", {wanted}; the order is {int(100 * sure)} % sure"
-        if progress["given"] < (joined := min(math.ceil(_JOINED * photos), photos * (photos - 1) // 2)):
-            return f"{said}\nThe same command goes on; a scale of all photos needs some {joined} votes"
-    return f"{said}\nThe same command goes on; {_then(out)} makes scores of the votes"
+        said += f", {wanted}"
+    if progress["sure"] is not None:
+        said += f"; the order is {int(100 * progress['sure'])} % sure"
+    joined = min(math.ceil(_JOINED * photos), photos * (photos - 1) // 2)
+    if options.mode == "compare" and progress["given"] < joined:
+        return f"{said}\nThe same command goes on; a scale of all photos needs some {joined} votes"
+    return f"{said}\nThe same command goes on; {_then(options.out)} makes scores of the votes"
 
 
 def _then(out: str) -> str:

@@ -120,6 +120,7 @@ def _said(scale: Scale, options: argparse.Namespace) -> list[str]:
             decimal(_number(rater.noise), 2),
             decimal(_number(rater.bias), 2),
             decimal(_number(rater.inconsistency), 2),
+            decimal(_number(rater.retest), 2),
             f"{rater.same}/{rater.repeats}" if rater.repeats else "-",
             f"{rater.wrong}/{rater.catches}" if rater.catches else "-",
             printable(rater.name),
@@ -127,8 +128,8 @@ def _said(scale: Scale, options: argparse.Namespace) -> list[str]:
         )
         for rater in scale.raters
     ]
-    headings = ("votes", "noise", "bias", "scatter", "same", "wrong", "rater", "remarks")
-    lines += ["", table_text(headings, rows, 6), ""]
+    headings = ("votes", "noise", "bias", "scatter", "retest", "same", "wrong", "rater", "remarks")
+    lines += ["", table_text(headings, rows, 7), ""]
     if scale.unseen:
         some = ", ".join(map(printable, scale.unseen[:3])) + (", …" if len(scale.unseen) > 3 else "")
         lines.append(f"without a vote, and without a score: {_count(len(scale.unseen), 'photo')} ({some})")

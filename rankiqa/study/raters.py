@@ -30,10 +30,12 @@ class RaterReport:
         seconds: median time of an answer.
         noise: of his comparisons, 1 is that of the mean rater, 2 twice that.
         left: share of pairs of equal photos in which he would say the left one.
-        same, repeats: answers that he gave again, of those that he was asked for again.
+        same, repeats: comparisons and orders that he answered the same again, of those that he was asked for again.
         wrong, catches: answers against the scale to pairs that are plain, of those that he had.
         bias: what he adds to every rating.
         inconsistency: standard deviation of his ratings around it.
+        retest: standard deviation of his ratings of one photo, from repeats: the root mean square of their differences
+            from the rating before, by √2. It has no part of what he sees otherwise than others do.
         screened: whether ITU-R BT.500 rejects his ratings.
         remarks: what is odd, in words; the first of a careless rater is "careless".
     """
@@ -50,6 +52,7 @@ class RaterReport:
     catches: int
     bias: float | None
     inconsistency: float | None
+    retest: float | None
     screened: bool
     remarks: tuple[str, ...]
 
@@ -79,7 +82,7 @@ def report_on(
     """One rater, of his votes and what the models found; `scores` are those of the scale, by the path of a photo."""
     answered = [vote for vote in votes if not (isinstance(vote, Comparison) and vote.answer == "skip")]
     times = [vote.seconds for vote in answered if vote.seconds is not None]
-    same, repeats = repeated(answered)
+    same, repeats = repeated([vote for vote in answered if not isinstance(vote, Rating)])
     catches = [v for v in answered if isinstance(v, Comparison) and v.purpose == "catch"]
     wrong = sum(v.answer != ("left" if scores[v.left] > scores[v.right] else "right") for v in catches)
     left = None if fit.pull is None else float(expit(fit.pull))
@@ -105,12 +108,24 @@ def report_on(
         len(catches),
         fit.bias,
         fit.inconsistency,
+        retest([vote for vote in answered if isinstance(vote, Rating)]),
         fit.screened,
         tuple(remarks),
     )
 
 
-def repeated(votes: Sequence[Comparison | Rating | Order]) -> tuple[int, int]:
+def retest(ratings: Sequence[Rating]) -> float | None:
+    """The standard deviation of one rater's ratings of the same photo, from his repeats; None: there are none."""
+    before: dict[str, int] = {}
+    apart = []
+    for vote in ratings:
+        if vote.purpose == "repeat" and vote.photo in before:
+            apart.append(vote.score - before[vote.photo])
+        before[vote.photo] = vote.score
+    return float(np.sqrt(np.mean(np.square(apart)) / 2)) if apart else None
+
+
+def repeated(votes: Sequence[Comparison | Order]) -> tuple[int, int]:
     """How many repeats have the answer of the vote before on the same photos, of how many repeats."""
     before: dict[tuple[str, ...], object] = {}
     same = number = 0
@@ -122,12 +137,10 @@ def repeated(votes: Sequence[Comparison | Rating | Order]) -> tuple[int, int]:
     return same, number
 
 
-def _answer(vote: Comparison | Rating | Order) -> tuple[tuple[str, ...], object]:
+def _answer(vote: Comparison | Order) -> tuple[tuple[str, ...], object]:
     """The photos, in one order whatever side they were on, and the answer."""
     if isinstance(vote, Comparison):
         return tuple(sorted((vote.left, vote.right))), {"left": vote.left, "right": vote.right}.get(vote.answer)
-    if isinstance(vote, Rating):
-        return (vote.photo,), vote.score
     return ("", *sorted(vote.photos)), vote.photos
 
 

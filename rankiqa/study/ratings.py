@@ -12,7 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rankiqa.seeding import generator
+from rankiqa.study.posterior import chance_in_order
+
+USUAL, USUAL_RATINGS = 0.7, 5.0  # a rater's inconsistency in points, before his ratings say otherwise
 _STEPS, _CLOSE = 1000, 1e-8
+_ALL_PAIRS, _SAMPLE = 300, 20_000  # photos up to which every pair is looked at, and pairs of more
 _LEAST = 1e-8  # variance of a rater who never scatters, so that it has a weight
 
 
@@ -66,3 +71,45 @@ def subject_model(
     with np.errstate(divide="ignore"):
         error = 1 / np.sqrt(total)
     return SubjectModel(quality + shift, error, bias - shift, np.sqrt(variance))
+
+
+def certainty(photo: np.ndarray, rater: np.ndarray, score: np.ndarray, photos: int) -> float | None:
+    """The probability that the mean ratings have a pair in the right order, as the mean of all pairs: .5 to 1.
+
+    A rating is taken as quality + bias of the rater + noise (two-way analysis of variance), and qualities as normal,
+    with what they differ by beyond their errors. The noise is one for all raters: of two or three the subject model
+    makes one that never errs, and the order surer than it is.
+
+    Args:
+        photo: (m,) numbers from 0.
+        rater: (m,) numbers from 0; each has a rating.
+        score: (m,).
+        photos: how many there are; those that nobody rated are among the pairs.
+
+    Returns:
+        None where there are too few ratings to tell noise from quality.
+    """
+    rated, own = np.bincount(photo, minlength=photos), np.bincount(rater)
+    there, free = rated > 0, len(score) - np.count_nonzero(rated) - len(own) + 1
+    if free <= 0:
+        return None
+    bias = np.zeros(len(own))
+    for _ in range(_STEPS):
+        before, quality = bias, np.bincount(photo, score - bias[rater], photos) / np.maximum(rated, 1)
+        bias = np.bincount(rater, score - quality[photo]) / own
+        if np.sum((bias - before) ** 2) < _CLOSE**2:
+            break
+    noise = float(np.sum((score - quality[photo] - bias[rater]) ** 2)) / free
+    error = noise / rated[there]
+    spread = max(float(np.var(quality[there], ddof=1) - np.mean(error)), 1e-9)  # of the qualities themselves
+    mean, variance = np.zeros(photos), np.full(photos, spread)
+    mean[there] = (quality[there] - quality[there].mean()) * spread / (spread + error)
+    variance[there] = spread * error / (spread + error)
+    if photos > _ALL_PAIRS:
+        draw = generator(0, "pairs")
+        left = draw.integers(0, photos, _SAMPLE)
+        right = (left + draw.integers(1, photos, _SAMPLE)) % photos
+    else:
+        left, right = np.triu_indices(photos, 1)
+    variance = np.maximum(variance, 1e-12)
+    return float(chance_in_order(mean[left] - mean[right], variance[left] + variance[right]).mean())

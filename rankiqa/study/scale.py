@@ -18,11 +18,10 @@ from rankiqa.study.agreement import alpha
 from rankiqa.study.graph import check_connected
 from rankiqa.study.joint import Joint, Observations, Unknowns, log_chances
 from rankiqa.study.raters import RaterFit, RaterReport, Split, agreement_units, report_on, splits
-from rankiqa.study.ratings import SubjectModel, subject_model
+from rankiqa.study.ratings import USUAL, USUAL_RATINGS, SubjectModel, subject_model
 from rankiqa.study.screening import screen
 from rankiqa.study.vote_file import Comparison, Order, Rating, VoteFile
 
-USUAL, USUAL_RATINGS = 0.7, 5.0  # a rater's inconsistency in points, before his ratings say otherwise
 NORMAL = 1.959963984540054  # 95 % of a normal distribution lie within so many standard deviations
 _FOLDS, _LEAST_HELD_OUT = 5, 20
 _SIGN = {"left": 1.0, "right": -1.0, "tie": 0.0}

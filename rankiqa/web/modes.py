@@ -9,13 +9,17 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Any, Protocol
 
+import numpy as np
+
 from rankiqa.seeding import generator
-from rankiqa.study.choosing import Chooser
+from rankiqa.study.choosing import REPEAT_AFTER, REPEAT_EACH, Chooser
+from rankiqa.study.ratings import certainty
 from rankiqa.study.vote_file import ANSWERS, WORDS, Comparison, Order, Purpose, Rating, Vote, VoteFile
 from rankiqa.web.asked import Asked, Refused
 
 MODES = ("compare", "rate", "sort")
 LIMIT = 8  # photos that are sorted at once
+_ANEW = 1.01  # times the ratings that it was found from, at which the certainty is found anew
 
 
 class Mode(Protocol):
@@ -162,13 +166,13 @@ class _Once:
         if vote.uid not in self._uids:
             self._uids.add(vote.uid)
             self._seen.setdefault(vote.rater, Counter()).update(photos)
-            self._all.update(photos)
+            self._all.update(photos if vote.purpose != "repeat" else ())
 
     def _forget(self, vote: Vote, photos: tuple[int, ...]) -> tuple[int, ...]:
         if vote.uid in self._uids:
             self._uids.remove(vote.uid)
             self._seen[vote.rater].subtract(photos)
-            self._all.subtract(photos)
+            self._all.subtract(photos if vote.purpose != "repeat" else ())
         return photos
 
     def _left(self, rater: str, waiting: Collection[tuple[int, ...]] = ()) -> list[int]:
@@ -185,19 +189,31 @@ class _Once:
 
 
 class Rate(_Once):
-    """Each photo once, on the scale of five words of ITU-T P.910 (absolute category rating)."""
+    """Each photo once, on the scale of five words of ITU-T P.910 (absolute category rating); some of them again."""
 
     name, least = "rate", 1
 
     def __init__(self, votes: VoteFile, usable: Collection[int]) -> None:
         super().__init__(votes, usable)
+        self._told: dict[str, Rating] = {}
+        self._sure: tuple[int, float | None] = 0, None  # of how many ratings
         for vote in votes.ratings():
             self.told(vote)
 
     def next(self, rater: str, waiting: Collection[tuple[int, ...]]) -> tuple[tuple[int, ...], Purpose] | None:
-        """A photo that few have seen, and this rater not yet."""
+        """A photo that few have seen, and this rater not yet; now and then one that he rated a while ago."""
         left = self._left(rater, waiting)
-        return ((left[0],), "ask") if left else None
+        if not left:
+            return None
+        own = [self._number[vote.photo] for vote in self._told.values() if vote.rater == rater]
+        if (len(own) + 1) % REPEAT_EACH == 0 and (again := self._repeatable(own, waiting)):
+            return (again[int(generator(0, "repeat", rater, len(own)).integers(len(again)))],), "repeat"
+        return (left[0],), "ask"
+
+    def _repeatable(self, own: list[int], waiting: Collection[tuple[int, ...]]) -> list[int]:
+        """Photos that a rater rated once, and a while ago."""
+        times, free = Counter(own), set(self._usable) - {photo for photos in waiting for photo in photos}
+        return [k for k in own[: max(0, len(own) - REPEAT_AFTER)] if times[k] == 1 and k in free]
 
     def vote(self, rater: str, asked: Asked, answer: Any, seconds: float | None) -> Rating:
         """`answer` is a number from 1 to 5."""
@@ -208,15 +224,36 @@ class Rate(_Once):
 
     def told(self, vote: Rating) -> None:
         """Count it."""
+        self._told[vote.uid] = vote
         self._count(vote, [self._number[vote.photo]])
 
     def undone(self, vote: Rating) -> tuple[int, ...]:
         """Count it no more."""
+        self._told.pop(vote.uid, None)
+        self._sure = 0, None
         return self._forget(vote, (self._number[vote.photo],))
 
     def progress(self, rater: str) -> dict[str, Any]:
-        """How many of the photos this rater has rated."""
-        return self._share(rater)
+        """How many of the photos this rater has rated, and how sure the order of all raters is."""
+        return self._share(rater) | {"sure": self._certainty()}
+
+    def _certainty(self) -> float | None:
+        """See `rankiqa.study.ratings.certainty`; None while no two raters have a photo in common."""
+        count, sure = self._sure
+        if not count <= len(self._told) < count * _ANEW or not count:
+            sure = None
+            place, votes = {number: k for k, number in enumerate(self._usable)}, self._told.values()
+            who = {name: k for k, name in enumerate(dict.fromkeys(vote.rater for vote in votes))}
+            rows = [
+                (place[number], who[vote.rater], vote.score)
+                for vote in votes
+                if (number := self._number[vote.photo]) in place
+            ]
+            if rows and max(self._all[number] for number in self._usable) > 1:
+                photo, rater, score = np.array(rows).T
+                sure = certainty(photo, rater, score.astype(float), len(place))
+            self._sure = len(self._told), sure
+        return sure
 
 
 class Sort(_Once):

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rankiqa.study.ratings import subject_model
+from rankiqa.study.ratings import certainty, subject_model
 from rankiqa.study.screening import screen
 
 SUREAL = json.loads((Path(__file__).parents[1] / "reference" / "sureal.json").read_text(encoding="utf-8"))
@@ -50,3 +50,28 @@ def test_one_rater_is_as_inconsistent_as_usual():
     assert found.quality == pytest.approx([1, 3, np.nan, 5], nan_ok=True)
     assert found.inconsistency == pytest.approx([np.sqrt(5 * 0.49 / 8)])
     assert found.error[2] == np.inf
+
+
+@pytest.mark.parametrize(("raters", "noise"), [(2, 0.7), (2, 1.4), (3, 1.2), (8, 0.7)])
+def test_certainty_is_the_share_of_pairs_in_order(raters: int, noise: float):
+    said, known, said_of_more = [], [], []
+    for seed in range(10):
+        draw = np.random.default_rng(seed)
+        quality, bias = draw.normal(3, 0.7, 150), 0.5 * draw.standard_normal(raters)
+        photo, rater = (part.ravel() for part in np.meshgrid(np.arange(150), np.arange(raters), indexing="ij"))
+        score = quality[photo] + bias[rater] + noise * draw.standard_normal(len(photo))
+        mean = np.bincount(photo, score - bias[rater]) / raters
+        left, right = np.triu_indices(150, 1)
+        known.append(np.mean((mean[left] > mean[right]) == (quality[left] > quality[right])))
+        said.append(certainty(photo, rater, score, 150))
+        said_of_more.append(certainty(photo, rater, score, 200))  # of the others nobody knows anything
+    assert np.mean(said) == pytest.approx(np.mean(known), abs=0.015)
+    assert 0.5 < np.mean(said_of_more) < np.mean(said) - 0.03
+
+
+def test_certainty_of_too_few_ratings_is_none():
+    one = np.zeros(4, dtype=int)
+    assert certainty(np.arange(4), one, np.array([1.0, 2.0, 3.0, 4.0]), 4) is None
+    assert certainty(np.array([0, 0]), np.array([0, 1]), np.array([1.0, 5.0]), 2) is None
+    noise = np.random.default_rng(6).integers(1, 6, 400).astype(float)  # who press anything
+    assert certainty(np.arange(400) % 100, np.arange(400) // 100, noise, 100) < 0.75

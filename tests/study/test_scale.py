@@ -127,6 +127,15 @@ def test_a_careless_rater_is_found_by_catch_trials_and_repeats():
     assert [rater.careless for rater in (ada, bo, cy)] == [False, False, True]
 
 
+def test_ratings_that_were_asked_again_tell_how_far_a_rater_differs_from_himself():
+    votes = [rate(k, 1 + k % 5, rater) for k in range(20) for rater in ("Ada", "Bo")]
+    again = [(0, 1), (1, 4), (2, 3), (3, 2)]  # photos 0 to 3 had 1, 2, 3, 4: they differ by 0, 2, 0, −2
+    votes += [Rating("", "Ada", "repeat", 1.0, "", NAMES[photo], score) for photo, score in again]
+    ada, bo = scale_of(ratings=votes).raters
+    assert ada.retest == pytest.approx(np.sqrt((0 + 4 + 0 + 4) / 4 / 2)) and bo.retest is None
+    assert (ada.same, ada.repeats) == (0, 0)  # which are of comparisons and orders
+
+
 def test_disputed_pairs_come_first():
     votes = [*chain("left", "left", "left"), compare(0, 1), compare(0, 1), compare(0, 1), compare(1, 2)]
     votes += [compare(1, 0), compare(0, 1, "right", "Bo"), compare(2, 1, "left", "Bo"), compare(0, 1, "tie")]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -200,6 +202,58 @@ def test_ratings(pages):
     assert len(study.ask("Bo")["questions"]) == 3
     study.post("undo", rater="Ada", page="p", uid=study.ask()["last"])
     assert len(study.ask()["questions"]) == 1
+
+
+def many_photos(folder: Path, count: int) -> None:
+    for k in range(count):
+        shutil.copy(folder / "x.png", folder / f"{k:02}.png")
+
+
+def test_one_rating_in_twelve_is_a_repeat_of_a_while_ago(pages, photo_folder):
+    many_photos(photo_folder, 37)
+    study = pages(mode="rate")
+    order = []
+    while questions := study.ask()["questions"]:
+        order.append(questions[0]["photos"][0]["n"])
+        assert study.vote(questions[0], 1 + len(order) % 5).json()["counted"]
+    again = [k for k, number in enumerate(order) if number in order[:k]]
+    assert sorted(set(order)) == list(range(40)) and len(again) == 3
+    assert all(k - order.index(order[k]) > 6 for k in again)
+    assert [vote.purpose for vote in study.votes.ratings()] == [
+        "repeat" if k in again else "ask" for k in range(len(order))
+    ]
+    assert study.ask()["progress"]["given"] == study.ask()["progress"]["wanted"] == 40
+    state = study.post("undo", rater="Ada", page="p", uid=study.ask()["last"]).json()
+    assert state["questions"][0]["photos"][0]["n"] == order[-1]
+    assert len({q["photos"][0]["n"] for q in study.ask("Bo")["questions"]}) == 3
+
+
+def test_a_repeat_that_is_taken_back_is_asked_again_as_a_repeat(pages, photo_folder):
+    many_photos(photo_folder, 17)
+    study = pages(mode="rate")
+    for _ in range(20):
+        study.vote(study.ask()["questions"][0], 3)
+        if (last := study.votes.ratings()[-1]).purpose == "repeat":
+            break
+    assert last.purpose == "repeat"
+    before = study.ask()["progress"]["given"]
+    state = study.post("undo", rater="Ada", page="p", uid=last.uid).json()
+    assert study.votes.photos[state["questions"][0]["photos"][0]["n"]].path == last.photo
+    assert state["progress"]["given"] == before  # the photo is rated still
+    study.vote(state["questions"][0], 5)
+    assert (study.votes.ratings()[-1].purpose, study.votes.ratings()[-1].score) == ("repeat", 5)
+
+
+def test_ratings_of_two_raters_tell_how_sure_the_order_is(pages, photo_folder):
+    many_photos(photo_folder, 9)
+    study = pages(mode="rate")
+    for rater in ("Ada", "Bo"):
+        assert study.ask(rater)["progress"]["sure"] is None
+        for _ in range(8):
+            question = study.ask(rater)["questions"][0]
+            study.vote(question, 1 + question["photos"][0]["n"] % 5, rater)
+    assert 0.5 < study.ask()["progress"]["sure"] < 1
+    assert pages(mode="rate").ask()["progress"]["sure"] == study.ask()["progress"]["sure"]
 
 
 def test_who_has_had_all_pairs_is_asked_no_more_and_may_go_back(pages):

@@ -153,13 +153,14 @@ function tells(state) {
   const {given, wanted, sure, own, raters} = progress, out = state.left_out;
   const share = wanted ? given / wanted : 1, left = Math.max(0, wanted - given), pace = asking.pace();
   const minutes = pace && left ? Math.ceil(left * pace / 60 / Math.max(1, mode === "compare" ? raters : 1)) : 0;
-  const words = [];
+  const words = [], certain = `order ${Math.floor(100 * sure)} % sure`;
   if (mode === "compare") {
     words.push(left ? `${given} of about ${wanted} votes` : `${given} votes: enough`);
-    if (sure !== null && given) words.push(`order ${Math.floor(100 * sure)} % sure`);
+    if (sure !== null && given) words.push(certain);
     if (raters > 1) words.push(`${own} of them yours, ${raters} people`);
   } else {
     words.push(`${given} of ${wanted} photos`);
+    if (sure !== null) words.push(certain);
     if (raters > 1) words.push(`${raters} people`);
   }
   if (minutes) words.push(minutes > 90 ? `about ${Math.round(minutes / 60)} h left` : `about ${minutes} min left`);
