@@ -85,6 +85,23 @@ class Browser:
 
         ActionChains(self.driver).key_down(held).send_keys(key).key_up(held).perform()
 
+    def touch(self, *frames: list[tuple[float, float]]) -> None:
+        """Fingers, by number, put down at the places of the first frame, moved to those of the others, and lifted.
+
+        They rest before they are lifted: after a swing Chromium takes the next tap as an end of it.
+        """
+        for k, places in enumerate([*frames, frames[-1], []]):
+            points = [{"x": x, "y": y, "id": finger} for finger, (x, y) in enumerate(places)]
+            kind = "touchStart" if k == 0 else "touchMove" if places else "touchEnd"
+            time.sleep(0.1 if k == len(frames) else 0)
+            self.driver.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    def middle(self, place: str, number: int = 0) -> tuple[float, float]:
+        """The middle of what a selector finds, in CSS pixels of the window."""
+        script = "const b = document.querySelectorAll(arguments[0])[arguments[1]].getBoundingClientRect();"
+        x, y = self.run(f"{script} return [b.x + b.width / 2, b.y + b.height / 2]", place, number)
+        return x, y
+
     def press(self, key: str) -> None:
         """Press a key that answers, and wait for what comes next."""
         before = self.run("return performance.getEntriesByName('key to next').length")

@@ -1,4 +1,4 @@
-"""A study of the three small photographs, and a client of its pages."""
+"""A study of the three small photographs, a client of its pages, and a browser that looks at them."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from rankiqa.web.opening import open_study
 from rankiqa.web.pictures import Pictures
 from rankiqa.web.serving import token_of
 from rankiqa.web.session import Session
+from tests.web.browser import Browser, Served, browsing
 
 SECRET = b"s" * 32
 TOKEN = token_of(SECRET)
@@ -77,3 +78,44 @@ def vote_file(photo_folder: Path, tmp_path: Path) -> Iterator[VoteFile]:
     study = open_study(photo_folder, tmp_path / "votes.sqlite", said=lambda text: None)
     with study.votes:
         yield study.votes
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Browser]:
+    """A browser for all tests of a file."""
+    with browsing() as browser:
+        yield browser
+
+
+@pytest.fixture
+def browser(shared: Browser) -> Browser:
+    """That browser, with an empty page."""
+    shared.driver.get("about:blank")
+    shared.complaints()
+    return shared
+
+
+@pytest.fixture
+def label(photo_folder: Path, tmp_path: Path) -> Iterator[Callable[..., Served]]:
+    """Starts `rankiqa label` of the study."""
+    pytest.importorskip("uvicorn")
+    running = []
+
+    def start(*options: str) -> Served:
+        running.append(Served("label", str(photo_folder), "--out", str(tmp_path / "votes.sqlite"), *options))
+        return running[-1]
+
+    yield start
+    for served in running:
+        served.kill()
+
+
+@pytest.fixture
+def votes(tmp_path: Path) -> Callable[[], list]:
+    """Reads its votes."""
+
+    def read() -> list:
+        with VoteFile(tmp_path / "votes.sqlite") as file:
+            return [*file.comparisons(), *file.ratings(), *file.orders()]
+
+    return read

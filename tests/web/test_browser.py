@@ -4,55 +4,17 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
 from itertools import combinations
-from pathlib import Path
 
 import pytest
 
 from rankiqa.study.vote_file import Comparison, VoteFile
-from tests.web.browser import Browser, Served, browsing
+from tests.web.browser import Served, browsing
 
 pytestmark = pytest.mark.slow
 
 NAME = "Ada “O'Hara\" <b>😀"
 LEFT, RIGHT, DOWN, SHIFT, CONTROL, ENTER = "\ue012", "\ue014", "\ue015", "\ue008", "\ue009", "\ue007"
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[Browser]:
-    with browsing() as browser:
-        yield browser
-
-
-@pytest.fixture
-def browser(shared: Browser) -> Browser:
-    shared.driver.get("about:blank")
-    shared.complaints()
-    return shared
-
-
-@pytest.fixture
-def label(photo_folder: Path, tmp_path: Path) -> Iterator[Callable[..., Served]]:
-    pytest.importorskip("uvicorn")
-    running = []
-
-    def start(*options: str) -> Served:
-        running.append(Served("label", str(photo_folder), "--out", str(tmp_path / "votes.sqlite"), *options))
-        return running[-1]
-
-    yield start
-    for served in running:
-        served.kill()
-
-
-@pytest.fixture
-def votes(tmp_path: Path) -> Callable[[], list]:
-    def read() -> list:
-        with VoteFile(tmp_path / "votes.sqlite") as file:
-            return [*file.comparisons(), *file.ratings(), *file.orders()]
-
-    return read
 
 
 def test_vote_tie_skip_and_undo(browser, label, votes, photo_folder):

@@ -158,7 +158,17 @@ def test_pages_have_the_headers_and_load_nothing_from_elsewhere(pages):
     assert index.status_code == 200 and index.headers["content-type"].startswith("text/html")
     for name, value in HEADERS.items():
         assert index.headers[name] == value
-    for name in ("base.css", "label.css", "label.js", "asking.js", "viewer.js", "sorting.js", "common.js", "icon.svg"):
+    for name in (
+        "base.css",
+        "label.css",
+        "label.js",
+        "asking.js",
+        "viewer.js",
+        "sorting.js",
+        "large.js",
+        "common.js",
+        "icon.svg",
+    ):
         answer = study.get(f"pages/{name}")
         assert answer.status_code == 200 and answer.headers["cache-control"] == "no-store"
         outside = answer.text.replace('xmlns="http://www.w3.org/2000/svg"', "")

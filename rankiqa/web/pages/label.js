@@ -1,6 +1,7 @@
 // The page of `rankiqa label`: a name, the questions of its mode, keys, and how far the study is.
 import {Asking} from "./asking.js";
 import {byId, element, insist, remember, remembered, toast} from "./common.js";
+import {Large} from "./large.js";
 import {Sorter} from "./sorting.js";
 import {Viewer} from "./viewer.js";
 
@@ -64,7 +65,7 @@ const SHARED_KEYS = {z: "undo", Backspace: "undo", f: "pixels", 0: "fit", "+": "
 const HELP = {
   compare: [["←", "→"], "the left or right photo (upright: upper or lower) is better", ["↓", "T"], "no difference to see", ["S"], "skip: no opinion"],
   rate: [["1", "…", "5"], "bad, poor, fair, good, excellent", ["S"], "show this one later"],
-  sort: [["Space"], "take the photo that has the focus, or let go of it", ["←", "→"], "move what is taken, or the focus", ["Ctrl+Enter"], "this is my order", ["S"], "show these later"],
+  sort: [["Space"], "take the photo that has the focus, or let go of it", ["←", "→"], "move what is taken, or the focus", ["F"], "show the photo that has the focus large, or a double click; Esc goes back", ["Ctrl+Enter"], "this is my order", ["S"], "show these later"],
 };
 const HELP_ZOOM = [["F"], "exact pixels (1:1), or a double click; again: the whole photo", ["+", "−", "0"], "nearer, farther, all of it; or the wheel, or two fingers", ["Shift+←↑→↓"], "move about; or drag. All photos move together"];
 const HELP_LAST = [["Z"], "take back your last vote", ["?"], "this help"];
@@ -178,6 +179,7 @@ function help() {
   for (let k = 0; k < rows.length; k += 2) list.append(element("dt", {}, ...key(...rows[k])), element("dd", {}, rows[k + 1]));
   byId("help-about").textContent = TEXTS[mode][1];
   byId("help-dialog").showModal();
+  byId("help-dialog").scrollTop = 0;  // the button that has the focus is the last thing
 }
 
 // The name, from this browser or from whoever sits before it.
@@ -208,7 +210,8 @@ async function begin() {
   byId("who").textContent = rater;
   byId("who").hidden = false;
   byId("who").setAttribute("aria-label", `${rater}: change your name`);
-  viewer = mode === "sort" ? new Sorter(stage) : new Viewer(stage, about.tile);
+  const large = new Large(about);
+  viewer = mode === "sort" ? new Sorter(stage, (photo, label) => large.show(photo, label)) : new Viewer(stage, about.tile);
   asking = new Asking({rater, shows, ends, tells, side});
   build();
   upright.addEventListener("change", build);

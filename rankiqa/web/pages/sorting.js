@@ -1,8 +1,10 @@
-// A few photos that are dragged into order, or moved by keys and buttons.
+// A few photos that are dragged into order, or moved by keys and buttons; each can be looked at from near.
 import {element, toast} from "./common.js";
 
 export class Sorter {
-  constructor(stage) {
+  // `stage` gets the list; `enlarge(photo, label)` shows one of them large.
+  constructor(stage, enlarge) {
+    this.enlarge = enlarge;
     this.list = element("ol", {class: "sorting", "aria-label": "photos, best first"});
     this.stage = stage;
   }
@@ -23,9 +25,16 @@ export class Sorter {
       this.shift(card, by);
       event.currentTarget.focus();
     }}, sign);
+    const large = () => this.enlarge(photo, card.getAttribute("aria-label"));
     const card = element("li", {tabindex: "0", "data-photo": photo.n, "aria-roledescription": "photo that can be moved"}, image, place,
+      element("button", {type: "button", class: "enlarge", "aria-label": "show it large", onclick: large}, "⤢"),
       element("div", {class: "move"}, move(-1, "better: one place forward", "←"), move(1, "worse: one place back", "→")));
-    card.addEventListener("keydown", event => this.key(card, event));
+    card.addEventListener("keydown", event => {
+      if (event.key.toLowerCase() !== "f" || event.ctrlKey || event.metaKey || event.altKey) return this.key(card, event);
+      event.preventDefault();
+      large();
+    });
+    card.addEventListener("dblclick", event => { if (!event.target.closest("button")) large(); });
     card.addEventListener("pointerdown", event => this.drag(card, event));
     return card;
   }
@@ -35,7 +44,7 @@ export class Sorter {
     cards.forEach((card, k) => {
       card.querySelector(".place").textContent = k === 0 ? "1 best" : k === cards.length - 1 ? `${k + 1} worst` : k + 1;
       card.setAttribute("aria-label", `photo on place ${k + 1} of ${cards.length}`);
-      const [forward, back] = card.querySelectorAll("button");
+      const [forward, back] = card.querySelectorAll(".move button");
       forward.disabled = k === 0;
       back.disabled = k === cards.length - 1;
     });
@@ -74,16 +83,17 @@ export class Sorter {
   // With a mouse at once; a finger that moves sideways drags, one that moves up or down scrolls.
   drag(card, start) {
     if (start.button || start.target.closest("button")) return;
-    const box = card.getBoundingClientRect();
+    const {list} = this, box = card.getBoundingClientRect();
     let ghost = null;
     const moved = event => {
+      if (event.pointerId !== start.pointerId) return;
       if (!ghost && Math.hypot(event.clientX - start.clientX, event.clientY - start.clientY) < 6) return;
       if (!ghost) {
         ghost = element("div", {class: "ghost"}, card.querySelector("img").cloneNode());
         Object.assign(ghost.style, {width: box.width + "px", height: box.height + "px"});
         document.body.append(ghost);
         card.classList.add("drag");
-        card.setPointerCapture(event.pointerId);
+        list.setPointerCapture(event.pointerId);  // a card that changes its place would lose it
       }
       ghost.style.left = box.left + event.clientX - start.clientX + "px";
       ghost.style.top = box.top + event.clientY - start.clientY + "px";
@@ -96,13 +106,14 @@ export class Sorter {
       if (event.clientY < view.top + 40) this.list.scrollTop -= 12;
       if (event.clientY > view.bottom - 40) this.list.scrollTop += 12;
     };
-    const ended = () => {
+    const ended = event => {
+      if (event.pointerId !== start.pointerId) return;
       ghost?.remove();
       card.classList.remove("drag");
-      card.removeEventListener("pointermove", moved);
-      for (const name of ["pointerup", "pointercancel", "lostpointercapture"]) card.removeEventListener(name, ended);
+      list.removeEventListener("pointermove", moved);
+      for (const name of ["pointerup", "pointercancel"]) list.removeEventListener(name, ended);
     };
-    card.addEventListener("pointermove", moved);
-    for (const name of ["pointerup", "pointercancel"]) card.addEventListener(name, ended);
+    list.addEventListener("pointermove", moved);
+    for (const name of ["pointerup", "pointercancel"]) list.addEventListener(name, ended);
   }
 }
