@@ -262,7 +262,8 @@ class Sort(_Once):
     Args:
         votes: of the study.
         usable: numbers of the photos that can be shown.
-        limit: how many at once; the last few are filled up with others, which ties the orders together.
+        limit: how many at once; after the first ones, one of them or more was among those before: the orders of a rater
+            have to hang together for a scale.
     """
 
     name, least = "sort", 2
@@ -274,14 +275,16 @@ class Sort(_Once):
             self.told(vote)
 
     def next(self, rater: str, waiting: Collection[tuple[int, ...]]) -> tuple[tuple[int, ...], Purpose] | None:
-        """Photos that this rater has not sorted, and others beside the last of them."""
-        left = self._left(rater, waiting)[: self._limit]
+        """Photos that this rater has not sorted, and one that he has; more of those beside the last ones."""
+        left = self._left(rater, waiting)
         if not left or len(self._usable) < 2:
             return None
+        new = set(left)
+        others = [number for number in self._usable if number not in new]
+        chosen = left[: self._limit - bool(others)]
         draw = generator(0, "fill", rater, left[0])
-        others = [number for number in self._usable if number not in left]
-        left += [others[k] for k in draw.permutation(len(others))[: self._limit - len(left)]]
-        return tuple(left), "ask"
+        chosen += [others[k] for k in draw.permutation(len(others))[: self._limit - len(chosen)]]
+        return tuple(chosen), "ask"
 
     def vote(self, rater: str, asked: Asked, answer: Any, seconds: float | None) -> Order:
         """`answer` has the photos of the question, best first."""

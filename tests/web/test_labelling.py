@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from PIL import Image
 
 from rankiqa.images.reading import read_image
+from rankiqa.study.graph import groups
 from rankiqa.study.vote_file import VoteFile
 from rankiqa.web.serving import HEADERS
 from tests.web.conftest import TOKEN
@@ -309,6 +311,18 @@ def test_orders(pages):
     assert study.votes.orders()[0].photos == tuple(photos[n].path for n in numbers[::-1])
     state = study.post("undo", rater="Ada", page="p", uid=second["uid"]).json()
     assert state["questions"][0]["photos"] == second["photos"] and len(state["questions"]) == 1
+
+
+@pytest.mark.parametrize("limit", [2, 4])
+def test_the_orders_of_one_rater_hang_together(pages, photo_folder, limit):
+    many_photos(photo_folder, 9)
+    study = pages(mode="sort", limit=limit)
+    while questions := study.ask()["questions"]:
+        assert study.vote(questions[0], [photo["n"] for photo in questions[0]["photos"]]).json()["counted"]
+    number = {photo.path: k for k, photo in enumerate(study.votes.photos)}
+    orders = [[number[path] for path in order.photos] for order in study.votes.orders()]
+    assert groups(12, [pair for order in orders for pair in pairwise(order)]) == [list(range(12))]
+    assert max(map(len, orders)) == limit and study.ask()["progress"]["given"] == 12
 
 
 def test_what_the_disk_refuses_is_told_as_something_to_try_again(pages, tmp_path):
