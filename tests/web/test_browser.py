@@ -267,6 +267,7 @@ def test_the_app_shows_scores_and_takes_what_is_chosen(browser, photo_folder, tm
         browser.until("return document.querySelectorAll('#look-stage .whole').length === 2")
         browser.keys("h")
         browser.until("return document.querySelectorAll('.heat').length === 2")
+        assert "Good places stay grey" in browser.text("#look #toast")  # elsewhere the dialog would lie over it
         lines = browser.driver.execute_async_script(
             "const done = arguments[0]; fetch(document.getElementById('csv').href).then(a => a.text()).then(done)"
         ).splitlines()

@@ -28,14 +28,15 @@ function show() {
   byId("grid").hidden = total === 0;
   byId("far").hidden = total === 0;
   byId("bar").value = total ? done / total : 0;
-  const words = [loading ? "loading the model" : `${done} of ${total} scored`];
-  if (failed) words.push(`${failed} could not be`);
+  const words = [loading ? "loading the model" : `${done - failed} of ${total} scored`];
+  if (failed) words.push(`${failed} without a score`);
   if (!loading && !going && done < total) words.push("cancelled");
   if (coming) words.push(`${coming} on their way`);
   byId("progress").textContent = words.join(" · ");
   byId("stop").textContent = going || loading ? "Cancel" : "Go on";
   byId("stop").hidden = !going && !loading && done >= total;
   byId("meaning").textContent = meaning;
+  byId("scores-mean").hidden = !meaning;
   byId("csv").href = `scores.csv?model=${encodeURIComponent(model)}`;
   byId("csv").setAttribute("aria-disabled", String(!done));
   if (state.trouble) trouble(state.trouble);
@@ -240,6 +241,7 @@ byId("compare").onclick = () => look([...chosen]);
 byId("clear").onclick = () => { chosen.clear(); grid.draw(true); showChosen(); };
 
 async function begin() {
+  byId("scores-mean").open = matchMedia("(min-width: 721px) and (min-height: 461px)").matches;
   about = await insist("about", {});
   byId("model").replaceChildren(...about.models.map(name => element("option", {value: name}, name)));
   model = about.models[0];

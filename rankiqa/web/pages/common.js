@@ -54,7 +54,8 @@ export function trouble(text) {
 
 let fading = 0;
 export function toast(text) {
-  const place = byId("toast");
+  const place = byId("toast"), home = document.querySelector("dialog[open]") ?? document.body;
+  if (place.parentNode !== home) home.append(place);  // a dialog lies over all that is not in it
   place.textContent = text;
   place.classList.add("there");
   clearTimeout(fading);
