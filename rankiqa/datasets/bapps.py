@@ -19,6 +19,7 @@ from rankiqa.errors import InputError
 VOTES = {"train": 2, "val": 5}
 IMAGES = ("ref", "p0", "p1")
 KINDS = ("traditional", "cnn", "mix", "superres", "deblur", "color", "frameinterp")
+SIDE = 64  # of its patches, in pixels
 MOST_BYTES = 4096  # of a file with one number
 
 

@@ -22,6 +22,7 @@ class PairedSetInfo:
         pairs: Part → how many pairs the label files list.
         references: How many pristine photos there are; None: each pair has its own.
         aside: Folders that hold no pairs: what lies there is not surplus.
+        side: Of its images, in pixels, where all are squares too small for a usual crop; None: they are of many sizes.
     """
 
     read: Callable[..., PairedSet]
@@ -29,6 +30,7 @@ class PairedSetInfo:
     pairs: Mapping[str, int]
     references: int | None = None
     aside: tuple[str, ...] = ()
+    side: int | None = None
 
 
 PAIRED_SETS: dict[str, PairedSetInfo] = {
@@ -36,7 +38,11 @@ PAIRED_SETS: dict[str, PairedSetInfo] = {
         pieapp.read, "PieAPP, 40 people's preferences a pair", {"train": 67620, "val": 9660, "test": 4800}, 200
     ),
     "bapps": PairedSetInfo(
-        bapps.read, "BAPPS, two or five people's choices a pair", {"train": 151400, "val": 36344}, aside=("jnd",)
+        bapps.read,
+        "BAPPS, two or five people's choices a pair",
+        {"train": 151400, "val": 36344},
+        aside=("jnd",),
+        side=bapps.SIDE,
     ),
 }
 

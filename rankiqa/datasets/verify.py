@@ -123,18 +123,22 @@ def _verify_pairs(name: str, root: Path, workers: int | None, options: Sequence[
     if info.references not in (None, references):
         what = f"{references} references, the whole data set has {info.references}"
         problems.append(Problem("count", "", what))
-    problems += _look_at(files, workers)
+    problems += _look_at(files, workers, info.side)
     surplus = (path for path in list_images(root) if path not in files and not is_under(path, info.aside))
     problems += [Problem("surplus", path, "in no pair") for path in surplus]
-    parts = [f"{len(table)} of {len(listed)} pairs", f"{len(files)} images"]
+    size = f" of {info.side}×{info.side} px, smaller than usual crops" if info.side else ""
+    parts = [f"{len(table)} of {len(listed)} pairs", f"{len(files)} images{size}"]
     parts += [f"{table['distortion'].nunique()} kinds"] * any(table["distortion"])
     parts += [", ".join(f"{part} {count}" for part, count in table["part"].value_counts(sort=False).items())]
     parts += [f"{estimated} shares estimated" for estimated in [int(table["votes"].isna().sum())] if estimated]
     return DataSetCheck(dataset, f"{name}: {'; '.join(parts)}", tuple(problems))
 
 
-def _look_at(files: dict[str, Path], workers: int | None) -> list[Problem]:
-    """What is wrong with the images themselves, in their order. Decoding leaves the interpreter free for threads."""
+def _look_at(files: dict[str, Path], workers: int | None, side: int | None = None) -> list[Problem]:
+    """What is wrong with the images themselves, in their order; `side` is that of a set whose images are all small.
+
+    Decoding leaves the interpreter free for threads.
+    """
     from tqdm import tqdm
 
     def look(path: str) -> list[Problem]:
@@ -148,8 +152,9 @@ def _look_at(files: dict[str, Path], workers: int | None) -> list[Problem]:
                 return [Problem("damaged", path, error.text(path=False))]
             found.append(Problem("conversion", path, error.reason))
         height, width = image.shape[:2]
-        if min(height, width) < CROP:
-            found.append(Problem("small", path, f"{width}×{height} px, smaller than a crop of {CROP}"))
+        if min(height, width) < (side or CROP):
+            than = f"the {side} of its set" if side else f"a crop of {CROP}"
+            found.append(Problem("small", path, f"{width}×{height} px, smaller than {than}"))
         return found
 
     with ThreadPoolExecutor(workers or min(8, os.cpu_count() or 1)) as pool:

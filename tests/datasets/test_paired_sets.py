@@ -182,6 +182,20 @@ def test_verify_tells_whether_the_pairs_are_all_there(name, root, capsys, monkey
     assert f"conversion: {table['second'].iloc[0]}" in out and f"damaged: {table['first'].iloc[0]}" in out
 
 
+def test_patches_that_are_small_by_nature_are_told_once(root):
+    layouts.bapps(root)
+    files = sorted((root / "2afc").rglob("*.png"))
+    for file in files:
+        with Image.open(file) as image:
+            image.resize((64, 64)).save(file)
+    with Image.open(files[0]) as image:
+        image.crop((0, 0, 64, 40)).save(files[0])
+    found = verify_dataset("bapps", root)
+    assert "12 images of 64×64 px, smaller than usual crops" in found.summary
+    small = [problem for problem in found.problems if problem.kind == "small"]
+    assert [(root / path, what) for _, path, what in small] == [(files[0], "64×40 px, smaller than the 64 of its set")]
+
+
 def test_what_cannot_be_opened(root, tmp_path):
     for name in PAIRED_SETS:
         with pytest.raises(InputError, match="no such file; give the folder of the data set"):
