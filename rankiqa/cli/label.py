@@ -60,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--limit", type=at_least(2), default=8, metavar="N", help="with --mode sort, photos that are sorted at once")
     add("--prior", choices=PRIORS, default="none", help="with --mode compare, start from the scores of a bundled "
         "model: fewer votes are needed where it is right, it is outvoted where it is not; scoring takes time "
-        "first")  # fmt: skip
+        "once; FILE.prior.csv keeps the scores")  # fmt: skip
     serving_options(parser, PORT)
     return parser
 
@@ -176,21 +176,8 @@ def _say(text: str) -> None:
 
 
 def _scores(options: argparse.Namespace, study: Study) -> list[float]:
-    """What a model says of each photo of a study; of one that it cannot score, the mean of the others."""
-    from pathlib import Path
+    """What a model says of each photo of a study, made once."""
+    from rankiqa.web.prior import prior_scores
 
-    from tqdm import tqdm
-
-    import rankiqa
-    from rankiqa.errors import InputError
-
-    scorer = rankiqa.load(options.prior)
-    paths = [Path(options.photos, study.votes.photos[number].path) for number in study.usable]
-    bar = tqdm(scorer.score_files(paths), "prior", len(paths), unit=" photos", disable=None, leave=False)
-    found = [None if isinstance(score, InputError) else score.value for score in bar]
-    known = [value for value in found if value is not None]
-    mean = sum(known) / len(known) if known else 0.0
-    scores = [mean] * len(study.votes.photos)
-    for number, value in zip(study.usable, found, strict=True):
-        scores[number] = mean if value is None else value
-    return scores
+    votes = study.votes
+    return prior_scores(options.prior, options.photos, votes, study.usable, f"{votes.path}.prior.csv")

@@ -87,10 +87,47 @@ def test_a_prior_has_a_number_for_each_photo(photo_folder, tmp_path, monkeypatch
 
     class Scorer:
         def score_files(self, paths):
-            asked.extend(path.relative_to(photo_folder).as_posix() for path in paths)
-            yield SimpleNamespace(value=3.0)
-            yield InputError("is too small")
+            for path in paths:
+                asked.append(path.relative_to(photo_folder).as_posix())
+                yield InputError("is too small") if asked[-1] == "x.png" else SimpleNamespace(value=3.0)
 
     monkeypatch.setattr(rankiqa, "load", lambda name: Scorer())
-    assert _scores(argparse.Namespace(photos=photo_folder, prior="ranks"), study) == [3.0, 3.0, 3.0]
-    assert asked == ["b/x.png", "x.png"]
+    options = argparse.Namespace(photos=photo_folder, prior="ranks")
+    for _ in range(2):  # the second time nothing is scored
+        assert _scores(options, study) == [3.0, 3.0, 3.0]
+        assert asked == ["b/x.png", "x.png"]
+    os.utime(photo_folder / "x.png", (1, 1))
+    assert _scores(options, study) == [3.0, 3.0, 3.0] and asked[2:] == ["x.png"]
+    options.prior = "default"
+    assert _scores(options, study) == [3.0, 3.0, 3.0] and asked[3:] == ["b/x.png", "x.png"]
+    options.prior = "ranks"
+    kept = tmp_path / "votes.sqlite.prior.csv"
+    kept.write_text(kept.read_text().replace(",3.0\n", ",much\n", 1))  # a damaged row is scored anew
+    assert _scores(options, study) == [3.0, 3.0, 3.0] and asked[5:] == ["b/x.png"]
+
+
+def test_scores_that_were_made_are_kept_where_the_rest_is_not(photo_folder, tmp_path, monkeypatch):
+    import argparse
+    from types import SimpleNamespace
+
+    import rankiqa
+    from rankiqa.cli.label import _scores
+    from rankiqa.web.opening import open_study
+
+    study = open_study(photo_folder, tmp_path / "votes.sqlite", said=lambda text: None)
+    study.votes.close()
+    asked = []
+
+    class Scorer:
+        def score_files(self, paths):
+            for path in paths:
+                asked.append(path)
+                if len(asked) == 2:
+                    raise KeyboardInterrupt
+                yield SimpleNamespace(value=float(len(asked)))
+
+    monkeypatch.setattr(rankiqa, "load", lambda name: Scorer())
+    options = argparse.Namespace(photos=photo_folder, prior="default")
+    with pytest.raises(KeyboardInterrupt):
+        _scores(options, study)
+    assert _scores(options, study) == [1.0, 3.0, 4.0] and len(asked) == 4
