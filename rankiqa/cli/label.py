@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import shlex
 import socket
 import sys
@@ -76,6 +77,9 @@ def serving_options(parser: argparse.ArgumentParser, port: int) -> None:
 
 def _run(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
+    # Choosing takes many small products of matrices. Threads gain nothing there, and where other work keeps the
+    # processors busy they wait for each other. NumPy, which is not imported yet, reads this; PyTorch does not.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from rankiqa.cli.images import check_output
     from rankiqa.extras import need
     from rankiqa.web.modes import make_mode

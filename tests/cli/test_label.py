@@ -131,3 +131,16 @@ def test_scores_that_were_made_are_kept_where_the_rest_is_not(photo_folder, tmp_
     with pytest.raises(KeyboardInterrupt):
         _scores(options, study)
     assert _scores(options, study) == [1.0, 3.0, 4.0] and len(asked) == 4
+
+
+@pytest.mark.parametrize("own", [None, "3"])
+def test_choosing_takes_one_thread_unless_told_otherwise(own, tmp_path):
+    ask = (
+        "import os, sys; from rankiqa.cli import label\n"
+        "assert 'numpy' not in sys.modules, 'NumPy has read its environment'\n"
+        "label.main(['nosuch', '--out', 'votes.sqlite']); print(os.environ['OPENBLAS_NUM_THREADS'])"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "OPENBLAS_NUM_THREADS"}
+    environment |= {"OPENBLAS_NUM_THREADS": own} if own else {}
+    done = subprocess.run([sys.executable, "-c", ask], cwd=tmp_path, env=environment, text=True, capture_output=True)
+    assert (done.returncode, done.stdout.strip()) == (0, own or "1"), done.stderr
