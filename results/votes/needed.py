@@ -1,6 +1,7 @@
 """How many comparisons an order of 100 photos needs: chosen, at random, sorted. See README.md.
 
 python results/votes/needed.py results/votes
+python results/votes/needed.py results/votes --table   # needed.md and needed.png again, from needed.csv
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+from scipy.special import ndtr
+from scipy.stats import norm
 from tqdm import tqdm
 
 from rankiqa.metrics.correlation import srocc
@@ -120,10 +123,35 @@ def needed(method: str, noise: float, number: int) -> int:
     return EACH * (len(found) - STAYS + 1)
 
 
+def at_best(noise: float) -> float:
+    """The share of random pairs' votes that an all-knowing choice would need, in the limit of many votes.
+
+    A Thurstone answer to a difference of x standard deviations of the noise has the Fisher information
+    φ(x)² / Φ(x) Φ(−x), most at 0. The variance of a score is at least one over the information in the photo's answers,
+    and that of its rank the square of the density of scores there times it. Random pairs ask about all photos alike,
+    and tell little about those at the ends. The best choice gets the most from every answer, and asks about a photo in
+    proportion to the density there: so the sum of (density² / answers) is least.
+    """
+    score = np.linspace(-5, 5, 1001)
+    share = norm.pdf(score) / norm.pdf(score).sum()
+    apart = (score[:, None] - score) / noise
+    each = norm.pdf(apart) ** 2 / np.maximum(ndtr(apart) * ndtr(-apart), 1e-300)
+    random = share @ (norm.pdf(score) ** 2 / (each @ share))
+    best = (share @ norm.pdf(score)) ** 2 / each.max()
+    return float(best / random)
+
+
 def main(out: Path) -> None:
     """Compute, and write needed.csv, needed.md and needed.png."""
     jobs = [(method, noise, number) for noise in NOISES for method in METHODS for number in range(DRAWS)]
     write([(*job, needed(*job)) for job in tqdm(jobs, disable=None)], out)
+
+
+def read(path: Path) -> list[tuple[str, float, int, int]]:
+    """The rows that `write` takes."""
+    with open(path, encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))[1:]
+    return [(method, float(noise), int(number), int(comparisons)) for method, noise, number, comparisons in rows]
 
 
 def write(rows: list[tuple[str, float, int, int]], out: Path) -> None:
@@ -145,6 +173,7 @@ def write(rows: list[tuple[str, float, int, int]], out: Path) -> None:
             share = found.mean() / each["random", noise].mean()
             cells.append(f"{found.mean():.0f} ± {found.std(ddof=1) / np.sqrt(len(found)):.0f} ({share:.0%})")
         lines.append(f"| {method} | " + " | ".join(cells) + " |")
+    lines.append("| at best, by theory | " + " | ".join(f"({at_best(noise):.0%})" for noise in NOISES) + " |")
     (out / "needed.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     draw_figure(each, out / "needed.png")
     print("\n".join(lines))
@@ -170,4 +199,8 @@ def draw_figure(each: dict[tuple[str, float], np.ndarray], path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    folder = Path(sys.argv[1])
+    if sys.argv[2:] == ["--table"]:
+        write(read(folder / "needed.csv"), folder)
+    else:
+        main(folder)
