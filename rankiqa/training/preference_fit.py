@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import eigh
 from scipy.optimize import minimize
 from scipy.special import expit
 
@@ -22,16 +23,19 @@ from rankiqa.datasets.pairs import Pairs
 SLOPE = 2.0  # of a score of spread 1 that people about agree with; also how far from it may be
 _STEPS = 300
 _SMALLEST = 1e-9  # share of the largest eigenvalue below which a direction is rounding
+# Directions of the features, the largest ones: the time is then that of the photos, not of their square. The others are
+# held back most by the prior anyway.
+_MOST = 500
 
 
 @dataclass(frozen=True)
 class Features:
-    """Features of N photos, in coordinates in which as many are enough as there are photos.
+    """Features of N photos, in coordinates in which as many are enough as there are photos; and 500 for more of these.
 
     Attributes:
         centre: (D,) their mean over the photos.
         size: the root mean square length of what is left: at a deviation of 1 a score differs by about 1.
-        rotated: (N, R) coordinates of the photos, with the same products of any two.
+        rotated: (N, R) coordinates of the photos, with the same products of any two, but for what 500 leave out.
         back: (D, R) from weights there to weights of the centred features by their size.
     """
 
@@ -49,10 +53,16 @@ class Features:
         size = float(np.sqrt((away**2).sum(1).mean())) or 1.0
         away /= size
         # A penalised map lies in the span of the photos: N numbers tell it, however many features there are.
-        eigenvalues, vectors = np.linalg.eigh(away @ away.T)
+        count, width = away.shape
+        tall = count > width  # then a map has no more numbers than features
+        products = away.T @ away if tall else away @ away.T
+        most = min(_MOST, len(products))
+        eigenvalues, vectors = eigh(products, subset_by_index=(len(products) - most, len(products) - 1))
         kept = eigenvalues > max(eigenvalues[-1], 1e-30) * _SMALLEST
-        roots = np.sqrt(eigenvalues[kept])
-        return cls(centre, size, vectors[:, kept] * roots, away.T @ (vectors[:, kept] / roots))
+        roots, vectors = np.sqrt(eigenvalues[kept]), vectors[:, kept]
+        if tall:
+            return cls(centre, size, away @ vectors, vectors)
+        return cls(centre, size, vectors * roots, away.T @ (vectors / roots))
 
 
 @dataclass(frozen=True)

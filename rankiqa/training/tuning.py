@@ -69,12 +69,14 @@ class Photos:
         raw: (N,) scores of the model that is tuned, before its scale, higher is better.
         inputs: (N, D) of its head: statistics by the spread that it knows.
         share: (D,) what each of them counts, so that all stages count the same, those of few channels too.
+        stage: (D,) the stage that each is of, from 0.
         group: (N,) names of what shows the same.
     """
 
     raw: np.ndarray
     inputs: np.ndarray
     share: np.ndarray
+    stage: np.ndarray
     group: tuple[str, ...]
 
     @property
@@ -88,19 +90,29 @@ class Photos:
         return float(self.raw.std()) or 1.0
 
     def candidates(self) -> list[Candidate]:
-        """What may be learned, the simplest first."""
-        features = Features.of(self.inputs * self.share)
-        return [
-            Candidate("nothing, the score stays as it was"),
-            *(
-                Candidate(f"a linear map of the statistics of all stages, deviation {d:g}", features, d)
+        """What may be learned, nothing first."""
+        found = [Candidate("nothing, the score stays as it was")]
+        for stages, of in self._halves().items():
+            features = Features.of((self.inputs * self.share)[:, of])
+            found += [
+                Candidate(f"a linear map of the statistics of {stages}, deviation {d:g}", features, d, of)
                 for d in DEVIATIONS
-            ),
-        ]
+            ]
+        return found
+
+    def _halves(self) -> dict[str, np.ndarray]:
+        """Which statistics may be mapped: colours are in the first stages, what a photo is of in the last ones."""
+        stages = int(self.stage[-1]) + 1
+        half = stages // 2
+        every = {"all stages": np.ones(len(self.stage), bool)}
+        if not half:
+            return every
+        first, last = f"the first {half} of {stages} stages", f"the last {stages - half} of {stages} stages"
+        return every | {first: self.stage < half, last: self.stage >= half}
 
     def select(self, rows: np.ndarray) -> Photos:
         """Some of them."""
-        return Photos(self.raw[rows], self.inputs[rows], self.share, tuple(self.group[row] for row in rows))
+        return Photos(self.raw[rows], self.inputs[rows], self.share, self.stage, tuple(self.group[row] for row in rows))
 
 
 @dataclass(frozen=True)
@@ -154,7 +166,7 @@ def tune(scorer: Scorer, root: str | os.PathLike[str], pairs: Pairs, options: Tu
     photos = look(scorer, files, group, options)
     candidates = photos.candidates()
     chosen, fit = learn(pairs, photos, candidates, options.seed)
-    report = _measure(scorer, pairs, photos, candidates, chosen, fit, options.seed)
+    report = measure(scorer, pairs, photos, candidates, chosen, fit, options.seed)
     network, scores = apply(scorer.network, photos, chosen, fit)
     what = options.what or f"the photos in {Path(root).resolve().name}/ that were voted on"
     settings = _settings(scorer, pairs, group, scores, what, report, options.command)
@@ -213,8 +225,8 @@ def look(scorer: Scorer, files: Sequence[Path], group: tuple[str, ...], options:
     with torch.inference_mode():
         raw = net.top(statistics)[:, 0].double().numpy()
         inputs = ((statistics - net.centre) / net.spread).double().numpy()
-    widths = np.repeat([2 * channels for channels in net.channels], [2 * channels for channels in net.channels])
-    return Photos(raw, inputs, widths**-0.5, group)
+    widths = 2 * np.array(net.channels)
+    return Photos(raw, inputs, np.repeat(widths, widths) ** -0.5, np.repeat(np.arange(len(widths)), widths), group)
 
 
 def learn(
@@ -230,14 +242,14 @@ def _choose(candidates: Sequence[Candidate], pairs: Pairs, photos: Photos, repea
     return found.choose(pairs, photos.group)
 
 
-def _measure(
+def measure(
     scorer: Scorer,
     pairs: Pairs,
     photos: Photos,
     candidates: Sequence[Candidate],
     chosen: Candidate,
     fit: PreferenceFit,
-    seed: int,
+    seed: int = 0,
 ) -> TuningReport:
     """Choose and learn anew from the votes outside each part of the photos, and try what came of it inside."""
     after, times = np.zeros(len(pairs)), np.zeros(len(pairs))
@@ -289,7 +301,7 @@ def apply(network: RankModel, photos: Photos, chosen: Candidate, fit: Preference
     assert net is not None
     weights = np.zeros(photos.inputs.shape[1])
     if chosen.features is not None:
-        weights = photos.share * (chosen.features.back @ fit.weights) / chosen.features.size
+        weights[chosen.of] = photos.share[chosen.of] * (chosen.features.back @ fit.weights) / chosen.features.size
     if (spread := float(learned.std())) > 0:
         unit = photos.spread / spread  # of a logit, in the unit of the score
         weights, factor = weights * unit, fit.slope * unit / photos.spread

@@ -1,6 +1,6 @@
 r"""What tuning on votes buys: agreement with simulated raters against the number of their votes.
 
-python results/votes/label_curve.py --biq2021 DIR --photos photos.csv --work WORK
+python results/votes/label_curve.py --biq2021 DIR --photos photos.csv --weights WEIGHTS --work WORK
 
 `photos.csv` is what results/default_models/photos.py wrote; its part `val`, which the default model did not learn from,
 is halved by group. Raters vote on random pairs of the one half; models are measured on the other. WORK keeps the
@@ -9,110 +9,22 @@ statistics of the photos.
 
 from __future__ import annotations
 
-import argparse
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from PIL import Image
-from scipy.optimize import brentq
-from scipy.special import ndtr
+from raters import Raters, Setting, arguments, over_pairs, write_rows
 from scipy.stats import spearmanr
 
 from rankiqa.datasets.pairs import Pairs
 from rankiqa.metrics.intervals import resamples
 from rankiqa.models.parts import statistics_of
 from rankiqa.scoring.scorer import Scorer
-from rankiqa.training.tuning import Photos, TuneOptions, apply, learn, look
+from rankiqa.training.tuning import Photos, apply, learn
 
 NUMBERS, DRAWS, RESAMPLES = (50, 100, 200, 500, 1000, 2000, 3000), 3, 300
-AGREE = 0.8  # how often two raters agree on a random pair
 HERE = Path(__file__).parent
-
-
-def unit(values: np.ndarray) -> np.ndarray:
-    return (values - values.mean()) / values.std()
-
-
-def colourfulness(file: Path) -> float:
-    """Hasler, Süsstrunk, "Measuring colourfulness in natural images", 2003."""
-    red, green, blue = np.moveaxis(np.asarray(Image.open(file).convert("RGB"), np.float64), 2, 0)
-    first, second = red - green, (red + green) / 2 - blue
-    return float(np.hypot(first.std(), second.std()) + 0.3 * np.hypot(first.mean(), second.mean()))
-
-
-@dataclass(frozen=True)
-class Raters:
-    """Raters who see a quality with Gaussian noise, and say which of two photos has more of it.
-
-    Attributes:
-        quality: (N,) of the photos.
-        deviation: of the noise of a difference, so that two raters agree on `AGREE` of random pairs.
-    """
-
-    quality: np.ndarray
-    deviation: float
-
-    @classmethod
-    def of(cls, quality: np.ndarray) -> Raters:
-        i, j = np.triu_indices(len(quality), 1)
-        difference = quality[i] - quality[j]
-
-        def agreement(deviation: float) -> float:
-            p = ndtr(difference / deviation)
-            return float((p**2 + (1 - p) ** 2).mean())
-
-        return cls(quality, brentq(lambda deviation: agreement(deviation) - AGREE, 0.01, 10))
-
-    def votes(self, rows: np.ndarray, number: int, rng: np.random.Generator) -> Pairs:
-        first = rng.choice(rows, number)
-        second = rng.choice(rows, number)
-        while (same := first == second).any():
-            second[same] = rng.choice(rows, same.sum())
-        prefer = rng.random(number) < ndtr((self.quality[first] - self.quality[second]) / self.deviation)
-        pairs = zip(np.where(prefer, first, second), np.where(prefer, second, first), strict=True)
-        return Pairs.of([(str(better), str(worse), 1.0, False) for better, worse in pairs])
-
-    def best(self, rows: np.ndarray) -> float:
-        """The share of their votes on all pairs of some photos that the quality itself has right."""
-        return over_pairs(self.right(self.quality, rows), np.ones(len(rows)))
-
-    def right(self, scores: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """(n, n) the share of their votes on each two of some photos that scores would have right."""
-        first, second = np.meshgrid(rows, rows, indexing="ij")
-        p = ndtr((self.quality[first] - self.quality[second]) / self.deviation)
-        order = np.sign(scores[first] - scores[second])
-        return np.where(order == 0, 0.5, np.where(order > 0, p, 1 - p))
-
-
-def over_pairs(values: np.ndarray, times: np.ndarray) -> float:
-    """The mean of (n, n) over all pairs of two photos that are there so many times."""
-    weights = np.outer(times, times) - np.diag(times**2)
-    return float((values * weights).sum() / weights.sum())
-
-
-def statistics(args: argparse.Namespace, scorer: Scorer) -> tuple[pd.DataFrame, Photos, np.ndarray]:
-    """The photos of part val, what the default model knows of them, and their colourfulness."""
-    table = pd.read_csv(args.photos)
-    table = table[table["part"] == "val"].reset_index(drop=True)
-    files = [args.biq2021 / "Images" / name for name in table["name"]]
-    place = args.work / "votes.npz"
-    if not place.exists():
-        found = look(scorer, files, tuple(table["group"].astype(str)), TuneOptions(workers=1))
-        colours = np.array([colourfulness(file) for file in files])
-        np.savez(place, raw=found.raw, inputs=found.inputs, share=found.share, colour=colours)
-    kept = np.load(place)
-    photos = Photos(kept["raw"], kept["inputs"], kept["share"], tuple(table["group"].astype(str)))
-    return table, photos, kept["colour"]
-
-
-def halves(group: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """The rows to vote on, and those to measure on."""
-    names = np.random.default_rng(0).permutation(sorted(set(group)))
-    voted = np.isin(group, names[: len(names) // 2])
-    return np.flatnonzero(voted), np.flatnonzero(~voted)
 
 
 def tuned_scores(scorer: Scorer, photos: Photos, pairs: Pairs) -> tuple[np.ndarray, str]:
@@ -127,32 +39,21 @@ def tuned_scores(scorer: Scorer, photos: Photos, pairs: Pairs) -> tuple[np.ndarr
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ("biq2021", "photos", "work"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
-    args = parser.parse_args()
-    scorer = Scorer.load(None, "cpu")
-    table, photos, colours = statistics(args, scorer)
-    voted, tested = halves(photos.group)
-    people, colour = unit(table["mos"].to_numpy()), unit(np.sqrt(colours))
+    args = arguments(__doc__)
+    setting = Setting.of(args)
+    photos, tested = setting.photos, setting.tested
     rows = []
-    for target, quality in {
-        "BIQ2021": people,
-        "BIQ2021 and colour": unit(people + colour),
-        "BIQ2021 and no colour": unit(people - colour),
-    }.items():
-        raters = Raters.of(quality)
+    for target, raters in setting.raters(args.only):
         print(target, "noise", raters.deviation, "ceiling", raters.best(tested), flush=True)
         for number in (0, *NUMBERS):
             drawn = []
             for draw in range(DRAWS if number else 1):
                 rng = np.random.default_rng([number, draw])
-                found = tuned_scores(scorer, photos, raters.votes(voted, number, rng)) if number else (photos.raw, "-")
-                drawn.append(found)
+                votes = raters.votes(setting.voted, number, rng) if number else None
+                drawn.append((photos.raw, "-") if votes is None else tuned_scores(setting.scorer, photos, votes))
             rows.append({"target": target, "votes": number} | measures(raters, drawn, photos, tested))
             print(rows[-1], flush=True)
-    pd.DataFrame(rows).round(4).to_csv(HERE / "label_curve.csv", index=False)
-    draw_curve(pd.DataFrame(rows))
+    draw_curve(write_rows(pd.DataFrame(rows), HERE / "label_curve.csv", args.only))
 
 
 def measures(

@@ -1,90 +1,118 @@
 r"""What votes should be let to move: maps of several features beside the default model's score, of several strengths.
 
-python results/votes/what_to_learn.py --biq2021 DIR --photos photos.csv --work WORK
+python results/votes/what_to_learn.py --biq2021 DIR --photos photos.csv --weights WEIGHTS --work WORK
 
-Raters, photos and halves are those of label_curve.py. The head as a whole is taken as what it is for small changes of
-its weights: linear in them (the neural tangent kernel, Jacot et al. 2018).
+Raters, photos and halves are those of label_curve.py. Layers as a whole are taken as what they are for small changes
+of their weights: linear in these (the neural tangent kernel, Jacot et al. 2018).
 """
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from label_curve import Raters, halves, over_pairs, statistics, unit
+from gradients import kernels
+from raters import Setting, arguments, numbered, over_pairs, write_rows
 from scipy.stats import spearmanr
 from torch.nn import functional as F
 
 from rankiqa.datasets.pairs import Pairs
 from rankiqa.models.parts import statistics_of
-from rankiqa.scoring.scorer import Scorer
 from rankiqa.training.preference_fit import Features, fit_preferences
-from rankiqa.training.tuning import Photos
 
 NUMBERS, DRAWS, DEVIATIONS = (200, 1000, 3000), 3, (0.25, 0.5, 1.0, 2.0, 4.0)
+EARLY = 4  # stages: those of 16 to 80 channels, on maps of up to a sixteenth of the photo's side
 HERE = Path(__file__).parent
 
 
-def of_products(products: np.ndarray) -> Features:
-    """Features of which the (N, N) products of any two photos are known, and no more."""
-    centred = products - products.mean(0) - products.mean(1)[:, None] + products.mean()
-    centred /= centred.diagonal().mean()
-    eigenvalues, vectors = np.linalg.eigh(centred)
-    kept = eigenvalues > eigenvalues[-1] * 1e-9
-    return Features(np.zeros(0), 1.0, vectors[:, kept] * np.sqrt(eigenvalues[kept]), np.zeros((0, 0)))
+@dataclass(frozen=True)
+class Map:
+    """A map of features of which the products of any two photos are known, and no more.
+
+    Attributes:
+        voted: (n,) the photos that votes may be on.
+        features: of these.
+        of_all: (N, n) the same coordinates of all photos.
+    """
+
+    voted: np.ndarray
+    features: Features
+    of_all: np.ndarray
+
+    @classmethod
+    def of(cls, products: np.ndarray, voted: np.ndarray) -> Map:
+        """From (N, N) products, centred and of unit size as `equal` has them."""
+        eigenvalues, vectors = np.linalg.eigh(products[np.ix_(voted, voted)])
+        kept = eigenvalues > eigenvalues[-1] * 1e-9
+        of_all = products[:, voted] @ (vectors[:, kept] / np.sqrt(eigenvalues[kept]))
+        return cls(voted, Features(np.zeros(0), 1.0, of_all[voted], np.zeros((0, 0))), of_all)
+
+    def learn(self, pairs: Pairs, known: np.ndarray, deviation: float) -> np.ndarray:
+        """(N,) scores of all photos, from votes over all of them."""
+        place = np.zeros(len(known), np.int64)
+        place[self.voted] = np.arange(len(self.voted))
+        inside = Pairs((), place[pairs.better], place[pairs.worse], pairs.weight, pairs.vote)
+        fit = fit_preferences(inside, known[self.voted], self.features, deviation)
+        return fit.slope * known + self.of_all @ fit.weights
 
 
-def features(scorer: Scorer, photos: Photos) -> dict[str, Features]:
-    net = statistics_of(scorer.network)
+def equal(*products: np.ndarray) -> np.ndarray:
+    """The sum of (N, N) products that count the same, centred, a photo's with itself 1 on average."""
+    total = np.zeros_like(products[0])
+    for one in products:
+        centred = one - one.mean(0) - one.mean(1)[:, None] + one.mean()
+        total += centred / centred.diagonal().mean()
+    return total / len(products)
+
+
+def products(setting: Setting, args: argparse.Namespace) -> dict[str, np.ndarray]:
+    """What may be learned → (N, N) products of any two photos."""
+    net, photos = statistics_of(setting.scorer.network), setting.photos
     inputs = torch.from_numpy(photos.inputs).float()
-    before = net.hidden(inputs).detach().requires_grad_()
-    units = F.gelu(before)
-    units.sum().backward()
-    slopes = (before.grad * net.output.weight.detach()[0]).double().numpy()  # of the score in each unit's input
-    head = (photos.inputs @ photos.inputs.T + 1) * (slopes @ slopes.T) + (units @ units.T).detach().double().numpy()
+    with torch.inference_mode():
+        units = F.gelu(net.hidden(inputs)).double().numpy()
+    of = kernels(setting.scorer, setting.files, args.work)
+    each = photos.inputs * photos.share
+    early = 2 * sum(net.channels[:EARLY])
+    stages = equal(each @ each.T)
+    last_two = of["stage 5"] + of["stage 6"] + of["last"] + of["head"]
     return {
-        "the last layer": Features.of(units.detach().double().numpy()),
-        "the whole head, linearised": of_products(head),
-        "all statistics, each counts the same": Features.of(photos.inputs),
-        "all statistics, each stage counts the same": Features.of(photos.inputs * photos.share),
+        "the last layer": equal(units @ units.T),
+        "the head, linearised": equal(of["head"]),
+        "the last stage and the head, linearised": equal(of["stage 6"] + of["last"] + of["head"]),
+        "the last two stages and the head, linearised": equal(last_two),
+        "all statistics, each counts the same": equal(photos.inputs @ photos.inputs.T),
+        "all statistics, each stage counts the same": stages,
+        "... the first four stages alone": equal(each[:, :early] @ each[:, :early].T),
+        "... the last four stages alone": equal(each[:, early:] @ each[:, early:].T),
+        "... and the head, linearised": equal(stages, of["head"]),
+        "... and the last two stages and the head, linearised": equal(stages, last_two),
     }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ("biq2021", "photos", "work"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
-    args = parser.parse_args()
-    scorer = Scorer.load(None, "cpu")
-    table, photos, colours = statistics(args, scorer)
-    voted, tested = halves(photos.group)
-    people, colour = unit(table["mos"].to_numpy()), unit(np.sqrt(colours))
-    maps = features(scorer, photos)
+    args = arguments(__doc__)
+    setting = Setting.of(args)
+    known, tested = setting.photos.known, setting.tested
+    maps = {name: Map.of(one, setting.voted) for name, one in products(setting, args).items()}
     rows = []
-    for target, quality in {"BIQ2021": people, "BIQ2021 and colour": unit(people + colour)}.items():
-        raters = Raters.of(quality)
+    for target, raters in setting.raters(args.only):
         for number in NUMBERS:
-            drawn = [numbered(raters.votes(voted, number, np.random.default_rng([number, k]))) for k in range(DRAWS)]
+            rngs = [np.random.default_rng([number, draw]) for draw in range(DRAWS)]
+            drawn = [numbered(raters.votes(setting.voted, number, rng)) for rng in rngs]
             for name, one in maps.items():
                 for deviation in DEVIATIONS:
-                    fits = [fit_preferences(pairs, photos.known, one, deviation) for pairs in drawn]
-                    scores = [fit.scores(photos.known, one) for fit in fits]
-                    srocc = np.mean([spearmanr(s[tested], quality[tested])[0] for s in scores])
+                    scores = [one.learn(pairs, known, deviation) for pairs in drawn]
+                    srocc = np.mean([spearmanr(s[tested], raters.quality[tested])[0] for s in scores])
                     right = np.mean([over_pairs(raters.right(s, tested), np.ones(len(tested))) for s in scores])
                     rows.append((target, number, name, deviation, srocc, right))
             print(target, number, flush=True)
     columns = ["target", "votes", "learned", "deviation", "srocc", "pairs"]
-    pd.DataFrame(rows, columns=columns).round(4).to_csv(HERE / "what_to_learn.csv", index=False)
-
-
-def numbered(pairs: Pairs) -> Pairs:
-    """Over all photos, by their numbers: the names of the votes are these."""
-    place = np.array([int(name) for name in pairs.photos])
-    names = tuple(str(number) for number in range(place.max() + 1))
-    return Pairs(names, place[pairs.better], place[pairs.worse], pairs.weight, pairs.vote)
+    write_rows(pd.DataFrame(rows, columns=columns), HERE / "what_to_learn.csv", args.only)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from rankiqa.losses import pairwise_logistic
 from rankiqa.models import build_model
 from rankiqa.models.linear_branch import add_linear
 from rankiqa.models.statistics import StageStatistics
+from rankiqa.training import preference_fit
 from rankiqa.training.preference_fit import Features, fit_preferences, log_losses
 
 
@@ -46,6 +47,20 @@ def test_the_fit_is_the_minimum_of_loss_and_prior(width):
     assert fit.slope == pytest.approx(plain[0], abs=1e-3)
     assert fit.scores(known, features) == pytest.approx(plain[0] * known + centred @ plain[1:], abs=5e-3)
     assert features.back @ fit.weights == pytest.approx(plain[1:], abs=5e-3)
+
+
+@pytest.mark.parametrize(("photos", "width"), [(62, 90), (62, 56)])
+def test_of_many_photos_the_main_directions_are_kept(photos, width, monkeypatch):
+    monkeypatch.setattr(preference_fit, "_MOST", 50)
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(photos, width)) / np.arange(1, width + 1)
+    features = Features.of(values)
+    away = (values - values.mean(0)) / features.size
+    left, roots, _ = np.linalg.svd(away, full_matrices=False)
+    assert features.rotated.shape == (photos, 50) and features.back.shape == (width, 50)
+    assert away @ features.back == pytest.approx(features.rotated, abs=1e-6)
+    main = (left[:, :50] * roots[:50] ** 2) @ left[:, :50].T
+    assert features.rotated @ features.rotated.T == pytest.approx(main, abs=1e-9)
 
 
 def test_votes_against_the_known_score_take_it_away_and_do_not_turn_it():
