@@ -1,14 +1,15 @@
-"""How many comparisons an order of 100 photos needs: chosen, at random, sorted. See README.md.
+"""How many comparisons an order of 100 photos needs: chosen, at random, sorted, by an oracle. See README.md.
 
 python results/votes/needed.py results/votes
-python results/votes/needed.py results/votes --table   # needed.md and needed.png again, from needed.csv
+python results/votes/needed.py results/votes oracle   # this method again; the others stay as needed.csv has them
 """
 
 from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,24 +20,39 @@ from tqdm import tqdm
 from rankiqa.metrics.correlation import srocc
 from rankiqa.seeding import generator
 from rankiqa.study.choosing import SPREAD, Chooser
-from rankiqa.study.posterior import Votes, fit
+from rankiqa.study.posterior import Posterior, Votes, expected_curvature, fit
 from rankiqa.study.simulated_raters import SimulatedRater
 
 PHOTOS, DRAWS, GOAL = 100, 8, 0.95
 NOISES = (0.25, 0.5, 1.0)  # of the answer to a pair; the scores have a standard deviation of 1
 EACH, STAYS = 10, 5  # votes between two looks, and looks in a row that must reach the goal
 MOST = 3000  # votes
-RATERS = 4  # alike, in turn
+RATERS = 4  # alike, in turn, each asked once about a pair
+LOGISTIC = 1.7  # slope of the logistic curve that is nearest to the normal distribution function
 
 Vote = tuple[int, int, float]  # left, right, +1 or −1
-Ask = Callable[[int, int], float]
-Method = Callable[[Ask, np.random.Generator], Iterator[Vote]]
+
+
+@dataclass(frozen=True)
+class Rater:
+    """Who answers; the truth and the noise are for the oracle alone."""
+
+    truth: np.ndarray
+    noise: float
+    draw: np.random.Generator
+
+    def __call__(self, left: int, right: int) -> float:
+        answer = SimulatedRater(self.noise).compare(self.truth[left], self.truth[right], self.draw)
+        return 1.0 if answer == "left" else -1.0
+
+
+Method = Callable[[Rater, np.random.Generator], Iterator[Vote]]
 
 
 def chosen(**options: object) -> Method:
     """Pairs of `rankiqa.study.choosing`."""
 
-    def votes(ask: Ask, draw: np.random.Generator) -> Iterator[Vote]:
+    def votes(ask: Rater, draw: np.random.Generator) -> Iterator[Vote]:
         chooser = Chooser(PHOTOS, seed=int(draw.integers(2**31)), **options)
         for k in range(MOST):
             question = chooser.question(rater := f"rater {k % RATERS}")
@@ -48,14 +64,14 @@ def chosen(**options: object) -> Method:
     return votes
 
 
-def at_random(ask: Ask, draw: np.random.Generator) -> Iterator[Vote]:
+def at_random(ask: Rater, draw: np.random.Generator) -> Iterator[Vote]:
     """Any pair, as likely as any other."""
     while True:
         left, right = (int(k) for k in draw.choice(PHOTOS, 2, replace=False))
         yield left, right, ask(left, right)
 
 
-def merge_sort(ask: Ask, draw: np.random.Generator) -> Iterator[Vote]:
+def merge_sort(ask: Rater, draw: np.random.Generator) -> Iterator[Vote]:
     """The photos in random order are sorted by merging, again and again."""
     while True:
         runs = [[int(k)] for k in draw.permutation(PHOTOS)]
@@ -71,7 +87,7 @@ def merge_sort(ask: Ask, draw: np.random.Generator) -> Iterator[Vote]:
             runs = merged + runs[2 * len(merged) :]
 
 
-def swiss(ask: Ask, draw: np.random.Generator) -> Iterator[Vote]:
+def swiss(ask: Rater, draw: np.random.Generator) -> Iterator[Vote]:
     """In each round everyone meets a neighbour in the order so far, as far as they have not met."""
     votes: list[Vote] = []
     met: set[frozenset[int]] = set()
@@ -87,6 +103,38 @@ def swiss(ask: Ask, draw: np.random.Generator) -> Iterator[Vote]:
             yield votes[-1]
 
 
+def oracle(ask: Rater, draw: np.random.Generator) -> Iterator[Vote]:
+    """The pair whose answer is expected to bring the ranks nearest to the true ones, which the oracle knows.
+
+    Greedy, with ranks linear in the scores around the posterior's mean, and the step that an answer makes there.
+    """
+    truth = LOGISTIC / ask.noise * ask.truth  # in the unit of the posterior
+    left, right = np.triu_indices(PHOTOS, 1)
+    answer = 2 * ndtr((ask.truth[left] - ask.truth[right]) / ask.noise) - 1  # on average
+    asked = np.zeros(len(left), dtype=int)
+    votes: list[Vote] = []
+    while True:
+        known = posterior(votes)
+        mean, variance = known.difference(left, right)
+        near = np.zeros((PHOTOS, PHOTOS))
+        near[left, right] = np.exp(-(mean**2) / (2 * variance)) / np.sqrt(variance)
+        near += near.T
+        ranks = np.diag(near.sum(1)) - near  # per score: a photo's rank moves against those around it
+        moved = ranks @ known.covariance
+        along = moved.T @ ranks @ (known.mean - truth)
+        squares = moved.T @ moved
+        size = squares[left, left] + squares[right, right] - 2 * squares[left, right]
+        expected = np.tanh(mean / 2)
+        step = 1 / (1 + expected_curvature(mean, variance) * variance)
+        gain = (answer - expected) * step * (along[left] - along[right])
+        gain += (1 - 2 * answer * expected + expected**2) / 4 * step**2 * size
+        best = int(np.argmin(np.where(asked < RATERS, gain, np.inf)))
+        asked[best] += 1
+        a, b = int(left[best]), int(right[best])
+        votes.append((a, b, ask(a, b)))
+        yield votes[-1]
+
+
 METHODS: dict[str, Method] = {
     "chosen": chosen(checks=False),
     "chosen, with checks": chosen(),
@@ -94,27 +142,28 @@ METHODS: dict[str, Method] = {
     "Swiss": swiss,
     "merge sort": merge_sort,
     "random": at_random,
+    "oracle": oracle,
 }
 
 
-def scores(votes: list[Vote]) -> np.ndarray:
-    """What all methods are judged by: the scale of these votes."""
+def posterior(votes: list[Vote]) -> Posterior:
+    """The scale of these votes."""
     left, right, better = np.array(votes, dtype=float).reshape(-1, 3).T
-    return fit(Votes(left.astype(int), right.astype(int), better), np.zeros(PHOTOS), SPREAD).mean
+    return fit(Votes(left.astype(int), right.astype(int), better), np.zeros(PHOTOS), SPREAD)
+
+
+def scores(votes: list[Vote]) -> np.ndarray:
+    """What all methods are judged by."""
+    return posterior(votes).mean
 
 
 def needed(method: str, noise: float, number: int) -> int:
     """Votes at the first of the looks that reach the goal to stay. A draw has the same scores for all methods."""
     truth = generator(0, "scores", number).standard_normal(PHOTOS)
     draw = generator(0, method, noise, number)
-    rater = SimulatedRater(noise)
-
-    def ask(left: int, right: int) -> float:
-        return 1.0 if rater.compare(truth[left], truth[right], draw) == "left" else -1.0
-
     found: list[float] = []
     votes: list[Vote] = []
-    for vote in METHODS[method](ask, draw):
+    for vote in METHODS[method](Rater(truth, noise, draw), draw):
         votes.append(vote)
         if len(votes) % EACH == 0:
             found.append(srocc(scores(votes), truth))
@@ -141,10 +190,12 @@ def at_best(noise: float) -> float:
     return float(best / random)
 
 
-def main(out: Path) -> None:
-    """Compute, and write needed.csv, needed.md and needed.png."""
+def main(out: Path, methods: Sequence[str]) -> None:
+    """Compute these methods, and write needed.csv, needed.md and needed.png."""
     jobs = [(method, noise, number) for noise in NOISES for method in METHODS for number in range(DRAWS)]
-    write([(*job, needed(*job)) for job in tqdm(jobs, disable=None)], out)
+    kept = {} if set(methods) == set(METHODS) else {row[:3]: row[3] for row in read(out / "needed.csv")}
+    kept |= {job: needed(*job) for job in tqdm([job for job in jobs if job[0] in methods], disable=None)}
+    write([(*job, kept[job]) for job in jobs], out)
 
 
 def read(path: Path) -> list[tuple[str, float, int, int]]:
@@ -199,8 +250,4 @@ def draw_figure(each: dict[tuple[str, float], np.ndarray], path: Path) -> None:
 
 
 if __name__ == "__main__":
-    folder = Path(sys.argv[1])
-    if sys.argv[2:] == ["--table"]:
-        write(read(folder / "needed.csv"), folder)
-    else:
-        main(folder)
+    main(Path(sys.argv[1]), sys.argv[2:] or list(METHODS))
