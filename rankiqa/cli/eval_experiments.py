@@ -101,6 +101,15 @@ def _run(argv: Sequence[str]) -> int:
 
 
 def _levels(options: argparse.Namespace, command: str) -> None:
+    from rankiqa.models.locate import find_model
+    from rankiqa.ranks.manifest import check_manifest
+    from rankiqa.scoring.device import check_device
+
+    check_device(options.device)
+    for model in options.model:
+        find_model(model)
+    check_manifest(options.ranks)
+
     from rankiqa.evaluation.options import EvaluationOptions
     from rankiqa.experiments import levels
     from rankiqa.scoring.view import View
@@ -115,7 +124,7 @@ def _sampling(options: argparse.Namespace, command: str) -> None:
 
     from rankiqa.cli.train_rank import parse
     from rankiqa.config import at_least
-    from rankiqa.experiments import sampling
+    from rankiqa.ranks.manifest import check_manifest
 
     for name in ("steps", "every", "photos", "test_photos"):
         at_least(f"--{name.replace('_', '-')}", getattr(options, name), 1)
@@ -132,6 +141,13 @@ def _sampling(options: argparse.Namespace, command: str) -> None:
         steps=options.steps,
         seed=options.seed,
     )
+    config.check()
+    for ranks in (options.ranks, options.test):
+        check_manifest(ranks)
+    _check_network(config.model.name, config.model.weights)
+
+    from rankiqa.experiments import sampling
+
     sampling.run(
         config,
         options.test,
@@ -143,12 +159,21 @@ def _sampling(options: argparse.Namespace, command: str) -> None:
     )
 
 
+def _check_network(name: str, weights: str) -> None:
+    from rankiqa.models.locate import check_weights
+    from rankiqa.models.names import check_name
+
+    check_name(name)
+    check_weights(weights)
+
+
 def _networks(options: argparse.Namespace, command: str) -> None:
     from dataclasses import replace
 
     from rankiqa.cli.finetune import parse
+    from rankiqa.datasets.places import check_place
     from rankiqa.errors import InputError
-    from rankiqa.experiments import networks
+    from rankiqa.models.locate import find_model
 
     named = {}
     for text in options.network:
@@ -171,15 +196,23 @@ def _networks(options: argparse.Namespace, command: str) -> None:
         steps=options.steps or config.steps,
         seed=options.seed,
     )
+    check_place(options.dataset, options.root)
+    for name, (run, weights) in named.items():
+        _check_network(name, weights)
+        find_model(run)
+
+    from rankiqa.experiments import networks
+
     networks.run(config, named, options.out, repeats=options.repeats, patches=options.patches, command=command)
 
 
 def _figure(options: argparse.Namespace, command: str) -> None:
     from rankiqa.errors import InputError
-    from rankiqa.experiments import sampling
 
     files = [Path(folder) / "curves.csv" for folder in options.curves]
     for file in files:
         if not file.is_file():
             raise InputError("no such file", path=file, cure="rankiqa eval-experiments sampling writes it")
+    from rankiqa.experiments import sampling
+
     sampling.draw(files, Path(options.out) / "sampling.png")

@@ -82,13 +82,14 @@ def _run(argv: Sequence[str]) -> int:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from rankiqa.cli.images import check_output
     from rankiqa.extras import need
-    from rankiqa.web.modes import make_mode
     from rankiqa.web.serving import listen, secret_of
 
     need("label", "starlette", "uvicorn")
     check_output(options.out, ())
     least = 1 if options.mode == "rate" else 2
     with listen(options.host, options.port) as taken, _opened(options, least) as study:
+        from rankiqa.web.modes import make_mode  # with SciPy, which takes longer than a look at the folder
+
         prior = None
         if options.prior != "none" and options.mode == "compare":
             prior = _scores(options, study)

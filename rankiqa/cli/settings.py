@@ -232,7 +232,8 @@ class TrainingCommand:
 def look_at(config: Any) -> None:
     """Raise `InputError` for what is wrong with a run, as far as it is known without PyTorch: its stage says the same.
 
-    That is a setting that no run can have, an `out` that holds a run, and a set, a model or weights that are not there.
+    That is a setting that no run can have, an `out` that holds a run, a network by a name of none, and a set, its
+    labels, a model or weights that are not there.
     """
     from rankiqa.config import RankConfig
     from rankiqa.errors import InputError
@@ -241,21 +242,17 @@ def look_at(config: Any) -> None:
     # Of several processes the first one makes the folder, and of several machines another may have made it.
     if os.environ.get("RANK", "0") == "0" and not os.environ.get(LOOK):
         config.check_out()
-    sets = [config] if getattr(config, "dataset", None) is not None else getattr(config, "sets", [])
     if isinstance(config, RankConfig):
         _look_at_ranks(config.data)
-    if sets:
-        from rankiqa.config import FinetuneConfig, JointConfig
-        from rankiqa.config.scores import PAIRS
-        from rankiqa.datasets.registry import check_place
-
-        for one in sets:
-            check_place(one.dataset, one.root, (PAIRS,) if isinstance(config, (FinetuneConfig, JointConfig)) else ())
+    _look_at_scores(config)
     init = getattr(config, "init", None)
     if not init:
         from rankiqa.models.locate import check_weights
+        from rankiqa.models.names import check_name
 
         check_weights(config.model.weights)
+        if config.model.name is not None:
+            check_name(config.model.name)
     elif not init.lower().endswith((".h5", ".hdf5")):  # of Keras's files the stage tells more
         from rankiqa.models.locate import find_model
 
@@ -269,11 +266,42 @@ def _look_at_ranks(data: RankDataConfig) -> None:
     from rankiqa.errors import InputError
     from rankiqa.ranks.manifest import check_manifest
 
-    if data.source == "online" and data.pristine and not Path(data.pristine).exists():
-        raise InputError("no such folder", path=data.pristine)
+    if data.source == "online":
+        if data.pristine and not Path(data.pristine).exists():
+            raise InputError("no such folder", path=data.pristine)
+        from rankiqa.distortions import plan
+
+        plan(data.distortions, data.levels)
     for ranks in (data.ranks if data.source == "ranks" else None, data.val):
         if ranks is not None:
             check_manifest(ranks)
+
+
+def _look_at_scores(config: Any) -> None:
+    """The folders and the files of people's scores."""
+    from rankiqa.config import FinetuneConfig, JointConfig, SiameseNimaConfig
+    from rankiqa.config.scores import PAIRS
+    from rankiqa.errors import InputError
+
+    of_file = isinstance(config, SiameseNimaConfig) and config.data is not None
+    sets: list[tuple[Any, Any, Any]]
+    if of_file:
+        sets = [("csv", config.images, config.data)]
+    elif isinstance(config, JointConfig):
+        sets = [(one.dataset, one.root, one.labels) for one in config.sets]
+    elif getattr(config, "dataset", None) is not None:
+        sets = [(config.dataset, config.root, getattr(config.data, "labels", None))]
+    else:
+        return
+    from rankiqa.datasets.places import check_place
+
+    for dataset, root, labels in sets:
+        try:
+            check_place(dataset, root, (PAIRS,) if isinstance(config, (FinetuneConfig, JointConfig)) else ())
+        except InputError as error:
+            raise error.but(options=("images",) if of_file and error.options else error.options) from None
+        if labels is not None and not Path(labels).is_file():
+            raise InputError("no such file", path=labels)
 
 
 def train(trainer: Any) -> int:

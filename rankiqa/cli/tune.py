@@ -54,8 +54,7 @@ def _run(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
     import shlex
 
-    from rankiqa.models.checkpoint import check_free
-    from rankiqa.models.locate import check_model
+    from rankiqa.models.locate import check_free, check_model
     from rankiqa.scoring.device import check_device
     from rankiqa.study.pairs import open_pairs
 

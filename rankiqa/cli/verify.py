@@ -6,13 +6,8 @@ import argparse
 from collections.abc import Sequence
 
 from rankiqa.cli import HelpFormatter, at_least, guarded
+from rankiqa.datasets.places import PAIRED_SETS, SCORED_SETS
 
-# Those of rankiqa.datasets.registry and, of pairs, rankiqa.datasets.paired, which take long to import.
-DATASETS = (
-    *("tid2013", "live", "csiq", "kadid10k", "ava", "biq2021", "koniq10k", "spaq", "clive", "flive", "flive_patches"),
-    *("tid2008", "pipal", "agiqa3k", "csv"),
-)
-PAIRED_SETS = ("pieapp", "bapps")
 SHOWN = 20  # problems of a kind
 _EXAMPLES = """\
 examples:
@@ -36,7 +31,7 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("dataset", help=f"{', '.join(DATASETS)}; of pairs: {', '.join(PAIRED_SETS)}")
+    add("dataset", help=f"{', '.join(SCORED_SETS)}; of pairs: {', '.join(PAIRED_SETS)}")
     add("--root", required=True, help="its folder, as it is distributed")
     add("--labels", help="csv: the file with the scores")
     add("--name-column", help="csv: column with the names of the images")

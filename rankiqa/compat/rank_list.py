@@ -15,13 +15,15 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from rankiqa.errors import InputError, explain_os_error
 from rankiqa.files import write_atomically
 from rankiqa.images.photos import PRISTINE
 from rankiqa.ranks.manifest import MANIFEST, MANIFEST_COLUMNS, format_rows
-from rankiqa.ranks.ranked_set import RankedSet
+
+if TYPE_CHECKING:
+    from rankiqa.ranks.ranked_set import RankedSet
 
 LOWER, HIGHER = "lower-is-better", "higher-is-better"
 ORDERS = (LOWER, HIGHER)

@@ -11,6 +11,7 @@ from rankiqa.errors import InputError
 
 PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
 ICC = ("convert", "ignore")  # those of rankiqa.images.icc, which takes long to import
+PREPROCESSING = ("imagenet", "inception", "raw_bgr", "caffe")  # those of rankiqa.models.preprocessing, likewise
 
 
 def one_of(key: str, value: str | None, allowed: tuple[str | None, ...]) -> None:
@@ -24,6 +25,18 @@ def at_least(key: str, value: float, least: float) -> None:
     """Raise `InputError`, naming the key, for a value below `least`, or NaN."""
     if not value >= least:
         raise InputError(f"{key} must be at least {least}, got {value}")
+
+
+def check_network(preprocessing: str | None, dropout: float | None) -> None:
+    """Raise `InputError` for a preprocessing by another name than there are, or a dropout that is no probability."""
+    one_of("model.preprocessing", preprocessing, (None, *PREPROCESSING))
+    check_dropout(dropout)
+
+
+def check_dropout(dropout: float | None) -> None:
+    """`InputError` unless `dropout` is None or a probability below 1."""
+    if dropout is not None and not 0 <= dropout < 1:
+        raise InputError(f"model.dropout must be in [0, 1), got {dropout}")
 
 
 @dataclass

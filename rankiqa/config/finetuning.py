@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from rankiqa.config.common import RunConfig, at_least, one_of
+from rankiqa.config.common import RunConfig, at_least, check_network, one_of
 from rankiqa.config.scores import PAIRS, ScoredBatchConfig, ScoredDataConfig, check_scores, named
 from rankiqa.errors import InputError
 
@@ -100,6 +100,7 @@ class FinetuneConfig(RunConfig):
         if self.dataset == PAIRS and self.batch.images % 2:
             raise InputError(f"batch.images must be even, two for each vote, got {self.batch.images}")
         super().check()
+        check_network(self.model.preprocessing, self.model.dropout)
         at_least("val_patches", self.val_patches, 1)
         if not self.loss.low < self.loss.high:
             raise InputError(f"loss.low must be below loss.high, got {self.loss.low} and {self.loss.high}")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import ClassVar
 
-from rankiqa.config.common import OptimConfig, RunConfig, at_least, one_of
+from rankiqa.config.common import OptimConfig, RunConfig, at_least, check_network, one_of
 from rankiqa.config.scores import ScoredBatchConfig, ScoresConfig, check_scores, named
 from rankiqa.errors import InputError
 
@@ -114,6 +114,7 @@ class NimaConfig(RunConfig):
         check_scores(self.data)
         at_least("batch.images", self.batch.images, 1)
         super().check()
+        check_network(self.model.preprocessing, self.model.dropout)
         if not 1 <= self.loss.r < float("inf"):
             raise InputError(f"loss.r must be at least 1 and finite, got {self.loss.r}")
         if self.data.vote_std is not None and not 0 < self.data.vote_std <= 4.5:
@@ -233,6 +234,7 @@ class SiameseNimaConfig(RunConfig):
         check_scores(self.scores, "scores")
         one_of("loss.kind", self.loss.kind, LOSSES)
         super().check()
+        check_network(self.model.preprocessing, self.model.dropout)
         at_least("batch.pairs", self.batch.pairs, 1)
         at_least("batch.buckets", self.batch.buckets, 2)
         at_least("loss.margin", self.loss.margin, 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from rankiqa.config.common import ICC, RunConfig, at_least, one_of
+from rankiqa.config.common import ICC, RunConfig, at_least, check_network, one_of
 from rankiqa.errors import InputError
 from rankiqa.judge import Judge
 
@@ -109,6 +109,7 @@ class RankModelConfig:
     def check(self) -> None:
         """Raise `InputError`, naming the key, for a value that no network can have."""
         one_of("model.head", self.head, HEADS)
+        check_network(self.preprocessing, self.dropout)
         at_least("model.hidden", self.hidden, 1)
         if not 0 <= self.drop_inputs < 1:
             raise InputError(f"model.drop_inputs must be in [0, 1), got {self.drop_inputs}")

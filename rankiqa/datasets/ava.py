@@ -9,7 +9,6 @@ import re
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from rankiqa.datasets.label_file import read_lines
 from rankiqa.datasets.scored_set import ScoredSet
@@ -60,6 +59,8 @@ def read(root: Path, missing: str = "record") -> ScoredSet:
     if not there.any():
         why = f"none of its {len(ids)} images is in {root / folder}"
         raise InputError(why, path=labels, cure="give the folder of the data set", options=("root",))
+    import pandas as pd
+
     scale = np.arange(1, 11)
     count = votes.sum(1)
     mean = votes @ scale / count

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import os
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from rankiqa.datasets.label_file import LISTED_PARTS, LabelRow, finite_number, make_table, read_csv_rows
 from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.errors import InputError
 from rankiqa.votes import VOTE_COLUMNS, VOTES, mean_of, normalise
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 NAME_COLUMNS = ("name", "path", "image", "file_name")
 # Which is better; None: must be said. A label is that of Siamese NIMA's files.
@@ -65,6 +68,8 @@ def read_labels(
             options=("images",),
         )
     sign = 1.0 if direction == "higher" else -1.0
+    import pandas as pd
+
     table = [(row.name, file, row.reference, row.distortion, pd.NA, sign * row.score) for row, file in found]
     frame = pd.DataFrame(table, columns=["path", "file", "reference", "distortion", "level", "truth"])
     return frame.astype({"level": "Int64", "truth": "float64"})

@@ -8,12 +8,13 @@ import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rankiqa.datasets.scored_set import SCORED_COLUMNS
 from rankiqa.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # What the column `split` of a file may hold → the part it is; what is for validation is tested on.
 LISTED_PARTS = {"train": "train", "val": "test", "test": "test"}
@@ -164,6 +165,8 @@ def make_table(
     if not cells:
         why = f"none of its {len(lines)} images is in {root}"
         raise InputError(why, path=labels, cure="give the folder of the data set", options=("root",))
+    import pandas as pd  # which takes long, and a fault of the labels is told without it
+
     table = pd.DataFrame(cells, columns=list(SCORED_COLUMNS))
     table = table.astype({"level": "Int64", "score": "float64"})
     return table, tuple({"path": name, "reason": "no such file"} for name in absent)

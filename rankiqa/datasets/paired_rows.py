@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import pandas as pd
-
 from rankiqa.datasets.paired_set import NO_FILE, PAIRED_COLUMNS, PairedSet
 from rankiqa.errors import InputError
 
@@ -56,5 +54,7 @@ def make_paired_set(name: str, labels: Path, root: Path, rows: Sequence[PairRow]
     if not cells:
         why = f"none of its {len(rows)} pairs is in {root}"
         raise InputError(why, path=labels, cure="give the folder of the data set", options=("root",))
+    import pandas as pd
+
     table = pd.DataFrame(cells, columns=list(PAIRED_COLUMNS)).astype({"votes": "Int64", "share": "float64"})
     return PairedSet(name, root, table, tuple(left_out))

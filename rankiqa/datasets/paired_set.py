@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from rankiqa.datasets.pairs import Pairs
 from rankiqa.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PAIRED_COLUMNS = ("first", "second", "reference", "group", "distortion", "share", "votes", "part")
 NO_FILE = "no such file"

@@ -24,7 +24,7 @@ from rankiqa.datasets import (
     tid2013,
 )
 from rankiqa.datasets import csv_file as csv
-from rankiqa.datasets.paired import PAIRED_SETS
+from rankiqa.datasets.places import check_place
 from rankiqa.datasets.scored_set import ScoredSet
 from rankiqa.errors import InputError
 from rankiqa.images.photos import PRISTINE
@@ -76,16 +76,6 @@ DATASETS: dict[str, DataSetInfo] = {
     "agiqa3k": DataSetInfo(agiqa3k.read, "AGIQA-3K, MOS 0–5", agiqa3k.SCORE_RANGE, True, 2982),
     "csv": DataSetInfo(csv.read, "images of your own, scores in a CSV file", None, None),
 }
-
-
-def check_place(name: str, root: str | os.PathLike[str], own: tuple[str, ...] = ()) -> None:
-    """Raise `InputError` for a data set that is none of these, nor of `own`, or a folder that is not there."""
-    if name in PAIRED_SETS:
-        raise InputError(f"dataset: {name} has pairs of images and no scores; with scores: {', '.join(DATASETS)}")
-    if name not in (*DATASETS, *own):
-        raise InputError(f"dataset: unknown {name!r}; known: {', '.join((*DATASETS, *own))}")
-    if not Path(root).is_dir():
-        raise InputError("no such folder", path=root, cure=f"give that of the data set {name}", options=("root",))
 
 
 def open_dataset(

@@ -6,11 +6,14 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from rankiqa.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SCORED_COLUMNS = ("path", "file", "reference", "group", "distortion", "level", "score")
 

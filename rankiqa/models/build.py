@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +10,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from rankiqa.config.common import check_dropout
 from rankiqa.errors import InputError
 from rankiqa.extras import extra
 from rankiqa.models import efficientnet_lite
 from rankiqa.models.locate import check_weights
+from rankiqa.models.names import is_timm_name, unknown
 from rankiqa.models.preprocessing import PREPROCESSING, Preprocessing
 from rankiqa.models.rank_model import RankModel
 from rankiqa.models.shallow import Shallow
@@ -111,7 +112,6 @@ ARCHITECTURES: dict[str, Architecture] = {
 NO_WEIGHTS, WEIGHTS_OF_FILE = "model.weights=none", "model.weights=FILE.safetensors"
 # How a file in half precision becomes one to train from, as an `InputError` says it.
 WIDEN: dict[str, Any] = {"cure": "widen it first: rankiqa export float32 MODEL --out FOLDER"}
-_TIMM_NAME = re.compile(r"[A-Za-z0-9_]{1,100}(\.[A-Za-z0-9_]{1,100})?")  # network, maybe a dot and a kind of weights
 
 
 def timm_backbone(name: str, dropout: float | None, outputs: int = 1) -> tuple[nn.Module, str, Preprocessing]:
@@ -119,13 +119,8 @@ def timm_backbone(name: str, dropout: float | None, outputs: int = 1) -> tuple[n
     with extra("train", f"the network {name!r:.80}"):
         import timm
 
-    # Nothing but a name: timm takes the places of other files in it too (hf-hub:…, local-dir:…).
-    if not _TIMM_NAME.fullmatch(name) or not timm.is_model(name):
-        near = timm.list_models(f"*{name.split('.')[0]}*")[:4] if _TIMM_NAME.fullmatch(name) else []
-        hint = f"; timm has {', '.join(near)}" if near else ""
-        raise InputError(
-            f"model.name: unknown network {name!r:.80}; known: {', '.join(ARCHITECTURES)}, and any of timm's{hint}"
-        )
+    if not is_timm_name(name) or not timm.is_model(name):
+        raise unknown(name, timm.list_models(f"*{name.split('.')[0]}*") if is_timm_name(name) else [])
     options: dict[str, Any] = {} if dropout is None else {"drop_rate": dropout}
     try:
         net = timm.create_model(name, pretrained=False, num_classes=outputs, **options)
@@ -300,12 +295,6 @@ def initialise_head(backbone: nn.Module, head: str) -> None:
     layer = backbone.get_submodule(head)
     nn.init.normal_(layer.get_parameter("weight"), std=0.01)
     nn.init.zeros_(layer.get_parameter("bias"))
-
-
-def check_dropout(dropout: float | None) -> None:
-    """`InputError` unless `dropout` is None or a probability below 1."""
-    if dropout is not None and not 0 <= dropout < 1:
-        raise InputError(f"model.dropout must be in [0, 1), got {dropout}")
 
 
 def choose_preprocessing(asked: str | dict | None, default: Preprocessing) -> Preprocessing:

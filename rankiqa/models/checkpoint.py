@@ -13,7 +13,7 @@ import torch
 from rankiqa.errors import InputError
 from rankiqa.models.build import build_model, layout, read_weights
 from rankiqa.models.config_file import FORMAT, HALF, read_config
-from rankiqa.models.locate import CONFIG, WEIGHTS, find_model
+from rankiqa.models.locate import CONFIG, WEIGHTS, check_free, find_model
 from rankiqa.models.nima import build_nima
 from rankiqa.models.rank_model import RankModel
 from rankiqa.models.unfilled import Unfilled
@@ -105,24 +105,6 @@ def _halved(name: str, tensor: torch.Tensor) -> torch.Tensor:
         return tensor
     narrow = tensor.half()
     return narrow if torch.equal(narrow.isfinite(), tensor.isfinite()) else tensor
-
-
-def check_free(out: str | Path, overwrite: bool = False) -> None:
-    """Raise `InputError` where a model cannot be made in `out`.
-
-    Something is there, but for a model to `overwrite`; or the system would refuse.
-    """
-    out = Path(out)
-    above = out.absolute().parent
-    while not above.exists():
-        above = above.parent
-    if not above.is_dir() or not os.access(above, os.W_OK):
-        raise InputError(f"cannot be written: {above} is not a folder that you may write to", path=out)
-    there = out.exists() and (not out.is_dir() or any(out.iterdir()))
-    if there and not (overwrite and (out / CONFIG).is_file()):
-        raise InputError(
-            "is there already", path=out, cure="give another folder, or overwrite a model", options=("out", "overwrite")
-        )
 
 
 def widen_model(folder: str | Path, out: str | Path, overwrite: bool = False) -> None:

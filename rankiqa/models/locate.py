@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,24 @@ def check_weights(weights: str | Path) -> None:
         raise InputError("no such weights file", path=path)
     if path.suffix != ".safetensors":
         raise InputError("weights are read from .safetensors files only (a pickle can run code)", path=path)
+
+
+def check_free(out: str | Path, overwrite: bool = False) -> None:
+    """Raise `InputError` where a model cannot be made in `out`.
+
+    Something is there, but for a model to `overwrite`; or the system would refuse.
+    """
+    out = Path(out)
+    above = out.absolute().parent
+    while not above.exists():
+        above = above.parent
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise InputError(f"cannot be written: {above} is not a folder that you may write to", path=out)
+    there = out.exists() and (not out.is_dir() or any(out.iterdir()))
+    if there and not (overwrite and (out / CONFIG).is_file()):
+        raise InputError(
+            "is there already", path=out, cure="give another folder, or overwrite a model", options=("out", "overwrite")
+        )
 
 
 def locate(model: str | Path | None = None, **hub: Any) -> Path:

@@ -10,14 +10,15 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from rankiqa.config.common import check_dropout
 from rankiqa.errors import InputError
 from rankiqa.models import build
+from rankiqa.models.names import NIMA_ALIASES
 from rankiqa.models.preprocessing import Preprocessing
 from rankiqa.models.rank_model import RankModel
 from rankiqa.votes import VOTES
 
 DEFAULT = "inception_resnet_v2"
-ALIASES = {"mobilenet": "mobilenetv1_100"}  # the paper's name for the network that timm calls by its width
 # Output channels of the convolutional part of the networks that are made here; timm's know their own.
 WIDTHS = {"shallow": 32, "alexnet": 256, "vgg16": 512, "squeezenet1_1": 512}
 
@@ -120,9 +121,9 @@ def build_nima(
         InputError: as for `build_model`.
     """
     dropout = 0.75 if dropout is None else dropout
-    build.check_dropout(dropout)
+    check_dropout(dropout)
     crop = 224 if crop is None else crop
-    name = ALIASES.get(name, name)
+    name = NIMA_ALIASES.get(name, name)
     if name == "mobilenet_keras":
         from rankiqa.models.mobilenet_keras import mobilenet_keras
 

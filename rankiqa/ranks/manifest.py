@@ -11,10 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from rankiqa.errors import InputError
-from rankiqa.images.photos import PRISTINE
 from rankiqa.judge import PERFECT
 
 if TYPE_CHECKING:
@@ -98,6 +95,7 @@ def parse_rows(text: str, header: bool = True) -> pd.DataFrame:
         InputError: other columns, a row of another length, or a cell that is no number where it must be; with the
             line, and without a path, which the caller knows.
     """
+    import numpy as np
     import pandas as pd
 
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
@@ -197,6 +195,8 @@ def _seed(text: str) -> Any:
 
 def _check(manifest: Path, table: pd.DataFrame) -> None:
     """Raise `InputError` for rows that do not go together, or paths that lead out of the folder."""
+    from rankiqa.images.photos import PRISTINE  # with what decodes, which a look for the file needs not
+
     if table.empty:
         raise InputError("lists no images", path=manifest, cure="make the set with make_ranks")
     if (table["level"] < 0).any():

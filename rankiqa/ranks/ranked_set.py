@@ -20,9 +20,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from rankiqa.distortions import DISTORTIONS, Distortion
 from rankiqa.errors import InputError
@@ -33,6 +33,9 @@ from rankiqa.images.reading import read_image
 from rankiqa.judge import Judge
 from rankiqa.ranks.manifest import JUDGED, MANIFEST, is_inside, read_manifest
 from rankiqa.seeding import derive_seed
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)

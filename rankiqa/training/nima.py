@@ -18,7 +18,8 @@ from rankiqa.losses import emd
 from rankiqa.metrics.correlation import agreement
 from rankiqa.metrics.votes import vote_numbers
 from rankiqa.models import Nima, RankModel, build_nima
-from rankiqa.models.nima import ALIASES, DEFAULT
+from rankiqa.models.names import NIMA_ALIASES
+from rankiqa.models.nima import DEFAULT
 from rankiqa.training.batches import Batch
 from rankiqa.training.loop import Rows
 from rankiqa.training.scored import ScoredTrainer, load_start
@@ -50,7 +51,7 @@ def open_nima(config: NimaModelConfig, init: str | None) -> tuple[Nima, dict[str
             path=init,
             cure="train one with train/train_nima.sh, or bring one with rankiqa import-weights",
         )
-    name = config.name and ALIASES.get(config.name, config.name)
+    name = config.name and NIMA_ALIASES.get(config.name, config.name)
     for key, wanted, found in (
         ("name", name, model.name),
         ("crop", config.crop, model.crop),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rankiqa.cli import COMMANDS, import_weights, make_rank_list, verify
+from rankiqa.cli import COMMANDS, import_weights, make_rank_list
 
 ROOT = Path(__file__).parents[2]
 TORCH = ["torch", "torchvision", "timm", "accelerate", "safetensors"]
@@ -19,14 +19,18 @@ SCORING = ["score", "compare", "rank", "heatmap"]
 # Runs commands, a line of JSON each; a package that they shall do without stops the process where it is imported.
 CODE = """\
 import contextlib, io, json, sys
-from importlib.machinery import ModuleSpec
+from importlib.machinery import ModuleSpec, PathFinder
 
 class Imported(BaseException):
     pass  # that nobody catches
 
 class Refuse:
-    def find_spec(self, name, path, target=None):  # to ask whether it is there is no import
-        return ModuleSpec(name, self) if name in refused else None
+    def find_spec(self, name, path, target=None):  # to ask whether it is there, and where, is no import
+        if name not in refused:
+            return None
+        spec, found = ModuleSpec(name, self), PathFinder.find_spec(name, path)
+        spec.submodule_search_locations = found and found.submodule_search_locations
+        return spec
 
     def create_module(self, spec):
         raise Imported(f"{argv} imports {spec.name}")
@@ -134,11 +138,15 @@ def test_the_scripts_of_train_refuse_before_they_launch(folder):
 
 def test_choices_are_those_of_the_library():
     from rankiqa.compat import caffe_weights, keras_weights, rank_list
-    from rankiqa.datasets import paired, registry
+    from rankiqa.config import common
+    from rankiqa.datasets import paired, places, registry
+    from rankiqa.models import build, names, preprocessing
 
     assert (make_rank_list.LOWER, make_rank_list.ORDERS) == (rank_list.LOWER, rank_list.ORDERS)
-    assert list(verify.DATASETS) == list(registry.DATASETS)
-    assert list(verify.PAIRED_SETS) == list(paired.PAIRED_SETS)
+    assert list(places.SCORED_SETS) == list(registry.DATASETS)
+    assert list(places.PAIRED_SETS) == list(paired.PAIRED_SETS)
+    assert list(names.NETWORKS) == list(build.ARCHITECTURES)
+    assert list(common.PREPROCESSING) == list(preprocessing.PREPROCESSING)
     assert tuple(keras_weights.KERAS_MODELS) == import_weights.KERAS_MODELS
     assert tuple(caffe_weights.CAFFE_MODELS) == import_weights.CAFFE_MODELS
 
@@ -196,6 +204,8 @@ def test_so_do_those_that_read_tables(folder):
     lines = {
         "verify odd --root empty": "dataset: unknown 'odd'; known: tid2013, live",
         "verify live --root gone": "gone: no such folder; give that of the data set live (--root)",
+        "verify live --root empty": "empty/dmos.mat: no such file",
+        "verify pieapp --root gone": "gone: no such folder",
         "verify csv --root empty --labels gone": "gone: no such file",
         "make-finetune-list --labels gone.csv --images empty": "gone.csv: no such file",
         "eval --model nowhere --ranks ranks": "nowhere: no such model folder",
@@ -203,10 +213,42 @@ def test_so_do_those_that_read_tables(folder):
         "eval --model default --ranks gone": "gone/manifest.csv: no such file",
         "eval --model default --dataset odd --root empty": "dataset: unknown 'odd'",
         "eval --model default --dataset live --root gone": "gone: no such folder",
+        "eval --model default --dataset live --root empty": "empty/dmos.mat: no such file",
         "eval --model default --labels gone.csv --images empty": "gone.csv: no such file",
+        "eval --model default --pairs gone.sqlite --images empty": "gone.sqlite: no such file",
+        "eval --model nowhere --pairs photo.png --images empty": "nowhere: no such model folder",
+        "eval --model default --pairs photo.png --images gone": "gone: no such folder",
         "eval --model default --device abacus --ranks gone": "device must be",
+        "tune gone photo.png --out new": "gone: no such folder",
+        "tune empty gone.sqlite --out new": "gone.sqlite: no such file",
+        "tune empty photo.png --out new": "photo.png, line 1: the column 'x' is unknown",
+        "tune empty photo.png --out there": "there: is there already",
+        "tune empty photo.png --out new --model nowhere": "nowhere: no such model folder",
+        "tune empty photo.png --out new --device abacus": "device must be",
     }
-    refusals(TORCH, lines, folder)
+    refusals([*TORCH, "pandas", "scipy", "skimage", "matplotlib"], lines, folder)
+
+
+def test_so_do_the_experiments(folder):
+    recipes = ROOT / "train" / "configs"
+    sampling = f"eval-experiments sampling --out new --config {recipes}/quick.yaml --ranks ranks"
+    networks = f"eval-experiments networks --out new --config {recipes}/finetune_squeezenet.yaml --dataset"
+    lines = {
+        "eval-experiments levels --out new --model nowhere --ranks ranks": "nowhere: no such model folder",
+        "eval-experiments levels --out new --model default --ranks gone": "gone/manifest.csv: no such file",
+        "eval-experiments levels --out new --model default --ranks ranks --device abacus": "device must be",
+        f"{sampling} --test ranks --config gone.yaml": "gone.yaml: no such file",
+        f"{sampling} --test gone": "gone/manifest.csv: no such file",
+        f"{sampling} --test ranks --network nosuch": "model.name: unknown network 'nosuch'",
+        f"{sampling} --test ranks --weights gone": "gone: no such weights file",
+        f"{networks} odd --root empty --network shallow=there=none": "dataset: unknown 'odd'",
+        f"{networks} live --root gone --network shallow=there=none": "gone: no such folder",
+        f"{networks} live --root empty --network shallow=there=gone": "gone: no such weights file",
+        f"{networks} live --root empty --network nosuch=there=none": "model.name: unknown network 'nosuch'",
+        f"{networks} live --root empty --network shallow=nowhere=none": "nowhere: no such model folder",
+        "eval-experiments figure --out new --curves gone": "gone/curves.csv: no such file",
+    }
+    refusals([*TORCH, *TABLES], lines, folder)
 
 
 def test_so_does_labelling(folder):
@@ -228,7 +270,7 @@ def test_so_does_labelling(folder):
     import sqlite3
 
     sqlite3.connect(folder / "photo").execute("CREATE TABLE x (y)").connection.close()
-    found = answers([*TORCH, "pandas", "skimage", "matplotlib"], list(lines), folder)
+    found = answers([*TORCH, "pandas", "scipy", "skimage", "matplotlib"], list(lines), folder)
     for line, said in lines.items():
         status, out, err = found[line]
         assert (status, out) == (2, "") and err.splitlines()[-1].startswith(f"error: {said}"), (line, err)
@@ -257,8 +299,34 @@ def test_so_do_trainings(folder):
         "train-rank --out new --data.ranks ranks --model.weights gone": "gone: no such weights file",
         f"{tuned} --dataset live --root empty --model.weights photo.png": "photo.png: weights are read from",
         "train-nima --out new --dataset ava --root empty --model.weights gone": "gone: no such weights file",
+        f"{tuned} --dataset csv --root empty --data.labels gone": "gone: no such file",
+        "train-joint --out new --data.ranks ranks --sets '[{dataset: csv, root: empty, labels: gone}]'": "gone: no",
+        "train-siamese-nima --out new --data gone --images empty": "gone: no such file",
+        "train-siamese-nima --out new --data photo.png --images gone": "gone: no such folder; give that of the data "
+        "set csv (--images)",
     }
-    refusals(TORCH, lines, folder)
+    stages = (
+        "train-rank --data.ranks ranks",
+        "train-joint --data.ranks ranks --sets '[{dataset: live, root: empty}]'",
+        "finetune --dataset live --root empty",
+        "train-nima --dataset live --root empty",
+        "train-siamese-nima --dataset live --root empty",
+    )
+    for stage in stages:
+        lines |= {
+            f"{stage} --out new --model.name nosuch": "model.name: unknown network 'nosuch'; known: shallow, alexnet",
+            f"{stage} --out new --model.name vgg19_b": "model.name: unknown network 'vgg19_b'; known: shallow, "
+            "alexnet, vgg16, squeezenet1_1, alexnet_caffe, caffenet, and any of timm's; timm has vgg19_bn",
+            f"{stage} --out new --model.name hf-hub:a/b": "model.name: unknown network 'hf-hub:a/b'",
+            f"{stage} --out new --model.name shallow --model.preprocessing odd": "model.preprocessing must be one of",
+            f"{stage} --out new --model.name shallow --model.dropout 1": "model.dropout must be in [0, 1), got 1.0",
+        }
+    refusals([*TORCH, *TABLES, *ARRAYS], lines, folder)
+    lines = {
+        "train-rank --out new --data.source online --data.distortions odd": "unknown distortion 'odd'",
+        "train-rank --out new --data.source online --data.levels odd": "odd: no such level table or file",
+    }
+    refusals([*TORCH, "pandas", "scipy", "skimage"], lines, folder)
 
 
 def test_types_and_strengths_are_listed_without_torch(folder):
