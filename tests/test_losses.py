@@ -107,6 +107,18 @@ def test_hardest_pairs_are_the_largest_of_the_double_loop(keep):
     assert hardest_pairs_hinge(scores, group, level, 1.0, keep).item() == pytest.approx(sum(losses) / len(losses))
 
 
+def test_the_hardest_of_a_few_pairs_push_as_all_of_them():
+    """Fewer than are kept, with one that has no loss, and images that are in no pair."""
+    group, level = torch.tensor([0, 0, 0, 1, 2]), torch.tensor([0, 1, 2, 0, 0])
+    pushed = []
+    for loss in (lambda s: hardest_pairs_hinge(s, group, level, keep=8), lambda s: pairwise_hinge(s, group, level)):
+        scores = torch.tensor([3.0, 2.5, 1.0, 7.0, -7.0], requires_grad=True)
+        loss(scores).backward()
+        pushed.append(scores.grad)
+    assert torch.equal(*pushed)
+    assert pushed[0].tolist() == pytest.approx([-1 / 3, 1 / 3, 0, 0, 0])  # one pair of three has a loss
+
+
 def test_statistics_count_a_tie_as_not_ordered():
     scores = torch.tensor([3.0, 2.5, 2.5, 0.0])
     stats = pair_statistics(scores, torch.zeros(4, dtype=torch.long), torch.arange(4), margin=1.0)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from rankiqa.config import JudgeConfig, OptimConfig, RankDataConfig
+from rankiqa.config import JudgeConfig, OptimConfig, RankBatchConfig, RankDataConfig
 from rankiqa.training.finetuning import FineTuner
 from rankiqa.training.joint import JointTrainer
 from rankiqa.training.nima import NimaTrainer
@@ -61,6 +61,8 @@ def stages(request):
         "ranking": ranking,
         "ranking by Adam, with averaged weights": lambda out: ranking(out, optim=averaged),
         "ranking with a judge on the device": judged,
+        "hard negatives": lambda out: ranking(out, batch=RankBatchConfig(sampler="hard_negatives", pairs=6, keep=2)),
+        "accumulated": lambda out: ranking(out, optim=OptimConfig(accumulate=2, clip=1.0)),
         "joint": joint,
         "fine-tuning": finetuning,
         "NIMA": of_votes,
