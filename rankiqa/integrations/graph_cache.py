@@ -11,7 +11,7 @@ import numpy as np
 from rankiqa.models.rank_model import RankModel
 from rankiqa.version import versions
 
-FORM = 2  # of the graphs: another number where they take or give something else
+FORM = 3  # of the graphs: another number where they take or give something else
 _MAKERS = ("torch", "onnx", "onnxruntime")
 
 

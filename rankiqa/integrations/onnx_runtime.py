@@ -24,7 +24,7 @@ from rankiqa.models.parts import statistics_of
 from rankiqa.models.rank_model import RankModel
 from rankiqa.precision import FP32
 from rankiqa.scoring.patches import evaluating
-from rankiqa.scoring.windows import COARSE, Windows, whole_scores
+from rankiqa.scoring.windows import COARSE, Windows, in_unit, whole_scores
 
 _PURPOSE = "scoring by ONNX runtime"
 with extra("onnx", _PURPOSE):
@@ -38,7 +38,8 @@ def onnx_network(network: RankModel, span: float = 1.0) -> RankModel:
     """A network that gives the scores of `network`, which ONNX runtime computes, on the CPU.
 
     Of one that ends in statistics of its stages it computes the scores of images of any size and of their windows; of
-    any other those of inputs of the crop's size. What else it is asked for, such as a dense map, PyTorch computes.
+    any other those of inputs of the crop's size. What else it is asked for, such as a dense map or values between those
+    of pixels, PyTorch computes.
 
     Args:
         network: on the CPU, in float32; left as it is.
@@ -63,14 +64,19 @@ def onnx_network(network: RankModel, span: float = 1.0) -> RankModel:
     run = _session(path_of(key), key, lambda: score_graph(found))
     if statistics is not None:
 
-        def scores(images: Tensor, windows: Windows) -> tuple[Tensor, Tensor]:
-            sides = images.shape[2:]
+        def scores(pixels: Tensor, windows: Windows) -> tuple[Tensor, Tensor]:
+            sides = pixels.shape[2:]
             spans = torch.tensor([windows.span(length) for length in sides], dtype=torch.float64)
-            whole, parts = run(images, *map(windows.starts, sides), spans)
+            whole, parts = run(pixels.permute(0, 2, 3, 1), *map(windows.starts, sides), spans)
             return whole, parts
 
-        statistics.runtime = scores
-        found.forward = lambda images: scores(images, COARSE)[0]  # type: ignore[method-assign]
+        by_torch = found.forward
+
+        def forward(images: Tensor) -> Tensor:
+            pixels = (images * 255).round_().to(torch.uint8)
+            return scores(pixels, COARSE)[0] if torch.equal(in_unit(pixels), images) else by_torch(images)
+
+        statistics.runtime, found.forward = scores, forward  # type: ignore[method-assign]
     else:
         usual, size = found.backbone.forward, (found.crop, found.crop)
         found.backbone.forward = lambda images: run(images)[0] if images.shape[2:] == size else usual(images)
@@ -116,8 +122,9 @@ def _check(network: RankModel, found: RankModel, span: float) -> None:
     for size in ((2, 3, side, side), (1, 3, side + more, side + 2 * more)):
         images = torch.rand(size, generator=draw)
         images = (images + images.cumsum(3) / size[3]) / 2  # something fine and something coarse
+        pixels = (images * 255).to(torch.uint8)
         with evaluating(network), evaluating(found):
-            pairs = zip(_scores(found, images), _scores(network, images), strict=True)
+            pairs = zip(_scores(found, pixels), _scores(network, pixels), strict=True)
             difference = max(float((mine - wanted).abs().max()) for mine, wanted in pairs)
         if not difference <= TOLERANCE * span:
             raise InputError(
@@ -127,7 +134,7 @@ def _check(network: RankModel, found: RankModel, span: float) -> None:
             )
 
 
-def _scores(network: RankModel, images: Tensor) -> tuple[Tensor, ...]:
+def _scores(network: RankModel, pixels: Tensor) -> tuple[Tensor, ...]:
     """The scores of images, and those of their windows where there are any."""
     statistics = statistics_of(network)
-    return (network(images),) if statistics is None else whole_scores(network, statistics, images)
+    return (network(in_unit(pixels)),) if statistics is None else whole_scores(network, statistics, pixels)

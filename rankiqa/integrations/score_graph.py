@@ -43,8 +43,9 @@ def score_graph(network: RankModel) -> bytes:
     else:
         graph = WindowGraph(traced)
         places = torch.zeros(2, dtype=torch.float64)
-        inputs = (torch.zeros(1, 3, LEAST_SIDE + 1, LEAST_SIDE + 31), places, places[:1], places + LEAST_SIDE)
-        free = {IMAGES: {0: "N", 2: "H", 3: "W"}, TOPS: {0: "rows"}, LEFTS: {0: "columns"}}
+        pixels = torch.zeros(1, LEAST_SIDE + 1, LEAST_SIDE + 31, 3, dtype=torch.uint8)
+        inputs = (pixels, places, places[:1], places + LEAST_SIDE)
+        free = {IMAGES: {0: "N", 1: "H", 2: "W"}, TOPS: {0: "rows"}, LEFTS: {0: "columns"}}
     file = io.BytesIO()
     try:
         with quiet(), torch.no_grad():
@@ -68,27 +69,29 @@ def score_graph(network: RankModel) -> bytes:
 
 
 class WindowGraph(nn.Module):
-    """images (N, 3, H, W) → scores (N,), and (N, rows, columns) those of windows; RGB in [0, 1].
+    """pixels (N, H, W, 3) uint8 RGB → scores (N,), and (N, rows, columns) those of windows.
 
-    The same as `rankiqa.scoring.windows`, with the maps in planes, as ONNX runtime has them, and with one pass over
-    them for the image and its windows.
+    Pixels as an image has them: planes in floating point would be copies, in memory that is new for each photo. The
+    scores are those of `rankiqa.scoring.windows`, with the maps in planes, as ONNX runtime has them, and with one pass
+    over them for the image and its windows.
     """
 
     def __init__(self, network: RankModel) -> None:
         super().__init__()
         self.network = network
 
-    def forward(self, images: Tensor, tops: Tensor, lefts: Tensor, spans: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, pixels: Tensor, tops: Tensor, lefts: Tensor, spans: Tensor) -> tuple[Tensor, Tensor]:
         """The scores, higher is better.
 
         Args:
-            images: (N, 3, H, W).
+            pixels: (N, H, W, 3) uint8.
             tops: (rows,) float64, where the windows begin, pixels.
             lefts: (columns,) likewise.
             spans: (2,) float64, how high and how wide the windows are, pixels.
         """
         net = statistics_of(self.network)
         assert net is not None
+        images = pixels.permute(0, 3, 1, 2).float() / 255
         whole, windows = [], []
         for stage in net.maps(self.network.preprocessing(images)):
             down = shares(tops, spans[0], stage.shape[2], images.shape[2]).to(stage)

@@ -104,8 +104,8 @@ class StageStatistics(nn.Module):
 
     Attributes:
         channels: of the maps, stage by stage.
-        runtime: what gives the scores of images (N, 3, H, W) in [0, 1] and of their windows in PyTorch's place, where
-            there is such a thing; see `rankiqa.integrations.onnx_runtime`.
+        runtime: what gives the scores of images (N, 3, H, W) uint8 and of their windows in PyTorch's place, where there
+            is such a thing; see `rankiqa.integrations.onnx_runtime`.
         dropped: the names of the tensors of `net` that were left away.
 
     Raises:

@@ -19,7 +19,8 @@ from torch.nn import functional as F
 from rankiqa.errors import InputError
 from rankiqa.models.parts import Parts, parts_of, statistics_of, window_of
 from rankiqa.models.rank_model import RankModel
-from rankiqa.scoring.windows import Windows, statistic_scores
+from rankiqa.scoring.device import on
+from rankiqa.scoring.windows import Windows, in_unit, scores_of_windows
 
 # Pixels that pass the backbone at once: larger photos go in tiles, so that memory does not grow with them.
 TILE = 2_000_000
@@ -49,8 +50,8 @@ def score_map(
         InputError: the network cannot be taken apart, or with `places` does not average.
     """
     if (net := statistics_of(model)) is not None and not places:
-        pixels = image[None].to(device, memory_format=torch.channels_last).float().div_(255)
-        return statistic_scores(model, net, pixels, windows or Windows(model.crop))[0].cpu().double().numpy()
+        pixels = on(device, image[None])
+        return scores_of_windows(model, net, pixels, windows or Windows(model.crop))[0].cpu().double().numpy()
     parts, window = parts_of(model), window_of(model)
     if places and not parts.averages:
         raise InputError(f"{model.name}: its top is more than a mean, so single places have no score")
@@ -58,7 +59,7 @@ def score_map(
     for down, high in _tiles(image.shape[1], model.crop, parts.stride):
         across = []
         for right, wide in _tiles(image.shape[2], model.crop, parts.stride):
-            pixels = image[None, :, down, right].to(device, memory_format=torch.channels_last).float().div_(255)
+            pixels = in_unit(on(device, image[None, :, down, right]))
             # A place may lie in two tiles: the second has it.
             across.append(window_scores(parts, (1, 1) if places else window, pixels)[0, :high, :wide])
         rows.append(torch.cat(across, dim=1))

@@ -26,11 +26,11 @@ from rankiqa.models.rank_model import RankModel
 from rankiqa.parallel import ahead
 from rankiqa.precision import FP32, computing, unwrapped
 from rankiqa.scoring.dense import score_map
-from rankiqa.scoring.device import place_of
+from rankiqa.scoring.device import on, place_of
 from rankiqa.scoring.inputs import inputs_of
 from rankiqa.scoring.passes import ImageTooSmall, Passes, Shown, together
 from rankiqa.scoring.view import View
-from rankiqa.scoring.windows import whole_scores
+from rankiqa.scoring.windows import in_unit, whole_scores
 from rankiqa.votes import mean_of
 
 # Most crops in one pass. A GPU takes the paper's 30 at once; on a CPU the activations of so many fit no cache,
@@ -216,15 +216,15 @@ def score_batch(model: nn.Module, batch: Sequence[torch.Tensor], device: torch.d
     inputs = batch[0] if len(batch) == 1 else torch.cat([*batch])
     if view.mode in (FULL, "native") and (net := statistics_of(model)) is not None:
         with evaluating(model):
-            whole = inputs.to(device, memory_format=torch.channels_last).float().div_(255)
-            found, windows = (part.cpu().double().numpy() for part in whole_scores(cast(RankModel, model), net, whole))
+            both = whole_scores(cast(RankModel, model), net, on(device, inputs))
+            found, windows = (part.cpu().double().numpy() for part in both)
             return [PatchScores(found[k : k + 1], windows=windows[k].ravel()) for k in range(len(batch))]
     parts = inputs.split(CPU_PASS if device.type == "cpu" else GPU_PASS)
     with evaluating(model):
         # Channels last: convolutions are about twice as fast so on a CPU.
-        images = (part.to(device, memory_format=torch.channels_last).float().div_(255) for part in parts)
+        images = (on(device, part) for part in parts)
         try:
-            scores, votes = zip(*(_predict(model, part) for part in images), strict=True)
+            scores, votes = zip(*(_predict(model, in_unit(part)) for part in images), strict=True)
         except RuntimeError as error:
             if "size is too small" in str(error) or "can't be greater than actual input size" in str(error):
                 height, width = inputs.shape[2:]

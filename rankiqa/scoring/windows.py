@@ -130,20 +130,30 @@ def statistic_scores(model: RankModel, net: StageStatistics, images: Tensor, win
         images: RGB.
         windows: of the images.
     """
-    if net.runtime is not None:
-        return net.runtime(images, windows)[1]
     height, width = images.shape[2:]
     return net.top(window_statistics(net.maps(model.preprocessing(images)), (height, width), windows))[..., 0]
 
 
-def whole_scores(model: RankModel, net: StageStatistics, images: Tensor) -> tuple[Tensor, Tensor]:
+def in_unit(pixels: Tensor) -> Tensor:
+    """Pixels, uint8, as networks take them: in [0, 1]."""
+    return pixels.float().div_(255)
+
+
+def scores_of_windows(model: RankModel, net: StageStatistics, pixels: Tensor, windows: Windows) -> Tensor:
+    """As `statistic_scores`, of pixels (N, 3, H, W) uint8 RGB."""
+    if net.runtime is not None:
+        return net.runtime(pixels, windows)[1]
+    return statistic_scores(model, net, in_unit(pixels), windows)
+
+
+def whole_scores(model: RankModel, net: StageStatistics, pixels: Tensor) -> tuple[Tensor, Tensor]:
     """The scores (N,) of images, as the network itself gives them, and (N, rows, columns) those of a few windows each.
 
-    Arguments as for `statistic_scores`; the network computes its maps once.
+    Arguments as for `scores_of_windows`; the network computes its maps once.
     """
     if net.runtime is not None:
-        return net.runtime(images, COARSE)
-    maps = net.maps(model.preprocessing(images))
-    height, width = images.shape[2:]
+        return net.runtime(pixels, COARSE)
+    maps = net.maps(model.preprocessing(in_unit(pixels)))
+    height, width = pixels.shape[2:]
     score = net.top(net.statistics(maps))[:, 0]
     return score, net.top(window_statistics(maps, (height, width), COARSE))[..., 0]

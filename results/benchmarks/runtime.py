@@ -78,7 +78,8 @@ def _measure(args: argparse.Namespace, files: list[Path]) -> tuple[dict[str, flo
 
     by_torch, by_onnx = (rankiqa.load(args.model, "cpu") for _ in range(2))
     by_onnx.score_by(onnx_network)
-    images = [torch.from_numpy(read_image(file)).permute(2, 0, 1)[None].float() / 255 for file in files]
+    pixels = [torch.from_numpy(read_image(file)).permute(2, 0, 1)[None] for file in files]  # as scoring has them
+    images = [(some.float() / 255).contiguous() for some in pixels]
     graph = statistics_of(by_onnx.scoring)
     if graph is None:
         sys.exit("a model that sees crops: this script is about those that see the whole photo")
@@ -94,7 +95,7 @@ def _measure(args: argparse.Namespace, files: list[Path]) -> tuple[dict[str, flo
 
     ways: dict[str, Callable[[], object]] = {
         BARE: lambda: [maps(image) for image in images],
-        GRAPH: lambda: [runs(image, COARSE) for image in images],
+        GRAPH: lambda: [runs(some, COARSE) for some in pixels],
         "PyTorch, the forward pass alone": forward,
         "decoding alone": lambda: [read_image(file) for file in files],
         "files, `--runtime onnx`": lambda: list(by_onnx.score_files(files)),

@@ -10,14 +10,18 @@ import torch
 
 pytest.importorskip("onnxruntime")
 
+import onnxruntime
+
 import rankiqa
 from rankiqa.cli import main
 from rankiqa.errors import InputError
 from rankiqa.integrations import graph_cache, onnx_runtime
 from rankiqa.integrations.graph_cache import cache_folder, graph_of
+from rankiqa.integrations.onnx_graphs import exportable
 from rankiqa.integrations.onnx_runtime import onnx_network
 from rankiqa.integrations.runtime import FEW, MANY, pays
 from rankiqa.models import build_model, save_model
+from rankiqa.scoring.patches import score_image
 from rankiqa.scoring.scorer import Scorer
 
 
@@ -61,6 +65,34 @@ def test_the_default_model_scores_as_by_pytorch(photos, size):
         assert found.value == pytest.approx(expected.value, abs=1e-5 * span)
         assert found.spread == pytest.approx(expected.spread, abs=1e-5 * span)
         assert (found.patches, found.note) == (expected.patches, expected.note)
+
+
+def test_the_graph_takes_pixels_as_an_image_has_them(photo, monkeypatch):
+    """Without a copy: what ONNX runtime reads is the memory of the image."""
+    network, asked = onnx_network(rankiqa.load(device="cpu").network), []
+    usual = onnxruntime.InferenceSession.run
+
+    def run(session, names, feed):
+        asked.append(feed["images"])
+        return usual(session, names, feed)
+
+    monkeypatch.setattr(onnxruntime.InferenceSession, "run", run)
+    pixels = torch.from_numpy(photo.copy())
+    score_image(network, pixels.numpy())
+    (taken,) = asked
+    assert taken.dtype == np.uint8 and np.shares_memory(taken, pixels.numpy()) and np.array_equal(taken[0], photo)
+
+
+def test_values_that_no_pixel_has_are_pytorch_s(photo):
+    plain = rankiqa.load(device="cpu").network
+    network, images = onnx_network(plain), torch.from_numpy(photo.copy()).permute(2, 0, 1)[None].float() / 255
+    plain = exportable(plain).eval()
+    with torch.no_grad():
+        known = plain(images)
+        assert not torch.equal(network(images), known)  # by ONNX runtime: the last digits are others
+        assert network(images) == pytest.approx(known, abs=1e-4)
+        for other in (images * 0.999, images + 1, images - 1, images * torch.nan):
+            torch.testing.assert_close(network(other), plain(other), rtol=0, atol=0, equal_nan=True)
 
 
 def test_the_graph_pads_in_onnx_s_own_words_and_gives_scores_alone():

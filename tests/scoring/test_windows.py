@@ -105,8 +105,9 @@ def test_a_window_of_the_image_s_own_size_has_its_score(model):
     found = statistic_scores(model, model.backbone, images, Windows(141))
     assert found.shape == (2, 1, 1)
     torch.testing.assert_close(found[:, 0, 0], model(images), atol=1e-5, rtol=1e-5)
-    score, windows = whole_scores(model, model.backbone, images)
-    assert torch.equal(score, model(images)) and windows.shape == (2, 1, 1)
+    pixels = (images * 255).to(torch.uint8)
+    score, windows = whole_scores(model, model.backbone, pixels)
+    assert torch.equal(score, model(pixels.float() / 255)) and windows.shape == (2, 1, 1)
 
 
 def test_a_window_needs_a_side():
