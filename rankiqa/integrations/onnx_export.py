@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -41,6 +42,8 @@ with extra("onnx"):
 
 KINDS = ("crop", "whole", "dense")
 OPSET = 18
+# Of PyTorch. The exporters of 2.6 to 2.8 are known to take the bundled networks alone, that of 2.9 all but `shallow`.
+KNOWN = (2, 14)
 MOST_BYTES = 2_000_000_000  # that one ONNX file can hold
 
 # From uint8 images to what a file should give for them.
@@ -129,6 +132,17 @@ def export_onnx(
         return [makers[kind](scorer, out / f"{kind}.onnx") for kind in KINDS if kind in what]
 
 
+def _of_older_pytorch(error: InputError) -> InputError:
+    """The error of an export, with a newer PyTorch as its cure where this one is not known to export every network."""
+    version: Any = torch.__version__  # which is compared by its numbers
+    if version >= KNOWN:
+        return error
+    known = ".".join(map(str, KNOWN))
+    return error.but(
+        cure=f"update PyTorch, which is {version} here: with {known} every network is known to be exported"
+    )
+
+
 def _export_crop(scorer: Scorer, path: Path) -> Exported:
     network = scorer.network
     graph, crop, votes = CropGraph(network), network.crop, network.votes
@@ -209,9 +223,8 @@ def _program(
     except Exception as error:  # the exporter raises what it meets
         reason = " ".join(str(error.__cause__ or error).split())[:160]
         network = graph.network.name
-        raise InputError(
-            f"{network}: PyTorch's exporter does not take it ({type(error).__name__}: {reason})"
-        ) from error
+        what = f"{network}: PyTorch's exporter does not take it ({type(error).__name__}: {reason})"
+        raise _of_older_pytorch(InputError(what)) from error
     assert program is not None  # as it is with dynamo=True
     for value, shape in zip(program.model.graph.outputs, outputs.values(), strict=True):
         value.shape = onnx_ir.Shape([int(side) if side.isdigit() else side for side in shape])
@@ -270,6 +283,8 @@ def _write(program: ONNXProgram, path: Path, expected: Expected, sizes: Sequence
             program.save(temporary, external_data=False)
         difference = compare(temporary, expected, sizes)
         os.replace(temporary, path)
+    except InputError as error:
+        raise _of_older_pytorch(error) from error
     finally:
         temporary.unlink(missing_ok=True)
     return Exported(path, path.stat().st_size, difference, len(sizes))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.torch_version import TorchVersion
 
 pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
@@ -227,6 +228,22 @@ def test_a_nima_gives_votes(tmp_path):
         export_onnx(model, tmp_path, ["dense"])
 
 
+@pytest.mark.parametrize("version, older", [("2.9.1", True), ("2.13.0+cpu", True), ("2.14.0", False), ("3.0", False)])
+def test_where_an_older_pytorch_fails_a_newer_one_is_named(tmp_path, monkeypatch, version, older):
+    scorer = rankiqa.load(device="cpu")
+
+    def fails(*given, **options):
+        raise RuntimeError("Constraints violated (H, W)")
+
+    monkeypatch.setattr(torch, "__version__", TorchVersion(version))
+    monkeypatch.setattr(torch.onnx, "export", fails)
+    with pytest.raises(InputError, match="exporter does not take it") as caught:
+        export_onnx(scorer, tmp_path / "new")
+    cure = f"update PyTorch, which is {version} here: with 2.14 every network is known to be exported"
+    assert caught.value.cure == (cure if older else "")
+    assert "\n" not in str(caught.value)
+
+
 def test_a_file_that_differs_is_not_kept(tmp_path, monkeypatch):
     model = random_model("shallow")
     normal = onnx_export._program
@@ -241,6 +258,9 @@ def test_a_file_that_differs_is_not_kept(tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"differs from PyTorch by 0\.01 on images of 227×227 and is not kept"):
         export_onnx(model, tmp_path, ["crop"])
     assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr(onnx_export, "KNOWN", (99, 1))
+    with pytest.raises(InputError, match=r"differs from PyTorch .*; update PyTorch, which is [^ ]* here: with 99\.1 "):
+        export_onnx(model, tmp_path, ["crop"])
 
 
 def test_the_comparison_sees_shapes_and_nan(exported):
