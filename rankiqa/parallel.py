@@ -13,7 +13,7 @@ import socket
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -42,8 +42,8 @@ def run(
             workers by their paths alone.
 
     Raises:
-        InputError: the scheduler cannot be reached, it has no workers, they have another rankiqa, all of them died, or
-            one and the same job kills each worker; a process of this machine died. What `function` raises comes
+        InputError: the scheduler cannot be reached, it has no workers, they have another rankiqa, the scheduler or all of
+            them died, or one and the same job kills each worker; a process of this machine died. What `function` raises comes
             out as it is.
         MissingExtra: there is a `scheduler`, and dask is not installed.
     """
@@ -83,6 +83,8 @@ def _on_cluster(function: Callable[..., Any], jobs: Iterable[tuple], address: st
                 done = wait(pending, timeout=PATIENCE, return_when="FIRST_COMPLETED").done
             except TimeoutError:
                 continue  # a long job, as long as there are workers
+            except CancelledError as error:  # while it waited, before any job was seen to have ended so
+                raise _gone(address) from error
             pending -= done
             while done:
                 yield _result(done.pop(), address)
@@ -133,8 +135,6 @@ def _threads(client: Any, address: str) -> dict[str, int]:
 
 
 def _result(future: Any, address: str) -> Any:
-    from concurrent.futures import CancelledError
-
     from distributed import KilledWorker
 
     try:
@@ -146,7 +146,11 @@ def _result(future: Any, address: str) -> Any:
             cure="see the workers' logs",
         ) from error
     except CancelledError as error:
-        raise InputError(f"{address}: the dask scheduler is gone", cure="start it again") from error
+        raise _gone(address) from error
+
+
+def _gone(address: str) -> InputError:
+    return InputError(f"{address}: the dask scheduler is gone", cure="start it again")
 
 
 def _call(version: str, function: Callable[..., Any], job: tuple) -> Any:

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -130,6 +131,15 @@ def test_a_cluster_makes_the_same_bytes_even_if_a_worker_is_killed(cluster, tmp_
     monkey.undo()
     assert "the dask scheduler has no workers" in capsys.readouterr().err
     assert contents(out) == before
+
+
+def test_a_scheduler_that_is_killed_meanwhile_is_told_in_a_line(cluster):
+    results = parallel.run(time.sleep, [(0,), *[(60,)] * 20], scheduler=cluster.address)
+    next(results)  # the others keep the workers busy
+    scheduler, *_ = cluster.processes
+    threading.Timer(1, scheduler.kill).start()
+    with pytest.raises(InputError, match=f"{cluster.address}: the dask scheduler is gone"):
+        next(results)
 
 
 @pytest.mark.parametrize(
