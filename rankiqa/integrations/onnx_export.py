@@ -26,6 +26,7 @@ from rankiqa.errors import InputError
 from rankiqa.extras import extra
 from rankiqa.images.crops import LEAST_SIDE, MOST_SIDE
 from rankiqa.integrations.onnx_graphs import TOLERANCE, CropGraph, DenseGraph
+from rankiqa.integrations.silence import silence_onnxruntime
 from rankiqa.models.build import ARCHITECTURES
 from rankiqa.models.parts import parts_of, statistics_of, window_of
 from rankiqa.models.rank_model import RankModel
@@ -35,6 +36,7 @@ from rankiqa.scoring.scorer import Scorer
 from rankiqa.scoring.windows import Windows, statistic_scores
 from rankiqa.version import __version__
 
+silence_onnxruntime()
 with extra("onnx"):
     import onnx_ir
     import onnxruntime

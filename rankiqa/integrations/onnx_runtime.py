@@ -20,6 +20,7 @@ from rankiqa.images.crops import LEAST_SIDE
 from rankiqa.integrations.graph_cache import key_of, path_of
 from rankiqa.integrations.onnx_graphs import TOLERANCE, exportable
 from rankiqa.integrations.score_graph import INPUTS, score_graph
+from rankiqa.integrations.silence import silence_onnxruntime
 from rankiqa.models.parts import statistics_of
 from rankiqa.models.rank_model import RankModel
 from rankiqa.precision import FP32
@@ -27,6 +28,7 @@ from rankiqa.scoring.patches import evaluating
 from rankiqa.scoring.windows import COARSE, Windows, in_unit, whole_scores
 
 _PURPOSE = "scoring by ONNX runtime"
+silence_onnxruntime()
 with extra("onnx", _PURPOSE):
     import onnxruntime
 
