@@ -18,7 +18,7 @@ _INSTALLED = {
 
 
 class MissingExtra(ImportError):
-    """A package of an extra is not installed; the message, one line, says how to get it.
+    """A package of an extra is not installed, or does not work; the message, one line, says how to get it.
 
     Attributes:
         name: the package, as it is imported.
@@ -37,20 +37,42 @@ class MissingExtra(ImportError):
         return type(self), (self.name, self.extra, self.purpose)
 
 
+class BrokenExtra(MissingExtra):
+    """What an extra brings is installed and cannot be imported, as for a library of the system that is not there.
+
+    Attributes:
+        reason: what Python says, in one line.
+    """
+
+    def __init__(self, package: str, extra: str, purpose: str, reason: str) -> None:
+        super().__init__(package, extra, purpose)
+        self.reason, self.cure = reason, f'pip install --force-reinstall "rankiqa[{extra}]"'
+        self.msg = f"what the extra {extra} brings for {purpose} cannot be imported ({reason}): {self.cure}"
+        self.args = (self.msg,)
+
+    def __reduce__(self) -> tuple:
+        return type(self), (self.name, self.extra, self.purpose, self.reason)
+
+
 @contextmanager
 def extra(name: str, purpose: str = "this") -> Iterator[None]:
-    """Import what the extra `name` brings; `MissingExtra` where it is not there.
+    """Import what the extra `name` brings; `MissingExtra` where it is not there, or `BrokenExtra` where it fails.
 
     >>> with extra("report"):
     ...     import jinja2
     """
     try:
         yield
-    except ModuleNotFoundError as error:
+    except MissingExtra:
+        raise
+    except ImportError as error:
         package = (error.name or "").partition(".")[0]
-        if package in ("", "rankiqa"):  # a fault of ours
+        missing = isinstance(error, ModuleNotFoundError)
+        if package == "rankiqa" or (missing and not package):  # a fault of ours
             raise
-        raise MissingExtra(package, name, purpose) from error
+        if missing:
+            raise MissingExtra(package, name, purpose) from error
+        raise BrokenExtra(package, name, purpose, " ".join(str(error).split())[:200]) from error
 
 
 def need(name: str, *packages: str) -> None:

@@ -2,6 +2,7 @@
 
 import copy
 import os
+import subprocess
 import sys
 
 import numpy as np
@@ -224,10 +225,34 @@ def test_what_onnx_runtime_cannot_is_one_line(crops, here, capsys):
     assert err[-1] == "error: ONNX runtime computes in float32, not in bf16; take it (--precision fp32)"
 
 
+def test_onnx_runtime_reports_to_nobody(tmp_path):
+    """What it would send lies in the cache first, as soon as it is imported (1.32 does)."""
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+    environment.pop("ORT_DISABLE_TELEMETRY", None)
+    for module in ("onnx_runtime", "onnx_export"):
+        command = [sys.executable, "-c", f"import rankiqa.integrations.{module} as m; m.onnxruntime.SessionOptions()"]
+        subprocess.run(command, env=environment, check=True)
+        assert not list(tmp_path.iterdir())
+
+
+def test_a_package_that_is_broken_is_one_line_and_auto_goes_without(crops, here, capsys, monkeypatch, tmp_path):
+    (tmp_path / "stub").mkdir()
+    (tmp_path / "stub" / "onnxruntime.py").write_text("raise ImportError('libgomp.so.1:\\nno such file')")
+    monkeypatch.syspath_prepend(tmp_path / "stub")
+    for name in ("onnxruntime", "rankiqa.integrations.onnx_runtime"):
+        monkeypatch.delitem(sys.modules, name)
+    assert run(crops, "--runtime", "onnx") == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("error: what the extra onnx brings for scoring by ONNX runtime cannot be imported (libgomp")
+    assert said.endswith('.so.1: no such file): pip install --force-reinstall "rankiqa[onnx]"')
+    monkeypatch.setattr("rankiqa.integrations.runtime.pays", lambda scorer, images: True)
+    assert run(crops) == 0
+
+
 def test_without_the_extra_it_is_one_line_and_auto_goes_without(crops, here, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     for name in ("onnx_runtime", "onnx_export"):
-        monkeypatch.delitem(sys.modules, f"rankiqa.integrations.{name}")
+        monkeypatch.delitem(sys.modules, f"rankiqa.integrations.{name}", raising=False)
     assert run(crops, "--runtime", "onnx") == 2
     err = capsys.readouterr().err
     assert err.count("\n") == 1 and "onnxruntime is needed for" in err and 'pip install "rankiqa[onnx]"' in err
