@@ -168,9 +168,8 @@ def _then(out: str) -> str:
 
 
 def _count(study: Study) -> str:
-    votes = study.votes
-    count = len(votes.comparisons()) + len(votes.ratings()) + len(votes.orders())
-    raters = len(votes.raters())
+    votes = [*study.votes.comparisons(), *study.votes.ratings(), *study.votes.orders()]
+    count, raters = len(votes), len({vote.rater for vote in votes})  # not those whose votes were all taken back
     return f"{count} vote{'s' * (count != 1)} of {raters} rater{'s' * (raters != 1)}"
 
 

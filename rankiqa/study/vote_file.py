@@ -295,6 +295,8 @@ class VoteFile:
     def _check(self) -> None:
         (application,) = self._file.execute("PRAGMA application_id").fetchone()
         (version,) = self._file.execute("PRAGMA user_version").fetchone()
+        if not self.path.stat().st_size:
+            raise InputError("is empty, not a file of votes", path=self.path, cure="remove it, or give another")
         if application != _APPLICATION:
             raise InputError("is not a file of votes: another program made it", path=self.path)
         if version != _VERSION:

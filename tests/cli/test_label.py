@@ -59,6 +59,10 @@ def test_it_serves_until_it_is_stopped_and_goes_on(photo_folder, tmp_path):
         vote = {"rater": "Ada", "uid": question["uid"], "photos": photos, "answer": "left"}
         assert post(address, "vote", **vote)["counted"]
         answers.append(address.rsplit("/", 2)[1])
+        other = post(address, "next", rater="Bo", page="q")["questions"][0]  # who takes back his only vote has none
+        photos = [photo["n"] for photo in other["photos"]]
+        post(address, "vote", rater="Bo", uid=other["uid"], photos=photos, answer="tie")
+        post(address, "undo", rater="Bo", page="q", uid=other["uid"])
         process.send_signal(how)
         said, errors = process.communicate(timeout=30)
         assert process.returncode == status

@@ -111,6 +111,9 @@ def test_files_that_are_not_of_votes(tmp_path: Path, path: Path):
     other.close()
     with pytest.raises(InputError, match="another program made it"):
         VoteFile(tmp_path / "other.sqlite")
+    (tmp_path / "empty.sqlite").touch()
+    with pytest.raises(InputError, match=r"empty\.sqlite: is empty, not a file of votes; remove it, or give another"):
+        VoteFile(tmp_path / "empty.sqlite")
     (tmp_path / "text.sqlite").write_text("no database, but long enough to look at " * 30)
     with pytest.raises(InputError, match=r"text\.sqlite: is not a file of votes"):
         VoteFile(tmp_path / "text.sqlite")
