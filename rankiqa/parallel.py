@@ -42,9 +42,9 @@ def run(
             workers by their paths alone.
 
     Raises:
-        InputError: the scheduler cannot be reached, it has no workers, they have another rankiqa, the scheduler or all of
-            them died, or one and the same job kills each worker; a process of this machine died. What `function` raises comes
-            out as it is.
+        InputError: the scheduler cannot be reached or dies, it has no workers, they have another rankiqa, all of them
+            died, or one and the same job kills each worker; a process of this machine died. What `function` raises
+            comes out as it is.
         MissingExtra: there is a `scheduler`, and dask is not installed.
     """
     return _here(function, jobs, workers) if scheduler is None else _on_cluster(function, jobs, scheduler)
