@@ -23,7 +23,9 @@ from rankiqa.study.choosing import SPREAD, Chooser
 from rankiqa.study.posterior import Posterior, Votes, expected_curvature, fit
 from rankiqa.study.simulated_raters import SimulatedRater
 
-PHOTOS, DRAWS, GOAL = 100, 8, 0.95
+PHOTOS, GOAL = 100, 0.95
+DRAWS, MORE_DRAWS = 8, 16  # the latter of MORE
+MORE = ("chosen", "random")
 NOISES = (0.25, 0.5, 1.0)  # of the answer to a pair; the scores have a standard deviation of 1
 EACH, STAYS = 10, 5  # votes between two looks, and looks in a row that must reach the goal
 MOST = 3000  # votes
@@ -192,7 +194,12 @@ def at_best(noise: float) -> float:
 
 def main(out: Path, methods: Sequence[str]) -> None:
     """Compute these methods, and write needed.csv, needed.md and needed.png."""
-    jobs = [(method, noise, number) for noise in NOISES for method in METHODS for number in range(DRAWS)]
+    jobs = [
+        (method, noise, number)
+        for noise in NOISES
+        for method in METHODS
+        for number in range(MORE_DRAWS if method in MORE else DRAWS)
+    ]
     kept = {} if set(methods) == set(METHODS) else {row[:3]: row[3] for row in read(out / "needed.csv")}
     kept |= {job: needed(*job) for job in tqdm([job for job in jobs if job[0] in methods], disable=None)}
     write([(*job, kept[job]) for job in jobs], out)
@@ -221,7 +228,7 @@ def write(rows: list[tuple[str, float, int, int]], out: Path) -> None:
         cells = []
         for noise in NOISES:
             found = each[method, noise]
-            share = found.mean() / each["random", noise].mean()
+            share = found.mean() / each["random", noise][: len(found)].mean()  # of the same draws of scores
             cells.append(f"{found.mean():.0f} ± {found.std(ddof=1) / np.sqrt(len(found)):.0f} ({share:.0%})")
         lines.append(f"| {method} | " + " | ".join(cells) + " |")
     lines.append("| at best, by theory | " + " | ".join(f"({at_best(noise):.0%})" for noise in NOISES) + " |")
