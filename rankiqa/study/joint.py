@@ -15,66 +15,20 @@ curvature in all unknowns gives the covariance of the scores (Laplace's approxim
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 import numpy as np
-from scipy.optimize import minimize
 
-from rankiqa.study.posterior import JOD, inverse
+from rankiqa.study.bordered import Bordered
+from rankiqa.study.joint_curvature import curvature
+from rankiqa.study.observations import Observations, Unknowns
+from rankiqa.study.posterior import JOD
 
 SPREAD = 2 * JOD  # standard deviation of the scores before any vote
 _SLOPE, _PULL = 0.5, 0.5  # standard deviations of log β and γ
 _TIES, _TIES_SPREAD = float(np.log(0.5)), 2.0  # mean and standard deviation of log ν
 _GAIN, _GAIN_SPREAD = float(np.log(0.5)), 1.0  # of the logarithm of the gain, in points of rating
 _OFFSET, _OFFSET_SPREAD = 3.0, 10.0  # of the offset
-_STEP = 1e-5  # of the differences that give the curvature
-
-
-@dataclass(frozen=True)
-class Observations:
-    """Votes as arrays; photos and raters are numbers.
-
-    Attributes:
-        photos, raters: how many of each.
-        left, right, better, by: (m,) comparisons: +1 the left one is better, −1 the right one, 0 a tie; and whose.
-        orders: photos of each order, best first.
-        ordered_by: whose they are.
-        rated: (k,) photos with a rated quality.
-        quality, error: (k,) that and its standard error.
-    """
-
-    photos: int
-    raters: int
-    left: np.ndarray
-    right: np.ndarray
-    better: np.ndarray
-    by: np.ndarray
-    orders: Sequence[Sequence[int]]
-    ordered_by: np.ndarray
-    rated: np.ndarray
-    quality: np.ndarray
-    error: np.ndarray
-
-
-@dataclass(frozen=True)
-class Unknowns:
-    """What the votes are explained by.
-
-    Attributes:
-        scores: (photos,).
-        slope: (raters,) β; the geometric mean is 1.
-        pull: (raters,) γ, above 0: to the left.
-        ties: Davidson's ν.
-        offset, gain: from a score to the scale of the ratings.
-    """
-
-    scores: np.ndarray
-    slope: np.ndarray
-    pull: np.ndarray
-    ties: float
-    offset: float
-    gain: float
+_STEPS, _CLOSE, _SMALL = 200, 1e-9, 1e-6  # of Newton's method
+_EXACT = 1e-13  # what a number of its size says of a sum
 
 
 class Joint:
@@ -88,9 +42,6 @@ class Joint:
         self._mean = np.r_[np.zeros(n + 2 * r), _TIES, _OFFSET, _GAIN]
         deviation = np.r_[np.full(n, spread), np.full(r, _SLOPE), np.full(r, _PULL)]
         self._precision = np.r_[deviation, _TIES_SPREAD, _OFFSET_SPREAD, _GAIN_SPREAD] ** -2.0
-        longest = max(map(len, seen.orders), default=0)
-        self._orders = np.array([[*order, *[-1] * (longest - len(order))] for order in seen.orders], dtype=int)
-        self._orders = self._orders.reshape(len(seen.orders), longest)
 
     def unknowns(self, vector: np.ndarray) -> Unknowns:
         """The parts of a vector."""
@@ -107,43 +58,47 @@ class Joint:
             value, slope = value - more, slope - change
         return value, slope
 
-    def fit(self) -> np.ndarray:
-        """The vector at the maximum."""
-        start = self._mean.copy()
-        if len(self._seen.rated):
-            start[self._parts[3]] = self._seen.quality.mean()
-        found = minimize(
-            self.value,
-            start,
-            jac=True,
-            method="L-BFGS-B",
-            options={"maxiter": 5000, "maxfun": 20_000, "ftol": 1e-13, "gtol": 1e-7},
-        )
-        return found.x
+    def fit(self, start: np.ndarray | None = None) -> np.ndarray:
+        """The vector at the maximum, by Newton's method; `start` is a vector near it, if one is known."""
+        if start is None:
+            start = self._mean.copy()
+            if len(self._seen.rated):
+                start[self._parts[3]] = self._seen.quality.mean()
+        now, (value, slope) = start, self.value(start)
+        for _ in range(_STEPS):
+            step = -self.curvature(now).solve(slope[:, None])[:, 0]
+            gain, size = -float(slope @ step), 1.0  # twice what the step is expected to bring
+            while (new := self.value(now + size * step))[0] > value + _EXACT * abs(value) and size > _SMALL:
+                size /= 2
+            if size <= _SMALL:  # nothing is higher: this is the top, as exactly as numbers go
+                break
+            now, (value, slope) = now + size * step, new
+            if gain < _CLOSE:
+                break
+        return now
 
-    def covariance(self, vector: np.ndarray) -> np.ndarray:
-        """Of all unknowns at the maximum: the inverse of the curvature, by differences of the gradient."""
-        _, here = self.value(vector)
-        curvature = np.empty((len(vector), len(vector)))
-        for k in range(len(vector)):
-            there = vector.copy()
-            there[k] += _STEP
-            curvature[k] = (self.value(there)[1] - here) / _STEP
-        return inverse((curvature + curvature.T) / 2)
+    def curvature(self, vector: np.ndarray) -> Bordered:
+        """The second derivatives of `value`."""
+        return curvature(self._seen, self.unknowns(vector), self._precision)
 
     def on_a_scale(self, vector: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(photos,) scores and their standard errors: as ratings where there are any, else in JOD around 0."""
-        now, n, covariance = self.unknowns(vector), self._seen.photos, self.covariance(vector)
-        own = covariance.diagonal()
+        now, n, bent = self.unknowns(vector), self._seen.photos, self.curvature(vector)
+        own = bent.variances()
         if len(self._seen.rated):
-            offset, gain = self._parts[3], self._parts[4]
+            ends = self._parts[3:5]  # offset and log gain
+            both = np.zeros((len(vector), 2))
+            both[ends, [0, 1]] = 1
+            of_offset, of_gain = bent.solve(both).T
             score = now.offset + now.gain * now.scores
             steep = now.gain * now.scores  # of the score with the log gain; with the offset it is 1, with s the gain
-            variance = now.gain**2 * own[:n] + own[offset] + steep**2 * own[gain]
-            variance += 2 * now.gain * (covariance[:n, offset] + steep * covariance[:n, gain])
-            variance += 2 * steep * covariance[offset, gain]
+            variance = now.gain**2 * own[:n] + own[ends[0]] + steep**2 * own[ends[1]]
+            variance += 2 * now.gain * (of_offset[:n] + steep * of_gain[:n])
+            variance += 2 * steep * of_offset[ends[1]]
             return score, np.sqrt(variance)
-        middle = covariance[:n, :n].mean(1)  # with the mean of all, which is 0 on the scale
+        mean = np.zeros((len(vector), 1))
+        mean[:n] = 1 / n
+        middle = bent.solve(mean)[:n, 0]  # covariance with the mean of all, which is 0 on the scale
         variance = own[:n] - 2 * middle + middle.mean()
         return (now.scores - now.scores.mean()) / JOD, np.sqrt(variance) / JOD
 
@@ -164,19 +119,17 @@ class Joint:
 
     def _orders_of(self, now: Unknowns) -> tuple[float, np.ndarray]:
         """Plackett and Luce: log p = Σ over places of u − log Σ exp(u of those left), with u = β s."""
-        change = np.zeros(len(self._mean))
-        if not len(self._orders):
-            return 0.0, change
-        n, r, there = self._seen.photos, self._seen.raters, self._orders >= 0
-        slope = now.slope[self._seen.ordered_by][:, None]
-        scores = now.scores[self._orders]
-        u = np.where(there, slope * scores, -np.inf)
-        left = np.logaddexp.accumulate(u[:, ::-1], axis=1)[:, ::-1]
-        left = np.where(there, left, np.inf)
-        pull = np.where(there, 1 - np.exp(u + np.logaddexp.accumulate(-left, axis=1)), 0)
-        change[:n] = np.bincount(self._orders[there], (slope * pull)[there], n)
-        change[n : n + r] = _centred(np.bincount(self._seen.ordered_by, (slope * scores * pull).sum(1), r))
-        return float(np.sum((u - left)[there])), change
+        total, change = 0.0, np.zeros(len(self._mean))
+        n, r = self._seen.photos, self._seen.raters
+        for photos, by in self._seen.orders_by_length:
+            slope, scores = now.slope[by][:, None], now.scores[photos]
+            u = slope * scores
+            left = np.logaddexp.accumulate(u[:, ::-1], axis=1)[:, ::-1]
+            pull = 1 - np.exp(u + np.logaddexp.accumulate(-left, axis=1))
+            change[:n] += np.bincount(photos.ravel(), (slope * pull).ravel(), n)
+            change[n : n + r] += _centred(np.bincount(by, (u * pull).sum(1), r))
+            total += float(np.sum(u - left))
+        return total, change
 
     def _ratings(self, now: Unknowns) -> tuple[float, np.ndarray]:
         seen, change = self._seen, np.zeros(len(self._mean))

@@ -16,7 +16,8 @@ from rankiqa.errors import InputError
 from rankiqa.seeding import generator
 from rankiqa.study.agreement import alpha
 from rankiqa.study.graph import check_connected
-from rankiqa.study.joint import Joint, Observations, Unknowns, log_chances
+from rankiqa.study.joint import Joint, log_chances
+from rankiqa.study.observations import Observations, Unknowns
 from rankiqa.study.raters import RaterFit, RaterReport, Split, agreement_units, report_on, splits
 from rankiqa.study.ratings import USUAL, USUAL_RATINGS, SubjectModel, subject_model
 from rankiqa.study.screening import screen
@@ -156,7 +157,7 @@ def make_scale(study: Study) -> Scale:
         tuple(splits(study.answered, scores)),
         alpha(*agreement_units(study.answered)) if study.answered else float("nan"),
         _alpha_of_ratings(study.ratings, numbers),
-        _held_out(seen),
+        _held_out(seen, vector),
     )
 
 
@@ -247,8 +248,11 @@ def _alpha_of_ratings(ratings: Sequence[Rating], numbers: dict[str, int]) -> flo
     return alpha(np.array([photo for _, photo in first]), np.array([*first.values()]), distance=True)
 
 
-def _held_out(seen: Observations) -> HeldOut | None:
-    """Fits without each fifth of the compared pairs, drawn at random, on whose votes they are tried."""
+def _held_out(seen: Observations, known: np.ndarray) -> HeldOut | None:
+    """Fits without each fifth of the compared pairs, drawn at random, on whose votes they are tried.
+
+    They begin at what is known of all votes, which is near.
+    """
     number = len(seen.left)
     if number < _LEAST_HELD_OUT:
         return None
@@ -259,7 +263,7 @@ def _held_out(seen: Observations) -> HeldOut | None:
     for k in range(_FOLDS):
         kept, out = fold != k, (fold == k) & (seen.better != 0)
         joint = Joint(_kept(seen, kept))
-        found = joint.unknowns(joint.fit())
+        found = joint.unknowns(joint.fit(known))
         apart = found.scores[seen.left[out]] - found.scores[seen.right[out]]
         said = seen.better[out]
         chances = log_chances(found.slope[seen.by[out]] * apart + found.pull[seen.by[out]], 0.0)

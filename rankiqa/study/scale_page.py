@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from rankiqa.study.scale import Scale
 TEMPLATE = "scale.html.j2"
 THUMBNAIL = 240  # longer side in pixels
 MOST_SPLITS = 24  # pairs that are shown
+MOST_PHOTOS, ENDS = 1000, 400  # that are shown; of more, so many from either end, and the rest from between
 
 
 def scale_page(scale: Scale, title: str, folder: str | os.PathLike[str] | None = None) -> str:
@@ -25,7 +27,11 @@ def scale_page(scale: Scale, title: str, folder: str | os.PathLike[str] | None =
         title: of the page.
         folder: that the paths of the photos start from; None, or a photo that cannot be read: no picture.
     """
-    pictures = _pictures(scale, folder) if folder is not None else {}
+    places, splits = shown_places(len(scale.photos)), scale.splits[:MOST_SPLITS]
+    order = scale.order()
+    seen = [scale.photos[order[place]] for place in places]
+    seen += [path for split in splits for path in (split.better, split.worse)]
+    pictures = _pictures(seen, folder) if folder is not None else {}
     low, high = float(scale.low.min()), float(scale.high.max())
     wide = high - low or 1.0
 
@@ -48,7 +54,7 @@ def scale_page(scale: Scale, title: str, folder: str | os.PathLike[str] | None =
             photos=[
                 shown(scale.photos[k])
                 | {
-                    "place": place,
+                    "place": place + 1,
                     "score": float(scale.score[k]),
                     "low": float(scale.low[k]),
                     "high": float(scale.high[k]),
@@ -56,28 +62,39 @@ def scale_page(scale: Scale, title: str, folder: str | os.PathLike[str] | None =
                     "start": 100 * (float(scale.low[k]) - low) / wide,
                     "width": 100 * float(scale.high[k] - scale.low[k]) / wide,
                 }
-                for place, k in enumerate(scale.order(), 1)
+                for place, k in ((place, order[place]) for place in places)
             ],
-            splits=[
-                {"better": shown(split.better), "worse": shown(split.worse), "split": split}
-                for split in scale.splits[:MOST_SPLITS]
-            ],
-            more_splits=max(0, len(scale.splits) - MOST_SPLITS),
+            all_photos=len(scale.photos),
+            ends=ENDS,
+            splits=[{"better": shown(split.better), "worse": shown(split.worse), "split": split} for split in splits],
+            more_splits=len(scale.splits) - len(splits),
             raters=scale.raters,
             unseen=[printable(path) for path in scale.unseen],
         )
     )
 
 
-def _pictures(scale: Scale, folder: str | os.PathLike[str]) -> dict[str, str]:
+def shown_places(photos: int) -> list[int]:
+    """Which places of so many, from 0, are shown: all; or both ends and, at even distances, some between them.
+
+    A page holds its pictures, some 15 kB each.
+    """
+    if photos <= MOST_PHOTOS:
+        return list(range(photos))
+    number = MOST_PHOTOS - 2 * ENDS
+    between = (ENDS + (photos - 2 * ENDS) * k // number for k in range(number))
+    return [*range(ENDS), *between, *range(photos - ENDS, photos)]
+
+
+def _pictures(paths: Iterable[str], folder: str | os.PathLike[str]) -> dict[str, str]:
     """The photos that can be read, small, as addresses that need no file."""
     from tqdm import tqdm
 
     from rankiqa.images.reading import read_image
     from rankiqa.images.thumbnail import thumbnail
 
-    pictures = {}
-    for path in tqdm(scale.photos, "pictures", leave=False, unit=" photos", disable=None, delay=2):
+    pictures, once = {}, dict.fromkeys(paths)
+    for path in tqdm(once, "pictures", leave=False, unit=" photos", disable=None, delay=2):
         try:
             image = read_image(Path(folder, path), convert=True)
         except InputError:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.optimize import approx_fprime
+from scipy.optimize import approx_fprime, minimize
 from scipy.stats import norm, spearmanr
 
-from rankiqa.study.joint import SPREAD, Joint, Observations
+from rankiqa.study.joint import SPREAD, Joint
+from rankiqa.study.observations import Observations
 from rankiqa.study.posterior import JOD, Votes, fit
 
 N, R = 7, 3
@@ -52,6 +53,17 @@ def log_posterior(vector: np.ndarray, votes: Observations) -> float:
     return total + norm.logpdf(tie, np.log(0.5), 2) + norm.logpdf(offset, 3, 10) + norm.logpdf(gain, np.log(0.5), 1)
 
 
+def whole(joint: Joint, vector: np.ndarray) -> np.ndarray:
+    """The curvature as one matrix."""
+    bent = joint.curvature(vector)
+    return np.block([[bent.inner.toarray(), bent.border], [bent.border.T, bent.corner]])
+
+
+def covariance(joint: Joint, vector: np.ndarray) -> np.ndarray:
+    """Of all unknowns."""
+    return np.linalg.inv(whole(joint, vector))
+
+
 def test_value_gradient_and_curvature_are_those_of_the_votes_one_by_one():
     draw = np.random.default_rng(0)
     votes = seen(draw)
@@ -60,6 +72,9 @@ def test_value_gradient_and_curvature_are_those_of_the_votes_one_by_one():
     assert there[0] - there[1] == pytest.approx(log_posterior(second, votes) - log_posterior(first, votes), abs=1e-9)
     slope = approx_fprime(first, log_posterior, 1e-7, votes)
     assert joint.value(first)[1] == pytest.approx(-slope, abs=1e-4)
+    steps = 1e-5 * np.eye(len(first))
+    bent = [(joint.value(first + step)[1] - joint.value(first - step)[1]) / 2e-5 for step in steps]
+    assert whole(joint, first) == pytest.approx(np.array(bent), abs=1e-6)
 
 
 def test_the_fit_is_the_top_and_the_intervals_its_curvature():
@@ -70,7 +85,17 @@ def test_the_fit_is_the_top_and_the_intervals_its_curvature():
     columns = [approx_fprime(top + step, log_posterior, 1e-5, votes) for step in np.eye(len(top)) * 1e-3]
     back = [approx_fprime(top - step, log_posterior, 1e-5, votes) for step in np.eye(len(top)) * 1e-3]
     known = np.linalg.inv(-(np.array(columns) - np.array(back)) / 2e-3)
-    assert joint.covariance(top) == pytest.approx((known + known.T) / 2, rel=0.02, abs=0.02)
+    assert covariance(joint, top) == pytest.approx((known + known.T) / 2, rel=0.02, abs=0.02)
+    assert joint.curvature(top).variances() == pytest.approx(known.diagonal(), rel=0.02)
+
+
+def test_a_fit_that_begins_elsewhere_ends_at_the_same_top():
+    draw = np.random.default_rng(4)
+    joint = Joint(seen(draw, 200))
+    top = joint.fit()
+    assert joint.fit(draw.normal(0, 3, len(top))) == pytest.approx(top, abs=1e-7)
+    found = minimize(joint.value, np.zeros(len(top)), jac=True, method="BFGS", options={"gtol": 1e-8})
+    assert top == pytest.approx(found.x, abs=1e-6)
 
 
 def test_one_rater_without_ties_is_the_model_that_pairs_are_chosen_with():
@@ -113,4 +138,4 @@ def test_scores_slopes_and_pulls_that_were_simulated_are_found():
     change = np.zeros((40, len(vector)))
     change[:, :40] = found.gain * np.eye(40)
     change[:, -2], change[:, -1] = 1, found.gain * found.scores
-    assert error == pytest.approx(np.sqrt((change @ joint.covariance(vector) @ change.T).diagonal()))
+    assert error == pytest.approx(np.sqrt((change @ covariance(joint, vector) @ change.T).diagonal()))
