@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -158,24 +159,28 @@ def test_the_ranked_half_is_ranking_s_and_the_crops_have_their_own_sides(ranks, 
     assert torch.equal(first, again) and not torch.equal(first[:6], trainer.batches()[1]["people.images"][:6])
 
 
-def test_a_killed_run_resumed_ends_with_bit_equal_weights(ranks, both, tmp_path):
-    JointTrainer(settings(ranks, both, tmp_path / "whole", steps=8)).run()
-    broken = settings(ranks, both, tmp_path / "broken", steps=8)
+def train_and_kill(config):
+    """Train in a process of its own until the second checkpoint, and kill that."""
     process = subprocess.Popen(
-        [sys.executable, "train/train_joint.py", *flags(broken)],
+        [sys.executable, "train/train_joint.py", *flags(config)],
         cwd=ROOT,
         env=os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())},
         start_new_session=True,
         stderr=subprocess.DEVNULL,
     )
-    deadline = time.monotonic() + 600
-    while not (tmp_path / "broken/checkpoints/step-00000004").is_dir() and time.monotonic() < deadline:
+    deadline, second = time.monotonic() + 600, f"checkpoints/step-{2 * config.checkpoint_every:08}"
+    while not Path(config.out, second).is_dir() and time.monotonic() < deadline:
         assert process.poll() is None
         time.sleep(0.005)
     os.killpg(process.pid, signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    assert not (tmp_path / "broken/model").exists()
+    assert not Path(config.out, "model").exists()
 
+
+def test_a_killed_run_resumed_ends_with_bit_equal_weights(ranks, both, tmp_path):
+    JointTrainer(settings(ranks, both, tmp_path / "whole", steps=8)).run()
+    broken = settings(ranks, both, tmp_path / "broken", steps=8)
+    train_and_kill(broken)
     broken.resume = True
     trainer = JointTrainer(broken)
     assert 4 <= trainer.step < 8 and trainer.more_tensors()["0.a"] != 0

@@ -156,6 +156,34 @@ def test_joint_training_takes_votes_beside_scores_and_ranks(ranks, photos, voted
     assert open_sets(trainer.config, 56)[1].labels() == trainer.sets[1].labels()
 
 
+def test_joint_training_with_votes_goes_on_exactly_after_a_kill(ranks, photos, voted, tmp_path):
+    (tmp_path / "mos").mkdir()
+    people = test_joint.scored_folder(tmp_path / "mos", photos, "mos", 1)
+    votes = JointSetConfig(
+        dataset="pairs", root=str(voted), labels=str(voted / "votes.csv"), images=4, val_fraction=0.2
+    )
+    both = [votes, test_joint.one_set(people)]
+    JointTrainer(test_joint.settings(ranks, both, tmp_path / "whole", steps=8)).run()
+    broken = test_joint.settings(ranks, both, tmp_path / "broken", steps=8)
+    test_joint.train_and_kill(broken)
+    broken.resume = True
+    trainer = JointTrainer(broken)
+    assert 4 <= trainer.step < 8
+    trainer.run()
+    whole, parts = (load_file(tmp_path / name / "model" / "model.safetensors") for name in ("whole", "broken"))
+    assert whole.keys() == parts.keys() and all(torch.equal(whole[key], parts[key]) for key in whole)
+    configs = [load_model(tmp_path / name)[1] for name in ("whole", "broken")]
+    assert configs[0]["provenance"]["scales"] == configs[1]["provenance"]["scales"]
+    assert configs[0]["finetuned_on"] == configs[1]["finetuned_on"]
+    rows = [list(csv.DictReader((tmp_path / name / "log.csv").open())) for name in ("whole", "broken")]
+    losses = ("step", "loss", "rank_loss", "people_loss", "pairs_loss", "csv_loss")
+    assert [[row[k] for k in losses] for row in rows[0]] == [[row[k] for k in losses] for row in rows[1]]
+    (tmp_path / "changed.csv").write_text((voted / "votes.csv").read_text().replace(",1\n", ",3\n", 1))
+    broken.sets[0].labels = str(tmp_path / "changed.csv")
+    with pytest.raises(InputError, match="are not what the run began with"):
+        JointTrainer(broken)
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
