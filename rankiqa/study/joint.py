@@ -28,6 +28,7 @@ _TIES, _TIES_SPREAD = float(np.log(0.5)), 2.0  # mean and standard deviation of 
 _GAIN, _GAIN_SPREAD = float(np.log(0.5)), 1.0  # of the logarithm of the gain, in points of rating
 _OFFSET, _OFFSET_SPREAD = 3.0, 10.0  # of the offset
 _STEPS, _CLOSE, _SMALL = 200, 1e-9, 1e-6  # of Newton's method
+_FAR = 10.0  # the longest step in any unknown: some are logarithms
 _EXACT = 1e-13  # what a number of its size says of a sum
 
 
@@ -67,8 +68,9 @@ class Joint:
         now, (value, slope) = start, self.value(start)
         for _ in range(_STEPS):
             step = -self.curvature(now).solve(slope[:, None])[:, 0]
-            gain, size = -float(slope @ step), 1.0  # twice what the step is expected to bring
-            while (new := self.value(now + size * step))[0] > value + _EXACT * abs(value) and size > _SMALL:
+            gain = -float(slope @ step)  # twice what the step is expected to bring
+            size, least = min(1.0, _FAR / max(float(np.abs(step).max()), _FAR)), value + _EXACT * abs(value)
+            while not (new := self.value(now + size * step))[0] <= least and size > _SMALL:  # nor is what is no number
                 size /= 2
             if size <= _SMALL:  # nothing is higher: this is the top, as exactly as numbers go
                 break

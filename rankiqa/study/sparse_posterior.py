@@ -47,14 +47,9 @@ class SparsePosterior:
 def fit_sparse(
     votes: Votes, prior_mean: np.ndarray, prior_deviation: float, ties: float = 0.0, start: np.ndarray | None = None
 ) -> SparsePosterior:
-    """The posterior of independent Gaussian priors and the votes, as `rankiqa.study.posterior.fit`.
+    """The posterior of what `rankiqa.study.posterior.fit` takes; `start`, (n,), are scores to begin at.
 
-    Args:
-        votes: in which the numbers of photos are below n.
-        prior_mean: (n,), higher is better.
-        prior_deviation: standard deviation of every score around it.
-        ties: ν; votes that are ties need one above 0.
-        start: (n,) scores to begin at, as those before the last votes.
+    Those before the last votes are near the ones after them.
     """
     precision = prior_deviation**-2
     scores = np.array(prior_mean if start is None else start, dtype=np.float64)

@@ -28,7 +28,7 @@ from rankiqa.study.vote_file import Photo, VoteFile
 
 HERE = Path(__file__).parent
 RUN = "import sys; from rankiqa.cli import main; sys.exit(main())"
-STUDIES = ((100, 500, 0), (1000, 6000, 0), (10_000, 30_000, 0), (10_000, 60_000, 8000))  # photos, comparisons, ratings
+STUDIES = ((100, 500, 0), (1000, 6000, 0), (10_000, 40_000, 0))  # photos, comparisons, ratings
 DENSE = (1000, 6000)  # photos and comparisons that the dense way is tried with
 RATERS, STEP = 20, 1e-5
 
@@ -61,7 +61,8 @@ of photos that are not there, are left out.
 {chr(10).join(rows)}
 
 The fit and its intervals alone, of {DENSE[0]:,} photos and {DENSE[1]:,} comparisons: {here:.2f} s; with L-BFGS and a
-dense covariance {dense:.2f} s, {dense / here:.1f} times that. Their ends differ by {apart:.1g} JOD at most.
+dense covariance {dense:.2f} s, {dense / here:.1f} times that. The ends of the intervals differ by {apart:.1g} JOD
+at most.
 """
     args.out.write_text(text, encoding="utf-8")
     print(text)
@@ -90,7 +91,7 @@ def _command(folder: Path, photos: int, number: int, ratings: int) -> tuple[floa
     answers = {1.0: "left", -1.0: "right", 0.0: "tie"}
     ends = zip(by.tolist(), left.tolist(), right.tolist(), better.tolist(), strict=True)
     rows = [(1 + rater, "comparison", json.dumps([a, b]), answers[sign]) for rater, a, b, sign in ends]
-    for photo in draw.integers(0, photos, ratings).tolist():
+    for photo in draw.integers(0, max(1, ratings // 4), ratings).tolist():  # some four for each of those that have any
         score = int(np.clip(np.round(3 + 0.5 * quality[photo] + 0.6 * draw.normal()), 1, 5))
         rows.append((1 + int(draw.integers(RATERS)), "rating", json.dumps([photo]), str(score)))
     with sqlite3.connect(file) as opened:  # all at once: `VoteFile.add` has each on the disk when it returns
