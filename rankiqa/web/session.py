@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import unicodedata
 from collections import OrderedDict, deque
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
@@ -17,6 +18,7 @@ AHEAD = 3  # questions that a page holds: one on the screen, the others being lo
 SCREENS = 500  # pages whose questions are remembered
 WAITS = 900.0  # seconds after which a question on a screen that says nothing is free for others
 NAME = 80  # characters of a rater's name
+_TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # Unicode's bidirectional controls
 
 
 class Session:
@@ -176,8 +178,12 @@ class Session:
 
 
 def name_of(rater: str) -> str:
-    """The name of a rater, without spaces around it; `Refused` for none, a very long one, and control characters."""
+    """The name of a rater, without spaces around it.
+
+    `Refused` for none, a very long one, control characters, and what turns the direction of all text around it. What
+    joins the parts of an emoji or of a letter stays, though it does not print either.
+    """
     name = " ".join(rater.split())
-    if not 0 < len(name) <= NAME or any(ord(c) < 32 or 0xD800 <= ord(c) < 0xE000 for c in name):
-        raise Refused(f"a name has 1 to {NAME} characters")
+    if not 0 < len(name) <= NAME or any(unicodedata.category(c) in ("Cc", "Cs") or c in _TURNS for c in name):
+        raise Refused(f"a name has 1 to {NAME} characters that print")
     return name

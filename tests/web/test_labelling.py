@@ -93,6 +93,8 @@ def test_undo_asks_the_same_pair_again_and_is_done_once(pages):
         ({"rater": "x" * 90}, "a name has"),
         ({"rater": None}, "rater is a text"),
         ({"rater": "a\0b"}, "a name has"),
+        ({"rater": "a\x9bb"}, "a name has"),  # which begins a command of a terminal, as Esc [ does
+        ({"rater": "\u202eb"}, "a name has"),  # which turns the line that it stands in
         ({"seconds": -1}, "seconds"),
         ({"seconds": 10**400}, "seconds"),
         ({"uid": "\ud800-a"}, "uid"),
@@ -107,6 +109,15 @@ def test_a_forged_vote_is_refused(pages, change, what):
     answer = study.client.post("api/vote", content=json.dumps(body | change))
     assert answer.status_code == 400 and what in answer.json()["error"]
     assert not study.votes.comparisons() and not study.votes.raters()
+
+
+@pytest.mark.parametrize("name", ["O'Hara <b>\"", "عائشة", "👩\u200d👩\u200d👧", "क\u094dष"])
+def test_names_of_people_are_taken_as_they_are(pages, name):
+    study = pages()
+    question = study.ask(rater=name)["questions"][0]
+    body = {"rater": name, "uid": question["uid"], "photos": [p["n"] for p in question["photos"]], "answer": "left"}
+    assert study.client.post("api/vote", content=json.dumps(body)).json()["counted"]
+    assert study.votes.raters() == [name]
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff", b"[" * 60000, b'"x"'])
