@@ -115,7 +115,21 @@ def _compare(votes: VoteFile, found: dict[str, tuple[int, int]], folder: Path) -
         if not other and photo.sha256 and time.monotonic() < until:
             other = sha256_of(path) != photo.sha256
         if other:
+            if damage := _damage(path):
+                missing.append(damage)
+                continue
             reason = f"is another photo than that of this name in {votes.path}"
             raise InputError(reason, path=path, cure=cure, options=("out",))
         usable.append(number)
     return usable, missing
+
+
+def _damage(path: Path) -> InputError | None:
+    """Why a photo, whose header can be read, cannot."""
+    from rankiqa.images.reading import read_image
+
+    try:
+        read_image(path, convert=True, frames="first")
+    except InputError as error:
+        return error
+    return None

@@ -66,6 +66,16 @@ def test_what_cannot_be_read_is_left_out_and_told(photo_folder, tmp_path):
     assert study.usable == [1] and len(study.problems) == 3
 
 
+def test_a_photo_that_was_cut_short_since_is_left_out_too(photo_folder, tmp_path):
+    out, photo = tmp_path / "votes.sqlite", photo_folder / "b" / "x.png"
+    hash_all(opened(photo_folder, out), photo_folder)
+    photo.write_bytes(photo.read_bytes()[:-200])  # the header still tells its size
+    study = opened(photo_folder, out)
+    assert study.usable == [0, 2]
+    [problem] = study.problems
+    assert problem.path == str(photo) and "damaged or cut short" in str(problem)
+
+
 def test_votes_of_other_photos(photo_folder, tmp_path):
     out = tmp_path / "votes.sqlite"
     hash_all(opened(photo_folder, out), photo_folder)
