@@ -124,7 +124,8 @@ def _serve(options: argparse.Namespace, study: Study, mode: Mode, secret: bytes,
     session = Session(votes, mode, secret)
 
     def broken(number: int, error: InputError) -> None:
-        _say(f"left out: {error}")
+        if number in study.usable:  # the others were told of at the start
+            _say(f"left out: {error}")
         session.leave_out(number, error)
 
     pictures = Pictures(options.photos, votes.photos, hashed=votes.set_hashes, broken=broken)

@@ -7,12 +7,14 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import urllib.request
 from pathlib import Path
 
 import pytest
 
 from rankiqa.study.vote_file import VoteFile
+from rankiqa.web.opening import open_study
 
 ROOT = Path(__file__).parents[2]
 CODE = "import sys; sys.modules['torch'] = None; from rankiqa.cli import main; sys.exit(main())"
@@ -73,6 +75,22 @@ def test_it_serves_until_it_is_stopped_and_goes_on(photo_folder, tmp_path):
     with VoteFile(out) as votes:
         assert len(votes.comparisons()) == 2
         assert all(photo.sha256 for photo in votes.photos)
+
+
+def test_a_photo_that_is_gone_is_told_of_once(photo_folder, tmp_path):
+    pytest.importorskip("uvicorn")
+    out = tmp_path / "votes.sqlite"
+    open_study(photo_folder, out, said=lambda text: None).votes.close()
+    gone = next(photo_folder.rglob("*.png"))
+    gone.unlink()
+    process, address = start(photo_folder, out)
+    end = time.monotonic() + 30
+    while not post(address, "next", rater="Ada", page="p")["left_out"]:  # until the server has looked for it too
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=30)
+    assert errors == f"left out: {gone}: was a photo of the study and is not there any more\n"
 
 
 def test_a_prior_has_a_number_for_each_photo(photo_folder, tmp_path, monkeypatch):
