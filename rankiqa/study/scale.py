@@ -166,7 +166,8 @@ def _check(study: Study) -> None:
     if not votes:
         raise InputError("holds no votes: there is nothing to make a scale of")
     if votes == skipped and not study.answered:
-        raise InputError(f"all {skipped} comparisons were skipped: there is nothing to make a scale of")
+        what = "the only comparison was" if skipped == 1 else f"all {skipped} comparisons were"
+        raise InputError(f"{what} skipped: there is nothing to make a scale of")
     different = study.orders or any(vote.answer != "tie" for vote in study.answered)
     if not different and len({vote.score for vote in study.ratings}) < 2:
         what = "comparisons are ties" if study.answered else f"ratings are {study.ratings[0].score}"

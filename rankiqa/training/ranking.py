@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from math import isnan
 from typing import Any, ClassVar
 
 import torch
@@ -267,10 +268,11 @@ class RankTrainer(Trainer):
         return f"{len(ranks.references)} photos {how}, pristine and at every level of {types} types of distortion"
 
     def describe(self, row: dict[str, float]) -> str:
-        """SROCC and the shares of ordered pairs."""
+        """SROCC and the shares of ordered pairs; between photos there are none where one photo is held out."""
+        across = row["ordered_across"]
         return (
             f"SROCC {row['srocc']:.3f}, ordered pairs {row['ordered_within']:.2%} within a photo, "
-            f"{row['ordered_across']:.2%} between photos"
+            f"{'none' if isnan(across) else f'{across:.2%}'} between photos"
         )
 
     def other_data(self, key: str) -> InputError:

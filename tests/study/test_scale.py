@@ -91,6 +91,7 @@ def test_orders_alone_make_a_scale():
     [
         (Study(NAMES, (), (), ()), "holds no votes"),
         (Study(NAMES, chain("skip", "skip"), (), ()), "all 2 comparisons were skipped"),
+        (Study(NAMES, chain("skip"), (), ()), "the only comparison was skipped"),
         (Study(NAMES, chain("tie", "tie", "skip"), (), ()), "all 2 comparisons are ties"),
         (Study(NAMES, (), (rate(0, 4), rate(1, 4)), ()), "all 2 ratings are 4"),
         (

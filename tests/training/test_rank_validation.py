@@ -12,7 +12,8 @@ from rankiqa.ranks.ranked_set import RankedSet
 from rankiqa.scoring.patches import score_batch, score_image
 from rankiqa.scoring.view import View
 from rankiqa.training import rank_validation
-from rankiqa.training.rank_validation import score_ranks, validation_items
+from rankiqa.training.rank_validation import score_ranks, summarize, validation_items
+from rankiqa.training.ranking import RankTrainer
 
 CPU = torch.device("cpu")
 
@@ -52,3 +53,10 @@ def test_an_image_that_cannot_be_scored_is_named(photo_folder, passes):
     model = build_model("squeezenet1_1", crop=100)
     with pytest.raises(InputError, match="smaller than the 100×100 crop"):
         score_ranks(model, data, validation_items(data), View(patches=1, small="error"), CPU)
+
+
+def test_a_single_photo_has_no_pairs_between_photos():
+    rows = summarize([("a.png", "GB", level) for level in range(3)], np.array([3.0, 2.0, 1.0]))
+    for row in rows.values():
+        said = RankTrainer.describe(None, row)
+        assert said == "SROCC 1.000, ordered pairs 100.00% within a photo, none between photos"
