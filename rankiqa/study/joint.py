@@ -9,13 +9,15 @@ With the scores s, higher is better, and of each rater a slope β (small where h
   quality = offset + gain · s + error.
 
 All have Gaussian priors, the gain and the slopes by their logarithm; the mean of log β is 0, so that s has the unit of
-the raters' noise: a difference of 1 makes 73 % of answers say the better one. The maximum is found by SciPy, and the
-curvature in all unknowns gives the covariance of the scores (Laplace's approximation).
+the raters' noise: a difference of 1 makes 73 % of answers say the better one. The maximum is found by L-BFGS and
+Newton's method, and the curvature in all unknowns gives the covariance of the scores (Laplace's approximation). A scale
+holds the slopes at those of `rankiqa.study.rater_slopes`, as they run away when they are fitted with so many scores.
 """
 
 from __future__ import annotations
 
 import numpy as np
+from scipy.optimize import Bounds, minimize
 
 from rankiqa.study.bordered import Bordered
 from rankiqa.study.joint_curvature import curvature
@@ -24,18 +26,26 @@ from rankiqa.study.posterior import JOD
 
 SPREAD = 2 * JOD  # standard deviation of the scores before any vote
 _SLOPE, _PULL = 0.5, 0.5  # standard deviations of log β and γ
+_HELD = 1e-4  # that of log β where it is known
 _TIES, _TIES_SPREAD = float(np.log(0.5)), 2.0  # mean and standard deviation of log ν
 _GAIN, _GAIN_SPREAD = float(np.log(0.5)), 1.0  # of the logarithm of the gain, in points of rating
 _OFFSET, _OFFSET_SPREAD = 3.0, 10.0  # of the offset
+_FROM_AFAR = {"maxiter": 300}  # of L-BFGS
 _STEPS, _CLOSE, _SMALL = 200, 1e-9, 1e-6  # of Newton's method
 _FAR = 10.0  # the longest step in any unknown: some are logarithms
 _EXACT = 1e-13  # what a number of its size says of a sum
 
 
 class Joint:
-    """The log posterior of all unknowns, as one vector: scores, raw log slopes, pulls, log ν, offset, log gain."""
+    """The log posterior of all unknowns, as one vector: scores, raw log slopes, pulls, log ν, offset, log gain.
 
-    def __init__(self, seen: Observations, spread: float = SPREAD) -> None:
+    Args:
+        seen: the votes.
+        slopes: (raters,) β, where they are known; None: they are fitted with the rest.
+        spread: standard deviation of the scores before any vote.
+    """
+
+    def __init__(self, seen: Observations, slopes: np.ndarray | None = None, spread: float = SPREAD) -> None:
         self._seen = seen
         n, r = seen.photos, seen.raters
         self._parts = np.cumsum([n, r, r, 1, 1])
@@ -43,6 +53,11 @@ class Joint:
         self._mean = np.r_[np.zeros(n + 2 * r), _TIES, _OFFSET, _GAIN]
         deviation = np.r_[np.full(n, spread), np.full(r, _SLOPE), np.full(r, _PULL)]
         self._precision = np.r_[deviation, _TIES_SPREAD, _OFFSET_SPREAD, _GAIN_SPREAD] ** -2.0
+        self._lowest, self._highest = np.full(len(self._mean), -np.inf), np.full(len(self._mean), np.inf)
+        if slopes is not None:
+            held = slice(n, n + r)
+            self._mean[held] = self._lowest[held] = self._highest[held] = np.log(slopes)
+            self._precision[held] = _HELD**-2.0
 
     def unknowns(self, vector: np.ndarray) -> Unknowns:
         """The parts of a vector."""
@@ -59,12 +74,25 @@ class Joint:
             value, slope = value - more, slope - change
         return value, slope
 
+    def of_slopes(self, now: Unknowns) -> tuple[float, np.ndarray]:
+        """The log likelihood of comparisons and orders, and its gradient in log β, whose mean may be any here."""
+        n, r = self._seen.photos, self._seen.raters
+        value, change = self._comparisons(now, centred=False)
+        more, with_orders = self._orders_of(now, centred=False)
+        return value + more, (change + with_orders)[n : n + r]
+
     def fit(self, start: np.ndarray | None = None) -> np.ndarray:
-        """The vector at the maximum, by Newton's method; `start` is a vector near it, if one is known."""
+        """The vector at the maximum; `start` is a vector near it, if one is known.
+
+        From afar by L-BFGS, whose steps are short where a slope or the gain, which are exponentials, could run away;
+        from near by Newton's method, which ends at the top.
+        """
         if start is None:
             start = self._mean.copy()
             if len(self._seen.rated):
                 start[self._parts[3]] = self._seen.quality.mean()
+            bounds = Bounds(self._lowest, self._highest)
+            start = minimize(self.value, start, jac=True, method="L-BFGS-B", bounds=bounds, options=_FROM_AFAR).x
         now, (value, slope) = start, self.value(start)
         for _ in range(_STEPS):
             step = -self.curvature(now).solve(slope[:, None])[:, 0]
@@ -104,7 +132,7 @@ class Joint:
         variance = own[:n] - 2 * middle + middle.mean()
         return (now.scores - now.scores.mean()) / JOD, np.sqrt(variance) / JOD
 
-    def _comparisons(self, now: Unknowns) -> tuple[float, np.ndarray]:
+    def _comparisons(self, now: Unknowns, centred: bool = True) -> tuple[float, np.ndarray]:
         seen, change = self._seen, np.zeros(len(self._mean))
         apart = now.scores[seen.left] - now.scores[seen.right]
         chances = log_chances(now.slope[seen.by] * apart + now.pull[seen.by], now.ties)
@@ -113,13 +141,14 @@ class Joint:
         steep = now.slope[seen.by] * pull
         n, r = seen.photos, seen.raters
         change[:n] = np.bincount(seen.left, steep, n) - np.bincount(seen.right, steep, n)
-        change[n : n + r] = _centred(np.bincount(seen.by, steep * apart, r))
+        along = np.bincount(seen.by, steep * apart, r)
+        change[n : n + r] = _centred(along) if centred else along
         change[n + r : n + 2 * r] = np.bincount(seen.by, pull, r)
         change[n + 2 * r] = np.sum((seen.better == 0) - tie)
         chosen = np.where(seen.better > 0, chances[0], np.where(seen.better < 0, chances[1], chances[2]))
         return float(chosen.sum()), change
 
-    def _orders_of(self, now: Unknowns) -> tuple[float, np.ndarray]:
+    def _orders_of(self, now: Unknowns, centred: bool = True) -> tuple[float, np.ndarray]:
         """Plackett and Luce: log p = Σ over places of u − log Σ exp(u of those left), with u = β s."""
         total, change = 0.0, np.zeros(len(self._mean))
         n, r = self._seen.photos, self._seen.raters
@@ -129,7 +158,8 @@ class Joint:
             left = np.logaddexp.accumulate(u[:, ::-1], axis=1)[:, ::-1]
             pull = 1 - np.exp(u + np.logaddexp.accumulate(-left, axis=1))
             change[:n] += np.bincount(photos.ravel(), (slope * pull).ravel(), n)
-            change[n : n + r] += _centred(np.bincount(by, (u * pull).sum(1), r))
+            along = np.bincount(by, (u * pull).sum(1), r)
+            change[n : n + r] += _centred(along) if centred else along
             total += float(np.sum(u - left))
         return total, change
 

@@ -18,6 +18,7 @@ from rankiqa.study.agreement import alpha
 from rankiqa.study.graph import check_connected
 from rankiqa.study.joint import Joint, log_chances
 from rankiqa.study.observations import Observations, Unknowns
+from rankiqa.study.rater_slopes import rater_slopes
 from rankiqa.study.raters import RaterFit, RaterReport, Split, agreement_units, report_on, splits
 from rankiqa.study.ratings import USUAL, USUAL_RATINGS, SubjectModel, subject_model
 from rankiqa.study.screening import screen
@@ -135,7 +136,7 @@ def make_scale(study: Study) -> Scale:
     comparers = sorted({vote.rater for vote in (*study.answered, *study.orders)})
     rated = _rated(study.ratings, numbers) if study.ratings else None
     seen = _observations(study, numbers, comparers, rated)
-    joint = Joint(seen)
+    joint = Joint(seen, rater_slopes(seen))
     vector = joint.fit()
     score, error = joint.on_a_scale(vector)
     scores = dict(zip(study.photos, score.tolist(), strict=True))
@@ -157,7 +158,7 @@ def make_scale(study: Study) -> Scale:
         tuple(splits(study.answered, scores)),
         alpha(*agreement_units(study.answered)) if study.answered else float("nan"),
         _alpha_of_ratings(study.ratings, numbers),
-        _held_out(seen, vector),
+        _held_out(seen),
     )
 
 
@@ -249,11 +250,8 @@ def _alpha_of_ratings(ratings: Sequence[Rating], numbers: dict[str, int]) -> flo
     return alpha(np.array([photo for _, photo in first]), np.array([*first.values()]), distance=True)
 
 
-def _held_out(seen: Observations, known: np.ndarray) -> HeldOut | None:
-    """Fits without each fifth of the compared pairs, drawn at random, on whose votes they are tried.
-
-    They begin at what is known of all votes, which is near.
-    """
+def _held_out(seen: Observations) -> HeldOut | None:
+    """Fits without each fifth of the compared pairs, drawn at random, on whose votes they are tried."""
     number = len(seen.left)
     if number < _LEAST_HELD_OUT:
         return None
@@ -263,8 +261,9 @@ def _held_out(seen: Observations, known: np.ndarray) -> HeldOut | None:
     right, bits = [], []
     for k in range(_FOLDS):
         kept, out = fold != k, (fold == k) & (seen.better != 0)
-        joint = Joint(_kept(seen, kept))
-        found = joint.unknowns(joint.fit(known))
+        learned = _kept(seen, kept)
+        joint = Joint(learned, rater_slopes(learned))
+        found = joint.unknowns(joint.fit())
         apart = found.scores[seen.left[out]] - found.scores[seen.right[out]]
         said = seen.better[out]
         chances = log_chances(found.slope[seen.by[out]] * apart + found.pull[seen.by[out]], 0.0)
