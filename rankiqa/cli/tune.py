@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 
-from rankiqa.cli import HelpFormatter, as_flag, at_least, guarded
+from rankiqa.cli import DEBUG, HelpFormatter, as_flag, at_least, guarded
 from rankiqa.cli.images import ICC, ICC_HELP
 
 _EXAMPLES = """\
@@ -47,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
     add("--workers", type=at_least(0), default=2, metavar="N", help="threads that read photos while the network runs")
     add("--overwrite", action="store_true", help="replace a model that is there (default: refuse)")
+    add(DEBUG, action="store_true", help="show the traceback where otherwise an error is one line")
     return parser
 
 
@@ -55,13 +57,19 @@ def _run(argv: Sequence[str]) -> int:
     import shlex
 
     from rankiqa.models.locate import check_free, check_model
+    from rankiqa.printable import printable
     from rankiqa.scoring.device import check_device
     from rankiqa.study.pairs import open_pairs
 
     check_free(options.out, options.overwrite)
     check_model(options.model)
     check_device(options.device)
-    pairs = open_pairs(options.votes, options.photos)
+    pairs = open_pairs(options.votes, options.photos, without_gone=True)
+    if pairs.gone:
+        count = f"{len(pairs.gone)} photo{'s that are' if len(pairs.gone) > 1 else ' that is'} not there any more"
+        print(
+            f"left out: votes on {count} ({printable(pairs.gone[0])}{', …' * (len(pairs.gone) > 1)})", file=sys.stderr
+        )
 
     from rankiqa.scoring.scorer import Scorer
     from rankiqa.training.tuning import TuneOptions, tune

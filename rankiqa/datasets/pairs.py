@@ -31,6 +31,7 @@ class Pairs:
         vote: (P,) integers from 0, rising: the answer that a row is of; the two rows of a tie are of one.
         source: what they were read from, for messages.
         checks: answers that were left out, as what is known of their pair is the right answer (catch trials).
+        gone: photos whose votes were left out, as they are not there any more.
     """
 
     photos: tuple[str, ...]
@@ -40,6 +41,7 @@ class Pairs:
     vote: np.ndarray
     source: str = "pairs"
     checks: int = 0
+    gone: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, answers: Sequence[tuple[str, str, float, bool]], source: str = "pairs") -> Pairs:

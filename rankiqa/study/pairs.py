@@ -18,8 +18,8 @@ NEAR = 50  # ratings; a rater's idea of what is good drifts, and millions of pai
 _SQLITE = b"SQLite format 3\0"  # how such a file begins
 
 
-def open_pairs(path: str | os.PathLike[str], root: str | os.PathLike[str]) -> Pairs:
-    """The pairs of a file of votes, or of a CSV file, of the photos in `root`.
+def open_pairs(path: str | os.PathLike[str], root: str | os.PathLike[str], without_gone: bool = False) -> Pairs:
+    """The pairs of a file of votes, or of a CSV file, of the photos in `root`; `without_gone`: as in `read_votes`.
 
     Raises:
         InputError: as `read_pairs` and `read_votes` do; no such folder.
@@ -33,10 +33,10 @@ def open_pairs(path: str | os.PathLike[str], root: str | os.PathLike[str]) -> Pa
         missing = isinstance(error, FileNotFoundError)
         why = "no such file" if missing else f"cannot be read: {error.strerror or error}"
         raise InputError(why, path=path) from error
-    return read_votes(path, root) if start == _SQLITE else read_pairs(path, root)
+    return read_votes(path, root, without_gone) if start == _SQLITE else read_pairs(path, root)
 
 
-def read_votes(path: str | os.PathLike[str], root: str | os.PathLike[str]) -> Pairs:
+def read_votes(path: str | os.PathLike[str], root: str | os.PathLike[str], without_gone: bool = False) -> Pairs:
     """What the votes of a study say of two photos each.
 
     | a vote                                | is                                                        |
@@ -51,6 +51,8 @@ def read_votes(path: str | os.PathLike[str], root: str | os.PathLike[str]) -> Pa
     Args:
         path: the file of votes.
         root: the folder of the photos.
+        without_gone: leave out what was said of photos that are not there any more, as long as half of them are;
+            `Pairs.gone` names them.
 
     Raises:
         InputError: as `VoteFile` does; no vote in it; photos that were voted on are not in the folder, or are others
@@ -62,7 +64,15 @@ def read_votes(path: str | os.PathLike[str], root: str | os.PathLike[str]) -> Pa
         photos = {photo.path: photo for photo in file.photos}
     if not answers:
         raise InputError("holds no vote that says anything of two photos", path=path)
-    pairs = replace(Pairs.of(answers, str(path)), checks=checks)
+    voted_on = sorted({name for first, second, *_ in answers for name in (first, second)})
+    gone = [name for name in voted_on if not (Path(root) / name).is_file()] if without_gone else []
+    if 2 * len(gone) > len(voted_on):
+        gone = []  # another folder, rather: that is told below
+    if gone:
+        answers = [answer for answer in answers if answer[0] not in gone and answer[1] not in gone]
+        if not answers:
+            raise InputError("holds no vote on two photos that are there", path=path)
+    pairs = replace(Pairs.of(answers, str(path)), checks=checks, gone=tuple(gone))
     _check_photos([photos[name] for name in pairs.photos], Path(root), path)
     return pairs
 

@@ -28,7 +28,7 @@ from rankiqa.study.vote_file import Photo, VoteFile
 
 HERE = Path(__file__).parent
 RUN = "import sys; from rankiqa.cli import main; sys.exit(main())"
-STUDIES = ((100, 500, 0), (1000, 6000, 0), (10_000, 40_000, 0))  # photos, comparisons, ratings
+STUDIES = ((100, 500, 0), (1000, 6000, 0), (10_000, 40_000, 0), (10_000, 60_000, 8000))  # photos, comparisons, ratings
 DENSE = (1000, 6000)  # photos and comparisons that the dense way is tried with
 RATERS, STEP = 20, 1e-5
 

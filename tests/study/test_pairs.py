@@ -83,6 +83,22 @@ def test_photos_that_are_not_those_that_were_voted_on(study: Path, root: Path):
         open_pairs(study, root)
 
 
+def test_votes_on_photos_that_are_gone_are_left_out_where_asked(study: Path, root: Path):
+    with VoteFile(study) as file:
+        file.add(Comparison("1", "Bo", left="a.jpg", right="b.jpg", answer="left"))
+        file.add(Order("2", "Bo", photos=("d.jpg", "c.jpg", "b.jpg", "a.jpg")))
+    (root / "c.jpg").unlink()
+    pairs = open_pairs(study, root, without_gone=True)
+    assert (pairs.gone, pairs.photos) == (("c.jpg",), ("a.jpg", "b.jpg", "d.jpg"))
+    assert pairs.weight.tolist() == [1, 0.5, 0.5, 0.5]  # of an order of four, each pair as before
+    with pytest.raises(InputError, match=r"1 of the 4 photos that were voted on are not in"):
+        open_pairs(study, root)
+    (root / "d.jpg").unlink()
+    (root / "b.jpg").unlink()  # three of four: rather another folder
+    with pytest.raises(InputError, match=r"3 of the 4 photos that were voted on are not in"):
+        open_pairs(study, root, without_gone=True)
+
+
 def test_photos_whose_hash_was_never_written_are_taken(root: Path):
     """A study that was killed before it had read them all."""
     path = root.parent / "killed.sqlite"
