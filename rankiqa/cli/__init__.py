@@ -69,7 +69,7 @@ class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
     """Defaults in the help, where there is one to show; a text of several lines, such as examples, stays as it is."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        nothing = action.default in (None, "", []) or action.default is False
+        nothing = action.default in (None, "") or action.default is False
         return action.help if nothing or "(default" in (action.help or "") else super()._get_help_string(action)
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:

@@ -47,7 +47,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--out", required=True, metavar="FILE", help="the scores as CSV, best first")
     add("--html", metavar="FILE", help="write a page too: photos, pairs that people disagree on, raters")
     add("--photos", metavar="DIR", help="the folder of the photos, for small pictures on the page")
-    add("--without", action="append", default=[], metavar="RATER", help="leave this rater's votes out; repeatable")
+    add("--without", action="append", default=[], metavar="RATER", help="leave this rater's votes out; "
+        "repeatable (default: nobody's)")  # fmt: skip
     add(DEBUG, action="store_true", help="show the traceback where otherwise an error is one line")
     return parser
 
