@@ -202,7 +202,7 @@ def test_ratings(browser, label, votes):
         browser.press(key)
     browser.keys("z")
     browser.until("return document.getElementById('toast').textContent === 'Taken back.'")
-    assert browser.text("#progress").startswith("1 of 3")
+    browser.until("return document.getElementById('progress').textContent.startsWith('1 of 3')")
     browser.press("4")
     browser.keys("1")  # the last one: nothing comes next
     browser.until("return document.querySelector('.wait') !== null")
