@@ -106,19 +106,14 @@ def pairwise_hinge(
     >>> pairwise_hinge(scores, torch.tensor([0, 0, 0]), torch.tensor([0, 1, 2]), margin=1.0)
     tensor(1.6667)
     """
-    _check_hinge(scores, group, margin, reduction)
-    mask = ordered_pairs(group, level, quality, gap)
-    return _reduced(_hinges(scores, margin), mask, reduction)
-
-
-def _check_hinge(scores: Tensor, group: Tensor, margin: float, reduction: str = "pairs") -> None:
     _check_scores(scores, group, reduction)
-    if not margin >= 0:
-        raise ValueError(f"margin must be ≥ 0, got {margin}")
+    return _reduced(_hinges(scores, margin), ordered_pairs(group, level, quality, gap), reduction)
 
 
 def _hinges(scores: Tensor, margin: float) -> Tensor:
     """(N, N); entry (i, j): f(j) − f(i) + margin or 0, where i is the better one."""
+    if not margin >= 0:
+        raise ValueError(f"margin must be ≥ 0, got {margin}")
     return (scores[None, :] - scores[:, None] + margin).clamp(min=0)
 
 
@@ -209,7 +204,7 @@ def hardest_pairs_hinge(
     """
     if keep < 1:
         raise ValueError(f"keep must be ≥ 1, got {keep}")
-    _check_hinge(scores, group, margin)
+    _check_scores(scores, group, "pairs")
     losses, mask = _hinges(scores, margin), ordered_pairs(group, level, quality, gap)
     # As in `_reduced` the shape is static: what is no pair has a loss below any other, and counts nothing.
     hardest = losses.masked_fill(~mask, -1.0).flatten().topk(min(keep, mask.numel())).values
